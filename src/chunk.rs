@@ -1,0 +1,125 @@
+//! What an input hands on: bytes with their source and place, and a way to learn that they are safe.
+//!
+//! In: bytes that an input read. Out: a [`Chunk`] in the pipeline's queue. Promises: a queue holds a bounded number
+//! of chunks; a full queue blocks, and that is the only back-pressure; chunks of one source leave the queue in the
+//! order they came. On failure: a closed queue means that the agent is stopping; the chunk was not taken.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::event::Source;
+
+/// Whole lines (or one piece of a line that is too long) of one source.
+pub struct Chunk {
+    /// The bytes; lines end in a line feed, the last one perhaps not (it timed out, or the source ended).
+    pub text: Vec<u8>,
+    /// Where they came from.
+    pub source: Arc<Source>,
+    /// Offset of the first byte in the file; for a stream, bytes received before.
+    pub offset: u64,
+    /// When they were read, nanoseconds since the epoch.
+    pub received_ns: i64,
+    /// The text is one piece of a line that is longer than allowed; the event gets the tag `_line_split`.
+    pub piece: bool,
+    /// The source ends with this chunk: decoders give out what they hold and forget the source.
+    pub last: bool,
+    /// Where reading goes on after a restart, once this chunk is in the journal.
+    pub position: Option<Position>,
+    /// Told when the chunk is in the journal and synced.
+    pub ack: Option<Ack>,
+}
+
+/// Where reading of a source goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The source's key; a later position of the same key replaces this one.
+    pub key: u64,
+    /// Bytes of the source that are in the journal.
+    pub offset: u64,
+    /// What the input needs to know the source again; empty: the source is gone, forget it.
+    pub identity: Vec<u8>,
+    /// The first position of a new source: it must be on disk before an output sees a document that carries the
+    /// source's number in its id, or a power cut could give the same lines other ids.
+    pub new: bool,
+}
+
+/// Tells the waiting input that its chunk is on disk; dropped without that, the input knows that it is not.
+pub struct Ack(oneshot::Sender<()>);
+
+/// The receiving end of an [`Ack`].
+pub struct Stored(oneshot::Receiver<()>);
+
+/// The entrance of a pipeline.
+#[derive(Clone)]
+pub struct Intake {
+    queue: mpsc::Sender<Chunk>,
+    spare: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+/// The agent is stopping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed;
+
+/// An ack and its receiving end.
+pub fn ack() -> (Ack, Stored) {
+    let (sender, receiver) = oneshot::channel();
+    (Ack(sender), Stored(receiver))
+}
+
+impl Ack {
+    /// Everything before this is on disk.
+    pub fn stored(self) {
+        let _ = self.0.send(());
+    }
+}
+
+impl Stored {
+    /// Waits; [`Closed`] means that the chunk did not reach the journal.
+    pub async fn wait(self) -> Result<(), Closed> {
+        self.0.await.map_err(|_| Closed)
+    }
+
+    /// As [`Stored::wait`], on a thread of its own.
+    pub fn wait_blocking(self) -> Result<(), Closed> {
+        self.0.blocking_recv().map_err(|_| Closed)
+    }
+}
+
+/// An intake and the queue behind it, which holds `chunks` chunks.
+pub fn intake(chunks: usize) -> (Intake, mpsc::Receiver<Chunk>) {
+    let (queue, receiver) = mpsc::channel(chunks);
+    (Intake { queue, spare: Arc::default() }, receiver)
+}
+
+impl Intake {
+    /// Hands a chunk on; waits while the pipeline is busy. For tasks.
+    pub async fn submit(&self, chunk: Chunk) -> Result<(), Closed> {
+        self.queue.send(chunk).await.map_err(|_| Closed)
+    }
+
+    /// Hands a chunk on; blocks while the pipeline is busy. For threads.
+    pub fn submit_blocking(&self, chunk: Chunk) -> Result<(), Closed> {
+        self.queue.blocking_send(chunk).map_err(|_| Closed)
+    }
+
+    /// Whether a submit would be taken at once, so that a reader can leave bytes where they are.
+    pub fn has_room(&self) -> bool {
+        self.queue.capacity() > 0
+    }
+
+    /// An empty buffer, used before where possible.
+    pub fn buffer(&self) -> Vec<u8> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    /// Gives a buffer back for the next [`Intake::buffer`].
+    pub fn give_back(&self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        // A buffer that one huge line made large is not kept.
+        if spare.len() < 16 && buffer.capacity() <= 8 * crate::limits::CHUNK_BYTES {
+            spare.push(buffer);
+        }
+    }
+}

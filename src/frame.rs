@@ -1,0 +1,308 @@
+//! One batch as the journal keeps it and outputs read it.
+//!
+//! Is: finished documents, the outputs each goes to, ids, and the input positions after them, in one checksummed
+//! run of bytes. In: documents from the pipeline ([`Draft`]). Out: documents for the outputs ([`Frame`]).
+//! Promises: what [`Frame::open`] accepts is byte for byte what was sealed; reading a document copies nothing.
+//! On failure: [`FrameError`] says which check failed.
+//!
+//! Layout, little-endian (drawn in `docs/journal-format.md`):
+//! header (64 bytes) · document bodies · string table · document table · addresses · positions.
+
+use std::io::Write as _;
+
+mod layout;
+
+use layout::{DOCUMENT_BYTES, HEADER_BYTES, Header};
+pub use layout::{FrameError, MAGIC, VERSION, header_length};
+
+use crate::chunk::Position;
+
+/// A frame that is being filled.
+#[derive(Default)]
+pub struct Draft {
+    bytes: Vec<u8>,
+    strings: Vec<(u32, u32)>,
+    string_text: Vec<u8>,
+    documents: Vec<Entry>,
+    addresses: Vec<u16>,
+    positions: Vec<Position>,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    routes: u32,
+    time_ns: i64,
+    suffix: u64,
+    sub: u16,
+    prefix: u16,
+    body_from: u32,
+    body_to: u32,
+    addresses_from: u32,
+}
+
+/// A string of the frame's table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StringId(u16);
+
+/// What a document is besides its body.
+#[derive(Clone, Copy, Debug)]
+pub struct Head {
+    /// One bit for each output that gets it.
+    pub routes: u32,
+    /// `@timestamp`, nanoseconds since the epoch.
+    pub time_ns: i64,
+    /// The id's constant part; `None`: the journal's epoch and the frame's sequence.
+    pub prefix: Option<StringId>,
+    /// The id's growing part: an offset in a file, or a number in the frame.
+    pub suffix: u64,
+    /// Tells documents apart that have the same suffix.
+    pub sub: u16,
+}
+
+/// A sealed frame: immutable, checked.
+pub struct Frame {
+    bytes: Vec<u8>,
+    header: Header,
+}
+
+/// One document of a frame.
+#[derive(Clone, Copy)]
+pub struct Document<'a> {
+    frame: &'a Frame,
+    /// Its number in the frame.
+    pub number: usize,
+    /// One bit for each output that gets it.
+    pub routes: u32,
+    /// `@timestamp`, nanoseconds since the epoch.
+    pub time_ns: i64,
+    /// The JSON text.
+    pub body: &'a [u8],
+    prefix: u16,
+    suffix: u64,
+    sub: u16,
+    addresses_from: usize,
+}
+
+const NO_PREFIX: u16 = u16::MAX;
+
+impl Draft {
+    /// An empty draft that writes into `buffer`, whose contents are lost.
+    pub fn new(mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
+        buffer.resize(HEADER_BYTES, 0);
+        Draft { bytes: buffer, ..Draft::default() }
+    }
+
+    /// The id of a string, added when it is new; `None` when the table is full (65,535 strings).
+    pub fn string(&mut self, text: &[u8]) -> Option<StringId> {
+        let same =
+            |(from, to): &(u32, u32)| self.string_text[*from as usize..*to as usize] == *text;
+        // The same few index names come again and again: the newest are tried first.
+        if let Some(back) = self.strings.iter().rev().position(same) {
+            return Some(StringId((self.strings.len() - 1 - back) as u16));
+        }
+        if self.strings.len() >= usize::from(NO_PREFIX) {
+            return None;
+        }
+        let from = self.string_text.len();
+        self.string_text.extend_from_slice(text);
+        self.strings.push((from as u32, self.string_text.len() as u32));
+        Some(StringId(self.strings.len() as u16 - 1))
+    }
+
+    /// Where the next document's JSON is to be written; then call [`Draft::add`].
+    pub fn body(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Takes what was written to [`Draft::body`] since the last call as a document. `addresses` holds one string
+    /// (index, channel, path; empty for none) for each set bit of `routes`, lowest bit first.
+    pub fn add(&mut self, head: Head, addresses: &[StringId]) {
+        debug_assert_eq!(addresses.len(), head.routes.count_ones() as usize);
+        let body_from = self.documents.last().map_or(HEADER_BYTES as u32, |d| d.body_to);
+        self.documents.push(Entry {
+            routes: head.routes,
+            time_ns: head.time_ns,
+            suffix: head.suffix,
+            sub: head.sub,
+            prefix: head.prefix.map_or(NO_PREFIX, |p| p.0),
+            body_from,
+            body_to: self.bytes.len() as u32,
+            addresses_from: self.addresses.len() as u32,
+        });
+        self.addresses.extend(addresses.iter().map(|a| a.0));
+    }
+
+    /// Adds where a source's reading goes on.
+    pub fn position(&mut self, position: Position) {
+        self.positions.push(position);
+    }
+
+    /// Documents so far.
+    pub fn document_count(&self) -> usize {
+        self.documents.len()
+    }
+
+    /// Bytes so far, near enough for quotas.
+    pub fn size(&self) -> usize {
+        self.bytes.len() + self.string_text.len() + self.documents.len() * (DOCUMENT_BYTES + 4)
+    }
+
+    /// Whether there is nothing worth journaling.
+    pub fn is_empty(&self) -> bool {
+        self.documents.is_empty() && self.positions.is_empty()
+    }
+
+    /// The positions so far.
+    pub fn positions(&self) -> &[Position] {
+        &self.positions
+    }
+
+    /// Gives the frame its place in the journal and its checksum.
+    pub fn seal(mut self, epoch: u64, sequence: u64) -> Frame {
+        let mut header = Header { epoch, sequence, ..Header::default() };
+        let out = &mut self.bytes;
+        header.strings_from = out.len() as u32;
+        header.string_count = self.strings.len() as u32;
+        for (_, to) in &self.strings {
+            let _ = out.write_all(&to.to_le_bytes());
+        }
+        out.extend_from_slice(&self.string_text);
+        header.documents_from = out.len() as u32;
+        header.document_count = self.documents.len() as u32;
+        for entry in &self.documents {
+            entry.write(out);
+        }
+        header.addresses_from = out.len() as u32;
+        for address in &self.addresses {
+            let _ = out.write_all(&address.to_le_bytes());
+        }
+        header.positions_from = out.len() as u32;
+        header.position_count = self.positions.len() as u32;
+        for position in &self.positions {
+            layout::write_position(position, out);
+        }
+        header.length = out.len() as u32;
+        header.seal(out);
+        Frame { bytes: self.bytes, header }
+    }
+}
+
+impl Entry {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.time_ns.to_le_bytes());
+        out.extend_from_slice(&self.suffix.to_le_bytes());
+        out.extend_from_slice(&self.routes.to_le_bytes());
+        out.extend_from_slice(&self.body_from.to_le_bytes());
+        out.extend_from_slice(&self.body_to.to_le_bytes());
+        out.extend_from_slice(&self.addresses_from.to_le_bytes());
+        out.extend_from_slice(&self.sub.to_le_bytes());
+        out.extend_from_slice(&self.prefix.to_le_bytes());
+        out.extend_from_slice(&[0; 4]);
+    }
+}
+
+impl Frame {
+    /// Checks bytes that were read from somewhere and takes them as a frame.
+    pub fn open(bytes: Vec<u8>) -> Result<Frame, FrameError> {
+        let header = Header::read(&bytes)?;
+        header.check(&bytes)?;
+        Ok(Frame { bytes, header })
+    }
+
+    /// Its number in the journal; the next frame's is one higher.
+    pub fn sequence(&self) -> u64 {
+        self.header.sequence
+    }
+
+    /// All of its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The buffer, for the next [`Draft::new`].
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// Number of documents.
+    pub fn document_count(&self) -> usize {
+        self.header.document_count as usize
+    }
+
+    /// A document by its number, below [`Frame::document_count`].
+    pub fn document(&self, number: usize) -> Document<'_> {
+        let at = self.header.documents_from as usize + number * DOCUMENT_BYTES;
+        let entry = &self.bytes[at..at + DOCUMENT_BYTES];
+        let (from, to) = (layout::u32_at(entry, 20) as usize, layout::u32_at(entry, 24) as usize);
+        Document {
+            frame: self,
+            number,
+            routes: layout::u32_at(entry, 16),
+            time_ns: layout::u64_at(entry, 0) as i64,
+            body: &self.bytes[from..to],
+            prefix: layout::u16_at(entry, 34),
+            suffix: layout::u64_at(entry, 8),
+            sub: layout::u16_at(entry, 32),
+            addresses_from: layout::u32_at(entry, 28) as usize,
+        }
+    }
+
+    /// All documents, in the order of the input.
+    pub fn documents(&self) -> impl Iterator<Item = Document<'_>> {
+        (0..self.document_count()).map(|n| self.document(n))
+    }
+
+    /// The positions after this frame.
+    pub fn positions(&self) -> Vec<Position> {
+        layout::read_positions(&self.bytes, &self.header)
+    }
+
+    fn string(&self, number: u16) -> &[u8] {
+        let table = self.header.strings_from as usize;
+        let text = table + self.header.string_count as usize * 4;
+        let end = |n: usize| layout::u32_at(&self.bytes, table + n * 4) as usize;
+        let from = if number == 0 { 0 } else { end(usize::from(number) - 1) };
+        &self.bytes[text + from..text + end(usize::from(number))]
+    }
+}
+
+impl<'a> Document<'a> {
+    /// Where an output is to put it (index, channel, path), if it goes to this output (a bit number) at all.
+    pub fn address(&self, output: u32) -> Option<&'a [u8]> {
+        if self.routes & (1 << output) == 0 {
+            return None;
+        }
+        let before = (self.routes & ((1 << output) - 1)).count_ones() as usize;
+        let at = self.frame.header.addresses_from as usize + (self.addresses_from + before) * 2;
+        Some(self.frame.string(layout::u16_at(&self.frame.bytes, at)))
+    }
+
+    /// Writes the document's id: the same for the same line whenever it is journaled, ordered within a source.
+    pub fn write_id(&self, out: &mut Vec<u8>) {
+        if self.prefix == NO_PREFIX {
+            let header = &self.frame.header;
+            let _ =
+                write!(out, "{:016x}-{:010x}-{:06x}", header.epoch, header.sequence, self.suffix);
+        } else {
+            out.extend_from_slice(self.frame.string(self.prefix));
+            out.push(b'-');
+            write_hex(self.suffix, out);
+        }
+        if self.sub > 0 {
+            let _ = write!(out, "-{:04x}", self.sub);
+        }
+    }
+}
+
+/// At least ten hexadecimal digits, so that ids of files below one terabyte sort as their offsets do.
+fn write_hex(number: u64, out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let digits = (16 - number.leading_zeros() / 4).max(10);
+    for digit in (0..digits).rev() {
+        out.push(HEX[(number >> (digit * 4)) as usize & 15]);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,46 @@
+use super::*;
+
+fn sample() -> Frame {
+    let mut draft = Draft::new(Vec::new());
+    let prefix = draft.string(b"gen");
+    let logs = draft.string(b"logs-x").unwrap();
+    let errors = draft.string(b"errors-x").unwrap();
+    draft.body().extend_from_slice(b"{\"a\":1}");
+    draft.add(Head { routes: 0b101, time_ns: -5, prefix, suffix: 77, sub: 0 }, &[logs, errors]);
+    draft.body().extend_from_slice(b"{}");
+    draft.add(Head { routes: 0b100, time_ns: 9, prefix: None, suffix: 1, sub: 2 }, &[errors]);
+    draft.position(Position { key: 3, offset: 4, identity: b"who".to_vec(), new: true });
+    draft.seal(0xabc, 12)
+}
+
+#[test]
+fn a_sealed_frame_reads_back_as_it_was_filled() {
+    let frame = Frame::open(sample().bytes().to_vec()).unwrap();
+    assert_eq!((frame.sequence(), frame.document_count()), (12, 2));
+    let first = frame.document(0);
+    assert_eq!(first.body, b"{\"a\":1}");
+    assert_eq!(first.address(0), Some(&b"logs-x"[..]));
+    assert_eq!(first.address(1), None);
+    assert_eq!(first.address(2), Some(&b"errors-x"[..]));
+    let id = |n: usize| {
+        let mut out = Vec::new();
+        frame.document(n).write_id(&mut out);
+        String::from_utf8(out).unwrap()
+    };
+    assert_eq!(id(0), "gen-000000004d");
+    assert_eq!(id(1), "0000000000000abc-000000000c-000001-0002");
+    assert_eq!(frame.positions()[0].identity, b"who");
+}
+
+#[test]
+fn every_flipped_bit_and_every_cut_is_noticed() {
+    let good = sample().bytes().to_vec();
+    for at in 0..good.len() {
+        assert!(Frame::open(good[..at].to_vec()).is_err(), "cut at {at}");
+        for bit in 0..8 {
+            let mut bad = good.clone();
+            bad[at] ^= 1 << bit;
+            assert!(Frame::open(bad).is_err(), "bit {bit} of byte {at}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What each part says about itself: fine, or what is wrong and what to do.
+//!
+//! In: a part's name and its latest state. Out: all states, for `/health`, `/ready` and the log.
+//! Promises: a change is logged once, not each time it is repeated. On failure: nothing can fail.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A part's state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It works.
+    Fine,
+    /// It has not worked yet, or is about to stop.
+    Starting,
+    /// It goes on, but something is wrong: one sentence that says what and what to do.
+    Degraded(String),
+    /// It does not work now; nothing is lost: one sentence that says what and what to do.
+    Paused(String),
+}
+
+/// The states of all parts.
+#[derive(Clone, Default)]
+pub struct Health(Arc<Mutex<BTreeMap<String, State>>>);
+
+/// One part's handle.
+#[derive(Clone)]
+pub struct Part {
+    health: Health,
+    name: String,
+}
+
+impl Health {
+    /// The handle of a part, such as `app/outputs.logs`; it starts as [`State::Starting`].
+    pub fn part(&self, name: &str) -> Part {
+        let part = Part { health: self.clone(), name: name.to_string() };
+        self.lock().insert(part.name.clone(), State::Starting);
+        part
+    }
+
+    /// All parts and their states, by name.
+    pub fn states(&self) -> Vec<(String, State)> {
+        self.lock().iter().map(|(name, state)| (name.clone(), state.clone())).collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, State>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Part {
+    /// Says how the part is; logs when that changed.
+    pub fn set(&self, state: State) {
+        let old = self.health.lock().insert(self.name.clone(), state.clone());
+        if old.as_ref() == Some(&state) {
+            return;
+        }
+        match (&state, old) {
+            (State::Fine, Some(State::Degraded(_) | State::Paused(_))) => {
+                tracing::info!(part = %self.name, "works again");
+            }
+            (State::Degraded(why), _) => tracing::warn!(part = %self.name, "{why}"),
+            (State::Paused(why), _) => tracing::error!(part = %self.name, "paused: {why}"),
+            _ => {}
+        }
+    }
+}

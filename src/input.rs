@@ -1,0 +1,59 @@
+//! The first room: bytes from files and the network into chunks.
+//!
+//! Is: the kinds of input and how one is loaded and run. In: settings, then bytes. Out: [`crate::chunk::Chunk`]s.
+//! Promises: an input hands on each byte once, in order per source, and waits while the pipeline is busy.
+//! On failure: a problem that may pass is said in health and tried again; the task ends only when told to stop.
+
+use std::sync::Arc;
+
+use crate::chunk::{Intake, Position};
+use crate::clock::SharedClock;
+use crate::delivery::{BoxFuture, Stop};
+use crate::event::{Key, Keys, Literal};
+use crate::health::Part;
+use crate::metrics::Metrics;
+use crate::settings::Section;
+use crate::storage::SharedStorage;
+
+/// An input, checked and ready to start.
+pub trait Input: Send {
+    /// Works until told to stop; everything it read is handed on or left unread when this returns.
+    fn run(self: Box<Self>, context: InputContext) -> BoxFuture<'static, ()>;
+}
+
+/// What loading an input needs besides its section.
+pub struct InputLoad<'a> {
+    /// The input's name, as in `inputs.NAME`.
+    pub name: &'a str,
+    /// The pipeline's names.
+    pub keys: &'a mut Keys,
+    /// Fields every event gets (`fields = {…}`, `host.name`), already read by the caller.
+    pub fields: Vec<(Key, Literal)>,
+    /// Whether what is not there yet (a listening address, a folder) is tried now, as `check` does.
+    pub probe: bool,
+}
+
+/// Everything a running input works with.
+pub struct InputContext {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The pipeline's entrance.
+    pub intake: Intake,
+    /// Where reading stopped last time, all sources of the pipeline.
+    pub positions: Vec<Position>,
+    /// Time.
+    pub clock: SharedClock,
+    /// Files.
+    pub storage: SharedStorage,
+    /// Metrics, labelled with pipeline and input.
+    pub metrics: Metrics,
+    /// How it says that it works.
+    pub health: Part,
+    /// Turns true when the agent stops.
+    pub stop: Stop,
+}
+
+type Load = fn(&Section<'_>, &mut InputLoad<'_>) -> Option<Box<dyn Input>>;
+
+/// The kinds of input; to delete one, delete its file and its line.
+pub const KINDS: &[(&str, Load)] = &[];

@@ -1,0 +1,44 @@
+//! logweir: a log-shipping agent that loses nothing.
+//!
+//! The modules below stand in tier order: a module imports only from tiers above it in this list, and the six
+//! rooms of tier 2 never import one another (`tests/structure.rs` reads this file and checks it).
+
+// Tier 0: what everyone may use.
+pub mod clock; // time behind an interface
+pub mod diagnostic; // what failed, where, why, and what to do
+pub mod health; // what each part says about itself
+pub mod limits; // every size, count and time-out, and how they relate
+pub mod metrics; // counters and gauges, printed for Prometheus
+pub mod storage; // files behind an interface
+pub mod tls; // certificates and keys into rustls configurations
+
+// Tier 1: the data and the languages over it.
+pub mod settings; // TOML tables with positions, all errors at once
+pub mod timestamp; // instants to text and back
+pub mod event; // batches of events over borrowed bytes
+pub mod chunk; // what an input hands on
+pub mod frame; // a batch as the journal keeps it
+pub mod delivery; // what an output may ask of the journal
+pub mod condition; // `when`: a typed condition language
+pub mod template; // `{field}` and `{@timestamp:%Y}` in strings
+
+// Tier 2: six rooms in a row; none imports another.
+pub mod input;
+pub mod decode;
+pub mod filter;
+pub mod route;
+pub mod journal;
+pub mod output;
+
+// Tier 3: TOML to a plan, all errors at once.
+pub mod config;
+
+// Tier 4: the whole flow on one page.
+pub mod pipeline;
+
+// Tier 5: all pipelines, signals; health and metrics.
+pub mod admin;
+pub mod agent;
+
+// Tier 6: arguments in, exit code out.
+pub mod cli;

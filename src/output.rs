@@ -1,0 +1,31 @@
+//! The sixth room: frames to servers, files and people.
+//!
+//! Is: the kinds of output and how one is loaded and run. In: settings, then frames. Out: requests.
+//! Promises: a document leaves the journal only when it was delivered, is a dead letter on disk, or was dropped by
+//! a rule that the user wrote. On failure: what may pass is tried again with back-off, for ever; health says so.
+
+use crate::delivery::{BoxFuture, OutputContext};
+use crate::event::Keys;
+use crate::settings::Section;
+use crate::template::Template;
+
+/// An output, checked and ready to start.
+pub trait Output: Send {
+    /// The address of each document (index, channel, path), rendered when it is journaled.
+    fn address(&self) -> Option<&Template>;
+    /// Works until told to stop.
+    fn run(self: Box<Self>, context: OutputContext) -> BoxFuture<'static, ()>;
+}
+
+/// What loading an output needs besides its section (`type` and `when` are read by the caller).
+pub struct OutputLoad<'a> {
+    /// The output's name, as in `outputs.NAME`.
+    pub name: &'a str,
+    /// The pipeline's names.
+    pub keys: &'a mut Keys,
+}
+
+type Load = fn(&Section<'_>, &mut OutputLoad<'_>) -> Option<Box<dyn Output>>;
+
+/// The kinds of output; to delete one, delete its file and its line.
+pub const KINDS: &[(&str, Load)] = &[];

@@ -1,0 +1,1 @@
+//! Certificates and keys into rustls configurations: placeholder until the module lands.
