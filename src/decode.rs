@@ -1,11 +1,19 @@
 //! The second room: bytes into events.
 //!
 //! Is: the codecs. In: a chunk's text and place. Out: events in a batch. Promises: every line becomes exactly one
-//! event, or a part of one; nothing that was read is left out. On failure: a line that a codec cannot read becomes
-//! an event with the line as `message` and a tag that says why.
+//! event, or a part of one; nothing that was read is left out (a blank line is no JSON event, and is counted).
+//! On failure: a line that a codec cannot read becomes an event with the line as `message` and a tag that says why.
 
-use crate::event::{Batch, Keys};
+use crate::event::{Batch, Field, Key, Keys, Span, Value};
 use crate::settings::Section;
+
+mod container;
+mod json;
+mod lines;
+mod multiline;
+mod plain;
+
+use lines::Lines;
 
 /// What a decoder must know about the text it is given.
 #[derive(Clone, Copy, Debug)]
@@ -46,4 +54,111 @@ pub struct Codec {
 type Load = fn(&Section<'_>, &mut Keys) -> Option<Codec>;
 
 /// The codecs; to delete one, delete its file and its line.
-pub const KINDS: &[(&str, Load)] = &[];
+pub const KINDS: &[(&str, Load)] = &[
+    ("plain", plain::load),
+    ("json", json::load),
+    ("container", container::load),
+    ("multiline", multiline::load),
+];
+
+/// One line, or one text that was joined from several.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    /// The text without its line feed: valid UTF-8.
+    span: Span,
+    /// Offset of its first byte in the source.
+    offset: u64,
+    /// When it happened, as far as the codec knows.
+    time_ns: i64,
+    /// What befell it on the way.
+    marks: Marks,
+}
+
+/// What befell a line on the way; each mark becomes a tag.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Marks {
+    /// It is a piece of a longer line.
+    split: bool,
+    /// It held bytes that are not UTF-8, now written as `\xHH`.
+    invalid_utf8: bool,
+    /// Lines were joined until a limit was reached, and more followed.
+    cut: bool,
+}
+
+/// What a line's text means: the last step of every codec.
+trait Shape: Send {
+    /// Makes an event of a line; `common` holds the source's fields.
+    fn event(&mut self, batch: &mut Batch, line: Line, common: &[Field]);
+}
+
+/// The source's fields, rendered once for a whole batch.
+fn render_common(batch: &mut Batch, common: &mut Vec<Field>) {
+    common.clear();
+    let source = std::sync::Arc::clone(&batch.source);
+    for (key, literal) in &source.fields {
+        let value = batch.literal(literal);
+        common.push(Field { key: *key, value });
+    }
+}
+
+/// Adds the source's fields to an event: what the configuration says replaces the event's own field, what the
+/// agent adds by itself (`host`, `log`, `source`) gives way to it.
+fn add_common(batch: &mut Batch, event: usize, common: &[Field]) {
+    let fields = batch.fields_mut(event);
+    for field in common {
+        match fields.iter_mut().find(|own| own.key == field.key) {
+            None => fields.push(*field),
+            Some(_) if matches!(field.key, Key::HOST | Key::LOG | Key::SOURCE) => {}
+            Some(own) => own.value = field.value,
+        }
+    }
+}
+
+fn add_mark_tags(batch: &mut Batch, event: usize, marks: Marks) {
+    if marks.split {
+        batch.add_tag(event, "_line_split");
+    }
+    if marks.invalid_utf8 {
+        batch.add_tag(event, "_invalid_utf8");
+    }
+    if marks.cut {
+        batch.add_tag(event, "_multiline_cut");
+    }
+}
+
+/// Makes an event whose `message` is the line.
+fn message_event(batch: &mut Batch, line: Line, common: &[Field]) -> usize {
+    let event = batch.add_event(line.time_ns, line.offset);
+    let fields = batch.fields_mut(event);
+    fields.push(Field { key: Key::MESSAGE, value: Value::Str(line.span) });
+    fields.extend_from_slice(common);
+    if line.marks != Marks::default() {
+        add_mark_tags(batch, event, line.marks);
+    }
+    event
+}
+
+/// A decoder that makes one event of each line.
+struct PerLine<S> {
+    shape: S,
+    common: Vec<Field>,
+}
+
+impl<S: Shape> PerLine<S> {
+    fn new(shape: S) -> Self {
+        PerLine { shape, common: Vec::new() }
+    }
+}
+
+impl<S: Shape> Decoder for PerLine<S> {
+    fn decode(&mut self, place: Place, batch: &mut Batch) {
+        let mut lines = Lines::new(batch, place);
+        render_common(batch, &mut self.common);
+        while let Some(line) = lines.next(batch) {
+            self.shape.event(batch, line, &self.common);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

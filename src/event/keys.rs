@@ -41,6 +41,8 @@ impl Key {
     pub const LOG: Key = Key::numbered(4);
     /// `host`.
     pub const HOST: Key = Key::numbered(5);
+    /// `source`: the sender of a network event.
+    pub const SOURCE: Key = Key::numbered(6);
 
     const fn numbered(number: u32) -> Key {
         Key { start: number, len: Key::TABLE }
@@ -65,7 +67,7 @@ impl Key {
 impl Default for Keys {
     fn default() -> Self {
         let mut keys = Keys { names: Vec::new(), encoded: Vec::new(), numbers: HashMap::default() };
-        for name in ["@timestamp", "message", "tags", "@metadata", "log", "host"] {
+        for name in ["@timestamp", "message", "tags", "@metadata", "log", "host", "source"] {
             keys.intern(name);
         }
         keys
