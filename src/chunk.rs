@@ -54,8 +54,12 @@ pub struct Stored(oneshot::Receiver<()>);
 #[derive(Clone)]
 pub struct Intake {
     queue: mpsc::Sender<Chunk>,
-    spare: Arc<Mutex<Vec<Vec<u8>>>>,
+    buffers: Buffers,
 }
+
+/// Text buffers that were used and can be used again.
+#[derive(Clone, Default)]
+pub struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
 
 /// The agent is stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +93,7 @@ impl Stored {
 /// An intake and the queue behind it, which holds `chunks` chunks.
 pub fn intake(chunks: usize) -> (Intake, mpsc::Receiver<Chunk>) {
     let (queue, receiver) = mpsc::channel(chunks);
-    (Intake { queue, spare: Arc::default() }, receiver)
+    (Intake { queue, buffers: Buffers::default() }, receiver)
 }
 
 impl Intake {
@@ -110,15 +114,23 @@ impl Intake {
 
     /// An empty buffer, used before where possible.
     pub fn buffer(&self) -> Vec<u8> {
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+        self.buffers.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
+    /// The store of used buffers, which does not keep the queue open.
+    pub fn buffers(&self) -> Buffers {
+        self.buffers.clone()
+    }
+}
+
+impl Buffers {
     /// Gives a buffer back for the next [`Intake::buffer`].
     pub fn give_back(&self, mut buffer: Vec<u8>) {
         buffer.clear();
-        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        // A buffer that one huge line made large is not kept.
-        if spare.len() < 16 && buffer.capacity() <= 8 * crate::limits::CHUNK_BYTES {
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A buffer that one huge line made large is not kept, nor one that holds nothing.
+        let useful = 1..=8 * crate::limits::CHUNK_BYTES;
+        if spare.len() < 16 && useful.contains(&buffer.capacity()) {
             spare.push(buffer);
         }
     }

@@ -1,1 +1,147 @@
-//! Placeholder.
+//! Arguments in, exit code out.
+//!
+//! Is: the command line, as `--help` shows it. Promises: exit codes are 0 (ok), 1 (failed at run time), 64 (usage),
+//! 78 (configuration), as in `sysexits.h`. On failure: what failed goes to standard error.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::clock;
+use crate::config::Surroundings;
+use crate::metrics::Metrics;
+use crate::settings::ProcessEnvironment;
+
+mod check;
+mod logging;
+mod run;
+mod test;
+mod trial;
+
+/// Nothing went wrong.
+pub const OK: u8 = 0;
+/// Something failed at run time.
+pub const FAILED: u8 = 1;
+/// The command line is wrong.
+pub const USAGE: u8 = 64;
+/// The configuration is wrong.
+pub const CONFIGURATION: u8 = 78;
+
+/// A log-shipping agent that loses nothing.
+#[derive(Parser)]
+#[command(name = "logweir", version, about, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the agent
+    Run(RunArguments),
+    /// Check pipelines as a start would, and print all problems at once
+    Check {
+        /// Pipeline files or folders
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Send lines from standard input through decode and filters; print the events
+    Try {
+        /// A pipeline file
+        pipeline: PathBuf,
+        /// Each line is a finished event (a JSON object) instead of a line of input
+        #[arg(long)]
+        json: bool,
+        /// The input whose codec and fields the lines get (default: the first)
+        #[arg(long)]
+        input: Option<String>,
+    },
+    /// Run the [[tests]] written in pipelines
+    Test {
+        /// Pipeline files or folders
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Print a completion script
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `logweir run`.
+#[derive(Args)]
+struct RunArguments {
+    /// Where journals live [default: $STATE_DIRECTORY, /var/lib/logweir, or $XDG_STATE_HOME/logweir]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Address of /health, /ready, /metrics; "off" for none
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9600", value_parser = admin_address)]
+    admin: AdminAddress,
+    /// How much the agent says about itself
+    #[arg(long, value_enum, default_value_t = LogLevel::Info, env = "LOGWEIR_LOG")]
+    log_level: LogLevel,
+    /// The form of its own log, on standard error
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    /// Pipeline files or folders
+    #[arg(default_value = "/etc/logweir/pipelines")]
+    paths: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy)]
+struct AdminAddress(Option<SocketAddr>);
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+fn admin_address(text: &str) -> Result<AdminAddress, String> {
+    if text == "off" {
+        return Ok(AdminAddress(None));
+    }
+    let parsed = text.parse().map_err(|_| "write an address such as 127.0.0.1:9600, or off".to_string());
+    parsed.map(|address| AdminAddress(Some(address)))
+}
+
+/// Does what the arguments say.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { USAGE } else { OK });
+        }
+    };
+    ExitCode::from(match arguments.command {
+        Command::Run(run) => run::run(run),
+        Command::Check { paths } => check::check(&paths),
+        Command::Try { pipeline, json, input } => trial::run(&pipeline, json, input.as_deref()),
+        Command::Test { paths } => test::run(&paths),
+        Command::Completions { shell } => {
+            let mut command = Arguments::command();
+            clap_complete::generate(shell, &mut command, "logweir", &mut std::io::stdout());
+            OK
+        }
+    })
+}
+
+/// The machine, for commands that read pipelines.
+fn surroundings(metrics: Metrics) -> Surroundings {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let host_name = std::env::var("LOGWEIR_HOST_NAME").unwrap_or(name);
+    Surroundings { environment: Arc::new(ProcessEnvironment), clock: clock::system(), metrics, host_name }
+}

@@ -4,6 +4,8 @@
 //! Promises: a filter touches only what it names; it never loses an event except by `drop`, which is counted.
 //! On failure: an event that a filter cannot handle gets the filter's tag, is counted, and goes on.
 
+mod date;
+
 use crate::clock::SharedClock;
 use crate::condition::Condition;
 use crate::event::{Batch, Keys, Selection};
@@ -32,7 +34,7 @@ pub struct FilterLoad<'a> {
 type Load = fn(&Section<'_>, &mut FilterLoad<'_>) -> Option<Make>;
 
 /// The kinds of filter; to delete one, delete its file and its line.
-pub const KINDS: &[(&str, Load)] = &[];
+pub const KINDS: &[(&str, Load)] = &[("date", date::load)];
 
 /// The filters of a pipeline, checked; makes one chain for each worker thread.
 pub struct ChainPlan {

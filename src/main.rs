@@ -1,5 +1,1 @@
-//! Arguments in, exit code out.
-
-fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
-}
+fn main() {}

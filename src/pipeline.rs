@@ -1,1 +1,184 @@
-//! Placeholder.
+//! The whole flow on one page: input → decode → filter → route → journal → output.
+//!
+//! Is: one running pipeline. In: a [`Plan`]. Out: documents delivered. Promises: stopping at any instant loses
+//! nothing: what is not in the journal was not acknowledged, what is not delivered stays in the journal.
+//! On failure: start fails with a diagnostic (data folder in use or not writable); afterwards parts say in health
+//! what is wrong and go on.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::chunk;
+use crate::clock::SharedClock;
+use crate::config::Plan;
+use crate::decode::Codec;
+use crate::delivery::OutputContext;
+use crate::diagnostic::Diagnostic;
+use crate::health::Health;
+use crate::input::InputContext;
+use crate::journal::{Journal, OutputSlot};
+use crate::metrics::Metrics;
+use crate::route::Route;
+use crate::storage::SharedStorage;
+
+mod flow;
+mod gate;
+mod worker;
+
+pub use flow::{Flow, FlowPlan};
+
+/// What a pipeline gets from the agent.
+#[derive(Clone)]
+pub struct Services {
+    /// Time.
+    pub clock: SharedClock,
+    /// Files.
+    pub storage: SharedStorage,
+    /// Metrics of the process.
+    pub metrics: Metrics,
+    /// Health of the process.
+    pub health: Health,
+}
+
+/// A pipeline at work.
+pub struct Pipeline {
+    /// Its name.
+    pub name: String,
+    /// Its journal.
+    pub journal: Journal,
+    inputs: JoinSet<()>,
+    workers: Vec<std::thread::JoinHandle<()>>,
+    outputs: JoinSet<()>,
+    stop_inputs: watch::Sender<bool>,
+    stop_outputs: watch::Sender<bool>,
+}
+
+impl Pipeline {
+    /// Opens the journal in `data`/NAME and starts everything. Must be called within a tokio runtime.
+    pub fn start(plan: Plan, data: &Path, services: &Services) -> Result<Pipeline, Diagnostic> {
+        let metrics = services.metrics.with("pipeline", &plan.name);
+        let slot = |o: &crate::config::OutputPlan| OutputSlot {
+            name: o.name.clone(),
+            required: o.required,
+            max_lag: o.max_lag,
+        };
+        let slots: Vec<OutputSlot> = plan.outputs.iter().map(slot).collect();
+        let opened = Journal::open(
+            Arc::clone(&services.storage),
+            Arc::clone(&services.clock),
+            &metrics,
+            services.health.part(&format!("{}/journal", plan.name)),
+            &data.join(&plan.name),
+            plan.journal.clone(),
+            &slots,
+        )?;
+        let journal = opened.journal;
+        let (stop_inputs, inputs_stop) = watch::channel(false);
+        let (stop_outputs, outputs_stop) = watch::channel(false);
+
+        let mut routes = Vec::new();
+        let mut outputs = JoinSet::new();
+        for (output, bit) in plan.outputs.into_iter().zip(&opened.bits) {
+            let labelled = metrics.with("output", &output.name);
+            routes.push(Route {
+                name: output.name.clone(),
+                bit: *bit,
+                when: output.when,
+                address: output.output.address().cloned(),
+                incomplete: labelled.counter(
+                    "logweir_output_address_incomplete_total",
+                    "Addresses that named a field which the event lacks.",
+                ),
+            });
+            let context = OutputContext {
+                feed: journal.feed(*bit),
+                dead_letters: journal.dead_letters(),
+                clock: Arc::clone(&services.clock),
+                storage: Arc::clone(&services.storage),
+                metrics: labelled,
+                health: services.health.part(&format!("{}/outputs.{}", plan.name, output.name)),
+                stop: outputs_stop.clone(),
+                name: output.name,
+                bit: *bit,
+            };
+            outputs.spawn(output.output.run(context));
+        }
+
+        // Two chunks a worker: one at work, one waiting; everything else waits in the files and sockets.
+        let (intake, queue) = chunk::intake(plan.workers * 2);
+        let mut codecs: Vec<(Arc<str>, Codec)> = Vec::new();
+        let mut inputs = JoinSet::new();
+        for input in plan.inputs {
+            let name: Arc<str> = input.name.as_str().into();
+            codecs.push((Arc::clone(&name), input.codec));
+            let context = InputContext {
+                intake: intake.clone(),
+                positions: opened.positions.clone(),
+                clock: Arc::clone(&services.clock),
+                storage: Arc::clone(&services.storage),
+                metrics: metrics.with("input", &name),
+                health: services.health.part(&format!("{}/inputs.{}", plan.name, name)),
+                stop: inputs_stop.clone(),
+                name,
+            };
+            inputs.spawn(input.input.run(context));
+        }
+
+        let flow = Arc::new(FlowPlan::new(plan.keys, plan.chain, codecs, routes, &metrics));
+        let work = worker::Shared {
+            gate: gate::Gate::new(queue, Arc::clone(&services.clock), Handle::current()),
+            order: worker::Order::default(),
+            intake: intake.buffers(),
+            flow,
+            journal: journal.clone(),
+        };
+        let workers = worker::start(work, plan.workers, &plan.name);
+        Ok(Pipeline { name: plan.name, journal, inputs, workers, outputs, stop_inputs, stop_outputs })
+    }
+
+    /// Waits until every input has ended by itself (standard input at its end); for others this never returns.
+    pub async fn inputs_ended(&mut self) {
+        while self.inputs.join_next().await.is_some() {}
+    }
+
+    /// Stops reading, lets what was read go out for at most `drain`, keeps the rest in the journal.
+    /// `None`: waits until everything is delivered.
+    pub async fn stop(mut self, drain: Option<Duration>) {
+        let _ = self.stop_inputs.send(true);
+        self.inputs_ended().await;
+        let workers = std::mem::take(&mut self.workers);
+        let finish = async {
+            // The queue closed with the inputs: workers end when it is empty.
+            let _ = tokio::task::spawn_blocking(move || {
+                for worker in workers {
+                    let _ = worker.join();
+                }
+            })
+            .await;
+            self.journal.drained().await;
+        };
+        match drain {
+            None => finish.await,
+            Some(limit) => {
+                if tokio::time::timeout(limit, finish).await.is_err() {
+                    let lag = self.journal.waiting_documents();
+                    tracing::warn!(
+                        pipeline = %self.name,
+                        "stopped with {lag} documents undelivered; they are in the journal and go out after the next start"
+                    );
+                }
+            }
+        }
+        let _ = self.stop_outputs.send(true);
+        let end = async { while self.outputs.join_next().await.is_some() {} };
+        if tokio::time::timeout(Duration::from_secs(5), end).await.is_err() {
+            self.outputs.abort_all();
+        }
+        self.journal.close();
+    }
+}

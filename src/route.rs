@@ -1,4 +1,67 @@
 //! The fourth room: which outputs get an event, and where each puts it.
 //!
-//! In: a filtered event. Out: route bits and addresses. Promises: an event that matches no output is counted as
-//! dropped with the reason `no_output`. On failure: see `Router`.
+//! Is: the `when` and the address template of every output. In: a filtered event. Out: route bits and addresses in
+//! a draft. Promises: conditions are asked once per event and output, in the order of the configuration.
+//! On failure: a field that an address names and the event lacks is written as `unknown`, and counted: a document is
+//! never lost because of its address.
+
+use crate::condition::Condition;
+use crate::event::Batch;
+use crate::frame::{Draft, StringId};
+use crate::metrics::Counter;
+use crate::template::Template;
+
+/// One output as the router sees it.
+pub struct Route {
+    /// The output's name.
+    pub name: String,
+    /// Its bit.
+    pub bit: u32,
+    /// Which events it gets; `None`: all.
+    pub when: Option<Condition>,
+    /// Where it puts them; `None`: it has only one place.
+    pub address: Option<Template>,
+    /// Addresses that named a field which the event lacks.
+    pub incomplete: Counter,
+}
+
+/// What stands in an address for a field that the event lacks.
+pub const ABSENT: &[u8] = b"unknown";
+
+/// The routes of one event; keeps its buffers for the next one.
+#[derive(Default)]
+pub struct Routing {
+    /// One bit for each output.
+    pub bits: u32,
+    /// One string for each bit, lowest first.
+    pub addresses: Vec<StringId>,
+    by_bit: Vec<(u32, StringId)>,
+    text: Vec<u8>,
+}
+
+impl Routing {
+    /// Finds the outputs of an event; strings go into the draft.
+    pub fn find(&mut self, routes: &[Route], batch: &Batch, event: usize, draft: &mut Draft) {
+        self.bits = 0;
+        self.by_bit.clear();
+        self.addresses.clear();
+        for route in routes {
+            if route.when.as_ref().is_some_and(|when| !when.holds(batch, event)) {
+                continue;
+            }
+            self.text.clear();
+            if let Some(address) = &route.address {
+                if !address.render_or(batch, event, ABSENT, &mut self.text) {
+                    route.incomplete.increment();
+                }
+            }
+            // A full table (65,535 different addresses in one batch) falls back to the first string.
+            let Some(string) = draft.string(&self.text).or_else(|| draft.string(b"")) else { continue };
+            self.bits |= 1 << route.bit;
+            self.by_bit.push((route.bit, string));
+        }
+        // Bits are given out by name, so the order of the configuration need not be theirs.
+        self.by_bit.sort_unstable_by_key(|(bit, _)| *bit);
+        self.addresses.extend(self.by_bit.iter().map(|(_, string)| *string));
+    }
+}

@@ -351,6 +351,11 @@ impl<'a> Section<'a> {
 
     /// Must be called last: reports the keys that nobody asked for.
     pub fn finish(self) {
+        self.finish_ref();
+    }
+
+    /// As [`Section::finish`], for a section that is only borrowed.
+    pub fn finish_ref(&self) {
         let Literal::Table(entries) = &self.item.literal else { return };
         let asked = self.asked.borrow();
         for (key, _) in entries {

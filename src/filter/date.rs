@@ -1,0 +1,124 @@
+//! Filter `date`: an event's time from one of its fields.
+//!
+//! In: a text or number. Out: `@timestamp` (or `target`). Promises: the formats are tried in the order written; an
+//! absent field changes nothing. On failure: the event gets the tag `_dateparsefailure` and keeps its time.
+
+use std::sync::Arc;
+
+use super::{Filter, FilterLoad, Make};
+use crate::clock::SharedClock;
+use crate::event::{Batch, Path, Selection, Value};
+use crate::metrics::Counter;
+use crate::settings::Section;
+use crate::timestamp::{DateFormat, DateNumber, DateOptions, ErrorPart, write_iso8601_ms};
+
+struct Date {
+    plan: Arc<Plan>,
+}
+
+struct Plan {
+    field: Path,
+    formats: Vec<DateFormat>,
+    target: Option<Path>,
+    tag: String,
+    clock: SharedClock,
+    failures: Counter,
+}
+
+pub(super) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<Make> {
+    let field = path(section, "field", load, true);
+    let target = path(section, "target", load, false).filter(|t| !t.is_timestamp());
+    let tag = section.string_or("tag_on_failure", "_dateparsefailure").value;
+    let formats = formats(section);
+    let failures = load
+        .metrics
+        .with("filter", "date")
+        .counter("logweir_filter_failures_total", "Events that a filter could not handle.");
+    let clock = Arc::clone(load.clock);
+    let plan = Arc::new(Plan { field: field?, formats: formats?, target, tag, clock, failures });
+    Some(Box::new(move || Box::new(Date { plan: Arc::clone(&plan) })))
+}
+
+fn path(
+    section: &Section<'_>,
+    key: &'static str,
+    load: &mut FilterLoad<'_>,
+    required: bool,
+) -> Option<Path> {
+    let text =
+        if required { section.required_string(key, "\"timestamp\"") } else { section.string(key) };
+    let text = text?;
+    match Path::parse(&text, load.keys) {
+        Ok(path) => Some(path),
+        Err(error) => {
+            section.error(text.span.clone(), format!("`{}`: {}", text.value, error.message), None);
+            None
+        }
+    }
+}
+
+fn formats(section: &Section<'_>) -> Option<Vec<DateFormat>> {
+    let texts = section.required_strings("formats", "[\"ISO8601\"]");
+    let zone = section.string("timezone");
+    let locale = section.string("locale");
+    let options = DateOptions {
+        timezone: zone.as_ref().map(|z| z.value.clone()),
+        locale: locale.map(|l| l.value),
+    };
+    let mut formats = Vec::new();
+    for text in &texts {
+        match DateFormat::compile(text, &options) {
+            Ok(format) => formats.push(format),
+            Err(error) => {
+                let place = match (&error.part, &zone) {
+                    (ErrorPart::Timezone, Some(zone)) => zone.span.clone(),
+                    _ => text.span.clone(),
+                };
+                section.error(place, error.message, error.hint);
+            }
+        }
+    }
+    (!texts.is_empty() && formats.len() == texts.len()).then_some(formats)
+}
+
+impl Plan {
+    fn parse(&self, batch: &Batch, value: Value, now_ns: i64) -> Option<i64> {
+        let number = |number: DateNumber| self.formats.iter().find_map(|f| f.parse_number(number));
+        match value {
+            Value::Int(n) => number(n.into()),
+            Value::Float(n) => number(n.into()),
+            Value::Json(span) => {
+                let text = std::str::from_utf8(batch.bytes(span)).ok()?;
+                number(text.parse::<f64>().ok()?.into())
+            }
+            other => {
+                let text = batch.str_bytes(other)?;
+                self.formats.iter().find_map(|f| f.parse(&text, now_ns))
+            }
+        }
+    }
+}
+
+impl Filter for Date {
+    fn apply(&mut self, batch: &mut Batch, selected: &Selection) {
+        let plan = &*self.plan;
+        let now_ns = plan.clock.now_ns();
+        for event in selected.iter() {
+            let Some(value) = batch.get(event, &plan.field) else { continue };
+            let Some(time_ns) = plan.parse(batch, value, now_ns) else {
+                batch.add_tag(event, &plan.tag);
+                plan.failures.increment();
+                continue;
+            };
+            match &plan.target {
+                None => batch.events[event].time_ns = time_ns,
+                Some(target) => {
+                    let start = batch.text.len();
+                    write_iso8601_ms(time_ns, &mut batch.text);
+                    let text = crate::event::Span::new(start, batch.text.len());
+                    batch.set(event, target, Value::Str(text));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! What the date engine promises.
+
+mod formats;
+mod properties;
