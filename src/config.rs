@@ -268,10 +268,12 @@ fn load_outputs(root: &Section<'_>, keys: &mut Keys) -> Vec<OutputPlan> {
     for (name, section) in root.named_sections("outputs") {
         let load = kind(&section, "output type", output::KINDS);
         let when = section.string("when").map(|text| Condition::load(&section, &text, keys));
-        let best_effort = section.bool_or("best_effort", false);
-        let max_lag = best_effort.then(|| section.bytes_or("max_lag", 64 * 1024 * 1024));
         let Some(load) = load else { continue };
         let output = load(&section, &mut OutputLoad { name: &name, keys });
+        let by_default = output.as_ref().is_some_and(|o| o.best_effort_by_default());
+        let best_effort = section.bool_or("best_effort", by_default);
+        let lag = section.bytes_or("max_lag", limits::BEST_EFFORT_LAG_BYTES);
+        let max_lag = best_effort.then_some(lag);
         section.finish();
         // A condition with an error was reported; without the flag the output would silently get everything.
         let Some(when) = when.map_or(Some(None), |w| w.map(Some)) else { continue };

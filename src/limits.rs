@@ -23,6 +23,8 @@ pub const JOURNAL_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 pub const JOURNAL_MEMORY_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Bytes of the newest frames that stay in memory, so that an output that keeps up never reads the disk.
 pub const JOURNAL_TAIL_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes that a best-effort output may lag behind before it skips.
+pub const BEST_EFFORT_LAG_BYTES: u64 = 64 * 1024 * 1024;
 /// Milliseconds between two syncs with `sync = "interval"`.
 pub const SYNC_INTERVAL_MS: u64 = 200;
 /// Bytes of one bulk request before compression.

@@ -4,8 +4,15 @@
 //! Promises: a document leaves the journal only when it was delivered, is a dead letter on disk, or was dropped by
 //! a rule that the user wrote. On failure: what may pass is tried again with back-off, for ever; health says so.
 
+mod file;
+mod stdout;
+
+use std::sync::Arc;
+
 use crate::delivery::{BoxFuture, OutputContext};
 use crate::event::Keys;
+use crate::frame::Frame;
+use crate::metrics::{Counter, Metrics};
 use crate::settings::Section;
 use crate::template::Template;
 
@@ -13,6 +20,10 @@ use crate::template::Template;
 pub trait Output: Send {
     /// The address of each document (index, channel, path), rendered when it is journaled.
     fn address(&self) -> Option<&Template>;
+    /// Whether it may fall behind and skip, unless the user says otherwise (`best_effort`).
+    fn best_effort_by_default(&self) -> bool {
+        false
+    }
     /// Works until told to stop.
     fn run(self: Box<Self>, context: OutputContext) -> BoxFuture<'static, ()>;
 }
@@ -28,4 +39,19 @@ pub struct OutputLoad<'a> {
 type Load = fn(&Section<'_>, &mut OutputLoad<'_>) -> Option<Box<dyn Output>>;
 
 /// The kinds of output; to delete one, delete its file and its line.
-pub const KINDS: &[(&str, Load)] = &[];
+pub const KINDS: &[(&str, Load)] = &[("stdout", stdout::load), ("file", file::load)];
+
+/// The next frame; `None` when it is time to stop.
+async fn next_frame(context: &mut OutputContext) -> Option<Arc<Frame>> {
+    tokio::select! {
+        biased;
+        _ = context.stop.wait_for(|stop| *stop) => None,
+        frame = context.feed.next() => frame,
+    }
+}
+
+/// Counts documents that were delivered.
+fn delivered(metrics: &Metrics) -> Counter {
+    let help = "Documents by what became of them.";
+    metrics.with("result", "delivered").counter("logweir_output_documents_total", help)
+}

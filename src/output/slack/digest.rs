@@ -1,0 +1,190 @@
+//! Equal messages folded into groups, groups into messages.
+//!
+//! In: texts with their times. Out: Slack text within Slack's limits. Promises: memory is bounded whatever comes:
+//! at most [`GROUPS_MAX`] kinds are kept, further ones are only counted, and the count is said.
+//! On failure: nothing can fail.
+
+use std::fmt::Write as _;
+
+use tokio::time::Instant;
+
+use crate::timestamp::TimeTemplate;
+
+/// Kinds of message kept at once.
+const GROUPS_MAX: usize = 200;
+/// Kinds told in one message.
+const GROUPS_PER_MESSAGE: usize = 10;
+/// Characters of one kind's text; Slack cuts a text at 40,000, and people stop reading long before.
+const TEXT_CHARS_MAX: usize = 2500;
+
+/// What was collected and not yet told.
+#[derive(Default)]
+pub(super) struct Digest {
+    groups: Vec<Group>,
+    /// Messages of further kinds.
+    uncounted_kinds: u64,
+    since: Option<Instant>,
+}
+
+struct Group {
+    mask: String,
+    text: String,
+    count: u64,
+    first_ns: i64,
+    last_ns: i64,
+}
+
+/// How much of a digest a message told.
+#[derive(Clone, Copy)]
+pub(super) struct Told {
+    groups: usize,
+    uncounted: u64,
+}
+
+impl Digest {
+    pub(super) fn add(&mut self, text: &str, time_ns: i64) {
+        self.since.get_or_insert_with(Instant::now);
+        let mask = mask(text);
+        if let Some(group) = self.groups.iter_mut().find(|g| g.mask == mask) {
+            group.count += 1;
+            group.first_ns = group.first_ns.min(time_ns);
+            group.last_ns = group.last_ns.max(time_ns);
+        } else if self.groups.len() < GROUPS_MAX {
+            let text = text.to_string();
+            self.groups.push(Group { mask, text, count: 1, first_ns: time_ns, last_ns: time_ns });
+        } else {
+            self.uncounted_kinds += 1;
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.groups.is_empty() && self.uncounted_kinds == 0
+    }
+
+    /// A whole message's worth is there: no reason to wait for more.
+    pub(super) fn is_full(&self) -> bool {
+        self.groups.len() >= GROUPS_PER_MESSAGE
+    }
+
+    pub(super) fn collecting_since(&self) -> Option<Instant> {
+        self.since
+    }
+
+    /// The next message, and how much it tells.
+    pub(super) fn message(&self, title: Option<&str>) -> (String, Told) {
+        let mut text = String::new();
+        if let Some(title) = title {
+            let _ = writeln!(text, "*{}*", escape(title));
+        }
+        let shown = self.groups.len().min(GROUPS_PER_MESSAGE);
+        for group in &self.groups[..shown] {
+            group.write(&mut text);
+        }
+        if self.groups.len() > shown {
+            let _ = writeln!(text, "_{} more kinds of message follow_", self.groups.len() - shown);
+        }
+        if self.uncounted_kinds > 0 {
+            let count = self.uncounted_kinds;
+            let _ = writeln!(text, "_{count} further messages of other kinds are not shown_");
+        }
+        (text.trim_end().to_string(), Told { groups: shown, uncounted: self.uncounted_kinds })
+    }
+
+    /// Forgets what a message told; gives the number of documents that it counted.
+    pub(super) fn told(&mut self, told: Told) -> u64 {
+        let counts: u64 = self.groups.drain(..told.groups).map(|g| g.count).sum();
+        self.uncounted_kinds -= told.uncounted;
+        if self.is_empty() {
+            self.since = None;
+        }
+        counts + told.uncounted
+    }
+}
+
+impl Group {
+    fn write(&self, out: &mut String) {
+        let mut cut: String = self.text.chars().take(TEXT_CHARS_MAX).collect();
+        if cut.len() < self.text.len() {
+            cut.push_str("… (cut)");
+        }
+        out.push_str(&cut);
+        out.push('\n');
+        if self.count > 1 {
+            let (first, last) = (clock(self.first_ns), clock(self.last_ns));
+            let _ = writeln!(out, "    ×{} from {first} to {last} UTC", self.count);
+        }
+    }
+}
+
+fn clock(ns: i64) -> String {
+    let mut out = Vec::new();
+    if let Ok(template) = TimeTemplate::compile("%H:%M:%S") {
+        template.write(ns, &mut out);
+    }
+    String::from_utf8(out).unwrap_or_default()
+}
+
+/// `&`, `<` and `>` as Slack's formatting rules want them.
+pub(super) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// The text with everything that tells equal errors apart taken out: runs of letters and digits that hold a digit
+/// (numbers, ids, addresses, times).
+fn mask(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut word = String::new();
+    let mut end_word = |word: &mut String, out: &mut String| {
+        if word.bytes().any(|b| b.is_ascii_digit()) {
+            out.push('#');
+        } else {
+            out.push_str(word);
+        }
+        word.clear();
+    };
+    for c in text.chars() {
+        if c.is_alphanumeric() || matches!(c, '-' | '.' | ':') && !word.is_empty() {
+            word.push(c);
+        } else {
+            end_word(&mut word, &mut out);
+            out.push(c);
+        }
+    }
+    end_word(&mut word, &mut out);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_that_differ_in_numbers_ids_and_addresses_are_one_kind() {
+        let mut digest = Digest::default();
+        digest.add("order 17 of 10.0.0.1 failed: 550e8400-e29b-41d4-a716-446655440000", 0);
+        digest.add("order 4242 of 10.9.0.7 failed: 123e4567-e89b-12d3-a456-426614174000", 61_000_000_000);
+        digest.add("disk full", 0);
+        let (text, told) = digest.message(Some("a<b"));
+        assert_eq!(
+            text,
+            "*a&lt;b*\norder 17 of 10.0.0.1 failed: 550e8400-e29b-41d4-a716-446655440000\n    ×2 from 00:00:00 \
+             to 00:01:01 UTC\ndisk full"
+        );
+        assert_eq!(digest.told(told), 3);
+        assert!(digest.is_empty());
+    }
+
+    #[test]
+    fn more_kinds_than_a_message_holds_follow_in_the_next_and_too_many_are_counted() {
+        let mut digest = Digest::default();
+        for n in 0..GROUPS_MAX + 7 {
+            let letters: String = n.to_string().chars().map(|c| (b'a' + c as u8 - b'0') as char).collect();
+            digest.add(&format!("kind {letters}"), 0);
+        }
+        let (text, told) = digest.message(None);
+        assert!(text.contains("190 more kinds of message follow"), "{text}");
+        assert!(text.contains("7 further messages of other kinds are not shown"), "{text}");
+        assert_eq!(digest.told(told), 17);
+        assert!(!digest.is_empty());
+    }
+}

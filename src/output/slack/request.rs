@@ -1,0 +1,74 @@
+//! One request to a webhook and what Slack's answer means.
+//!
+//! In: a JSON body. Out: an [`Answer`]. Source: Slack's documentation of incoming webhooks and rate limits
+//! (`api.slack.com`). Promises: the webhook's address is a secret and never part of a message.
+//! On failure: see [`Answer`].
+
+use std::time::Duration;
+
+use crate::settings::Secret;
+use crate::tls;
+
+/// Longest wait for an answer.
+const ANSWER_WAIT: Duration = Duration::from_secs(15);
+
+pub(super) struct Webhook {
+    client: reqwest::Client,
+    address: Secret,
+}
+
+/// What became of a request.
+pub(super) enum Answer {
+    /// It is in the channel.
+    Accepted,
+    /// Too many requests: come back after this time.
+    Wait(Duration),
+    /// It may work later.
+    Later(String),
+    /// It will not work until a person changes something.
+    Refused(String),
+}
+
+impl Webhook {
+    pub(super) fn new(address: Secret) -> Result<Self, String> {
+        let config = tls::ClientTls::system().config();
+        let builder = reqwest::Client::builder().tls_backend_preconfigured(config);
+        let client = builder.timeout(ANSWER_WAIT).redirect(reqwest::redirect::Policy::none());
+        let client = client.build().map_err(|why| why.to_string())?;
+        Ok(Webhook { client, address })
+    }
+
+    pub(super) async fn post(&self, body: String) -> Answer {
+        let request = self.client.post(self.address.reveal());
+        let sent = request.header("Content-Type", "application/json").body(body).send().await;
+        let response = match sent {
+            Ok(response) => response,
+            // The error's own text would show the address.
+            Err(why) => return Answer::Later(cause(&why.without_url())),
+        };
+        let status = response.status();
+        let pause = retry_after(&response);
+        let text = response.text().await.unwrap_or_default();
+        let said = format!("{status} {}", text.chars().take(200).collect::<String>());
+        match status.as_u16() {
+            200..=299 => Answer::Accepted,
+            429 => Answer::Wait(pause.unwrap_or(Duration::from_secs(30))),
+            400 | 401 | 403 | 404 | 410 => Answer::Refused(said.trim().to_string()),
+            _ => Answer::Later(said.trim().to_string()),
+        }
+    }
+}
+
+fn retry_after(response: &reqwest::Response) -> Option<Duration> {
+    let header = response.headers().get("Retry-After")?;
+    Some(Duration::from_secs(header.to_str().ok()?.trim().parse().ok()?))
+}
+
+/// The innermost cause, which says what happened ("connection refused").
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut at = error;
+    while let Some(source) = at.source() {
+        at = source;
+    }
+    at.to_string()
+}
