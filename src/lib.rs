@@ -19,6 +19,7 @@ pub mod event; // batches of events over borrowed bytes
 pub mod chunk; // what an input hands on
 pub mod frame; // a batch as the journal keeps it
 pub mod delivery; // what an output may ask of the journal
+pub mod pattern; // regular expressions with the place of their errors
 pub mod condition; // `when`: a typed condition language
 pub mod template; // `{field}` and `{@timestamp:%Y}` in strings
 

@@ -17,10 +17,12 @@ use crate::diagnostic::{Diagnostic, Diagnostics, SourceText, did_you_mean};
 
 mod document;
 mod environment;
+mod place;
 mod units;
 
 pub use document::{Document, Item, Literal};
 pub use environment::{Environment, ProcessEnvironment};
+pub use place::TextError;
 pub use units::{parse_bytes, parse_duration};
 
 /// A value and the bytes of the file it came from.

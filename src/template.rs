@@ -1,37 +1,126 @@
 //! `{field}` and `{@timestamp:%Y.%m.%d}` in strings.
 //!
 //! In: text of the configuration. Out: [`Template`], rendered per event.
+//!
+//! | written | stands for |
+//! |---|---|
+//! | `{a.b}` | the field's text; numbers plain, lists and objects as JSON |
+//! | `{a:-none}` | the same, or `none` where the field is absent, null or empty |
+//! | `{@timestamp}` | the event's time, `2026-11-22T01:02:03.004Z` |
+//! | `{@timestamp:%Y.%m.%d}` | the event's time in UTC by `strftime` directives |
+//! | `{{`, `}}` | plain braces |
+//!
+//! Promises: a text without fields is known as constant; rendering allocates nothing once the
+//! buffer is large enough. On failure: [`TemplateError`] with the place within the text; a field
+//! that is absent when rendering is reported by `false`, and the caller decides.
 
-use crate::event::{Batch, Keys};
+use crate::event::{Batch, Keys, Path, Value};
+use crate::settings::{Section, Spanned};
+
+mod parse;
+mod time_text;
+
+pub use crate::settings::TextError as TemplateError;
+use time_text::TimeText;
 
 /// A compiled template.
 #[derive(Clone, Debug)]
-pub struct Template {}
+pub struct Template {
+    parts: Box<[Part]>,
+}
 
-/// Why a text is not a template.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TemplateError {
-    /// Bytes of the template's text.
-    pub span: std::ops::Range<usize>,
-    /// What is wrong.
-    pub message: String,
-    /// What to do.
-    pub hint: Option<String>,
+#[derive(Clone, Debug)]
+enum Part {
+    Text(Box<str>),
+    Field {
+        path: Path,
+        default: Option<Box<str>>,
+    },
+    /// The event's time, RFC 3339 with milliseconds.
+    Time,
+    /// The event's time by directives.
+    TimeBy(TimeText),
 }
 
 impl Template {
     /// Reads a template; names go into `keys`. `{{` and `}}` are plain braces.
-    pub fn parse(_text: &str, _keys: &mut Keys) -> Result<Template, TemplateError> {
-        todo!("template")
+    ///
+    /// # Errors
+    /// The first thing that is not a template.
+    pub fn parse(text: &str, keys: &mut Keys) -> Result<Template, TemplateError> {
+        Ok(Template { parts: parse::parts(text, keys)?.into() })
+    }
+
+    /// Reads the template of a setting; what is wrong is reported with its place.
+    pub fn load(
+        section: &Section<'_>,
+        text: &Spanned<String>,
+        keys: &mut Keys,
+    ) -> Option<Template> {
+        match Template::parse(text, keys) {
+            Ok(template) => Some(template),
+            Err(error) => {
+                section.error_within(text, error);
+                None
+            }
+        }
     }
 
     /// The text, if it names no field.
     pub fn constant(&self) -> Option<&str> {
-        todo!("template")
+        match &*self.parts {
+            [] => Some(""),
+            [Part::Text(text)] => Some(text),
+            _ => None,
+        }
     }
 
     /// Appends the text for an event. `false`: a field it names is absent (nothing stands in its place).
-    pub fn render(&self, _batch: &Batch, _event: usize, _out: &mut Vec<u8>) -> bool {
-        todo!("template")
+    pub fn render(&self, batch: &Batch, event: usize, out: &mut Vec<u8>) -> bool {
+        let mut complete = true;
+        for part in &*self.parts {
+            match part {
+                Part::Text(text) => out.extend_from_slice(text.as_bytes()),
+                Part::Field { path, default } => {
+                    complete &= render_field(batch, event, path, default.as_deref(), out);
+                }
+                Part::Time => {
+                    crate::timestamp::write_iso8601_ms(batch.events[event].time_ns, out);
+                }
+                Part::TimeBy(form) => form.write(batch.events[event].time_ns, out),
+            }
+        }
+        complete
+    }
+
+    /// The fields it names, `@timestamp` left out.
+    pub fn fields(&self) -> impl Iterator<Item = &Path> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Field { path, .. } => Some(path),
+            _ => None,
+        })
     }
 }
+
+fn render_field(
+    batch: &Batch,
+    event: usize,
+    path: &Path,
+    default: Option<&str>,
+    out: &mut Vec<u8>,
+) -> bool {
+    let start = out.len();
+    let value = batch.get(event, path).filter(|value| *value != Value::Null);
+    if let Some(value) = value {
+        batch.write_text(value, out);
+    }
+    match default {
+        Some(default) if out.len() == start => out.extend_from_slice(default.as_bytes()),
+        None if value.is_none() => return false,
+        _ => {}
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests;

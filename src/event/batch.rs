@@ -276,6 +276,11 @@ impl Batch {
         }
     }
 
+    /// The items of a raw JSON array, read without opening it; none for anything else.
+    pub fn raw_items(&self, span: Span) -> impl Iterator<Item = Value> + '_ {
+        json::items(&self.text, span)
+    }
+
     /// A copy that shares no pool node with the original.
     pub fn deep_copy(&mut self, value: Value) -> Value {
         match value {

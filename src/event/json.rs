@@ -228,6 +228,24 @@ pub(super) fn step(text: &[u8], span: Span, segment: &Segment) -> Option<Value> 
     }
 }
 
+/// The items of a raw array that was accepted before; none for anything else.
+pub(super) fn items(text: &[u8], span: Span) -> impl Iterator<Item = Value> + '_ {
+    let start = span.start as usize;
+    let mut scan = Scanner { text: &text[..span.end()], at: start + 1, odd: false };
+    scan.blank();
+    let mut more = text.get(start) == Some(&b'[') && scan.peek() != Some(b']');
+    std::iter::from_fn(move || {
+        if !more {
+            return None;
+        }
+        let value = scan.value().ok();
+        scan.blank();
+        more = value.is_some() && scan.next() == Some(b',');
+        scan.blank();
+        value
+    })
+}
+
 fn name_is(raw: &[u8], escaped: bool, name: &str) -> bool {
     if !escaped {
         return raw == name.as_bytes();

@@ -4,6 +4,7 @@
 //! On failure: [`PathError`] says at which byte and why.
 
 use super::{Key, Keys};
+use crate::settings::{Section, Spanned, TextError};
 
 /// A field's place in an event; the first segment is a field of the event itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +62,27 @@ impl Path {
             return Err(PathError { at: text.len(), message: "a name is missing at the end" });
         }
         Ok(Path::from_names(&names, keys))
+    }
+
+    /// Reads the path of a setting; what is wrong is reported with its place.
+    pub fn load(section: &Section<'_>, text: &Spanned<String>, keys: &mut Keys) -> Option<Path> {
+        let hint = "a dot separates names, `\\.` is a dot within a name: http.request.method";
+        if text.starts_with('[') {
+            let names = text.trim_matches(['[', ']']).replace('.', "\\.").replace("][", ".");
+            let error = TextError::new(0..text.len(), "a field's name stands without brackets");
+            section.error_within(text, error.hint(format!("write {names}")));
+            return None;
+        }
+        match Path::parse(text, keys) {
+            Ok(path) => Some(path),
+            Err(error) => {
+                let at = error.at.min(text.len().saturating_sub(1));
+                let message = format!("`{}` is no field's name: {}", text.value, error.message);
+                let end = text[at..].chars().next().map_or(at, |c| at + c.len_utf8());
+                section.error_within(text, TextError::new(at..end, message).hint(hint));
+                None
+            }
+        }
     }
 
     /// The path of these names, which may hold any characters.
