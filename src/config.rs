@@ -267,7 +267,8 @@ fn load_outputs(root: &Section<'_>, keys: &mut Keys) -> Vec<OutputPlan> {
     let mut outputs = Vec::new();
     for (name, section) in root.named_sections("outputs") {
         let load = kind(&section, "output type", output::KINDS);
-        let when = section.string("when").map(|text| Condition::load(&section, &text, keys));
+        let gated = section.has("when");
+        let when = Condition::load(&section, "when", keys);
         let Some(load) = load else { continue };
         let output = load(&section, &mut OutputLoad { name: &name, keys });
         let by_default = output.as_ref().is_some_and(|o| o.best_effort_by_default());
@@ -275,9 +276,8 @@ fn load_outputs(root: &Section<'_>, keys: &mut Keys) -> Vec<OutputPlan> {
         let lag = section.bytes_or("max_lag", limits::BEST_EFFORT_LAG_BYTES);
         let max_lag = best_effort.then_some(lag);
         section.finish();
-        // A condition with an error was reported; without the flag the output would silently get everything.
-        let Some(when) = when.map_or(Some(None), |w| w.map(Some)) else { continue };
-        if let Some(output) = output {
+        // A condition with an error was reported; without it the output would silently get everything.
+        if let Some(output) = output.filter(|_| when.is_some() || !gated) {
             outputs.push(OutputPlan { name: name.value, output, when, required: !best_effort, max_lag });
         }
     }

@@ -27,7 +27,7 @@ pub mod template; // `{field}` and `{@timestamp:%Y}` in strings
 pub mod input;
 pub mod decode;
 pub mod filter;
-// pub mod route;
+pub mod route;
 pub mod journal;
 pub mod output;
 

@@ -56,7 +56,9 @@ impl Routing {
                 }
             }
             // A full table (65,535 different addresses in one batch) falls back to the first string.
-            let Some(string) = draft.string(&self.text).or_else(|| draft.string(b"")) else { continue };
+            let Some(string) = draft.string(&self.text).or_else(|| draft.string(b"")) else {
+                continue;
+            };
             self.bits |= 1 << route.bit;
             self.by_bit.push((route.bit, string));
         }

@@ -18,10 +18,9 @@ use crate::event::{Batch, Keys, Path, Value};
 use crate::settings::{Section, Spanned};
 
 mod parse;
-mod time_text;
 
 pub use crate::settings::TextError as TemplateError;
-use time_text::TimeText;
+use crate::timestamp::TimeTemplate;
 
 /// A compiled template.
 #[derive(Clone, Debug)]
@@ -39,7 +38,7 @@ enum Part {
     /// The event's time, RFC 3339 with milliseconds.
     Time,
     /// The event's time by directives.
-    TimeBy(TimeText),
+    TimeBy(TimeTemplate),
 }
 
 impl Template {
@@ -77,12 +76,20 @@ impl Template {
 
     /// Appends the text for an event. `false`: a field it names is absent (nothing stands in its place).
     pub fn render(&self, batch: &Batch, event: usize, out: &mut Vec<u8>) -> bool {
+        self.render_or(batch, event, b"", out)
+    }
+
+    /// As [`Template::render`], with `absent` in the place of a field that is absent.
+    pub fn render_or(&self, batch: &Batch, event: usize, absent: &[u8], out: &mut Vec<u8>) -> bool {
         let mut complete = true;
         for part in &*self.parts {
             match part {
                 Part::Text(text) => out.extend_from_slice(text.as_bytes()),
                 Part::Field { path, default } => {
-                    complete &= render_field(batch, event, path, default.as_deref(), out);
+                    if !render_field(batch, event, path, default.as_deref(), out) {
+                        out.extend_from_slice(absent);
+                        complete = false;
+                    }
                 }
                 Part::Time => {
                     crate::timestamp::write_iso8601_ms(batch.events[event].time_ns, out);

@@ -8,7 +8,7 @@ pub mod civil;
 mod format;
 mod parse;
 
-pub use format::{TimeTemplate, TimeTemplateError, write_iso8601_ms};
+pub use format::{KNOWN as KNOWN_DIRECTIVES, TimeTemplate, TimeTemplateError, write_iso8601_ms};
 pub use parse::{DateFormat, DateFormatError, DateNumber, DateOptions, ErrorPart, Zone};
 
 /// Reads an ISO 8601 instant (with `T` or a blank), UTC where no zone is written.

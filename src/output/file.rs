@@ -46,13 +46,8 @@ struct OpenFile {
 pub(super) fn load(section: &Section<'_>, load: &mut OutputLoad<'_>) -> Option<Box<dyn Output>> {
     let text = section.required_string("path", "\"/var/log/out/{service}.log\"")?;
     let folder = section.resolve("");
-    match Template::parse(&text, load.keys) {
-        Ok(path) => Some(Box::new(FileOutput { path, folder })),
-        Err(error) => {
-            section.error(text.span, error.message, error.hint);
-            None
-        }
-    }
+    let path = Template::load(section, &text, load.keys)?;
+    Some(Box::new(FileOutput { path, folder }))
 }
 
 impl Output for FileOutput {

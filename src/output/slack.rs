@@ -69,13 +69,7 @@ pub(super) fn load(section: &Section<'_>, _: &mut OutputLoad<'_>) -> Option<Box<
     // The template reads finished documents, not the pipeline's events: it has names of its own.
     let mut keys = Keys::default();
     let text = section.string_or("text", "*{level:-EVENT}* {message:-(no message)}");
-    let template = match Template::parse(&text, &mut keys) {
-        Ok(template) => Some(template),
-        Err(error) => {
-            section.error(text.span.clone(), error.message, error.hint);
-            None
-        }
-    };
+    let template = Template::load(section, &text, &mut keys);
     let plain = |key| section.string(key).map(|s| s.value);
     let (channel, username) = (plain("channel"), plain("username"));
     let (icon_emoji, title) = (plain("icon_emoji"), plain("title"));

@@ -2,7 +2,7 @@
 //!
 //! In: text. Out: parts, neighbouring texts joined. On failure: the place and what to write instead.
 
-use super::{Part, TemplateError, TimeText};
+use super::{Part, TemplateError};
 use crate::event::{Keys, Path};
 
 /// Reads a text.
@@ -87,7 +87,7 @@ fn time(form: &str, start: usize) -> Result<Part, TemplateError> {
         let error = TemplateError::new(start..start + form.len(), "@timestamp holds no fields");
         return Err(error.hint("write {@timestamp} or {@timestamp:%Y.%m.%d}"));
     };
-    match TimeText::compile(directives) {
+    match TimeTemplate::compile(directives) {
         Ok(_) if directives.is_empty() => {
             let error = TemplateError::new(start..start + 1, "a form is missing after the colon");
             Err(error.hint("write for example {@timestamp:%Y.%m.%d}"))
@@ -98,7 +98,7 @@ fn time(form: &str, start: usize) -> Result<Part, TemplateError> {
             let place = at..at + error.directive.len();
             let hint = match error.directive.as_str() {
                 "%" => "write `%%` for a plain percent sign".to_string(),
-                _ => format!("known are {}", super::time_text::KNOWN),
+                _ => format!("known are {}", crate::timestamp::KNOWN_DIRECTIVES),
             };
             let message = format!("unknown time directive `{}`", error.directive);
             Err(TemplateError::new(place, message).hint(hint))

@@ -26,7 +26,7 @@ const DAYS: [&str; 7] =
     ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 /// What [`TimeTemplate::compile`] understands, for messages.
-const KNOWN: &str = "%Y %m %d %H %M %S %y %j %G %V %u %a %A %b %B %e %s %L %f %z %Z %%";
+pub const KNOWN: &str = "%Y %m %d %H %M %S %y %j %G %V %u %a %A %b %B %e %s %L %f %z %Z %%";
 
 /// A template that is not one.
 #[derive(Clone, Debug, PartialEq, Eq)]
