@@ -4,6 +4,7 @@
 
 use super::{Part, TemplateError};
 use crate::event::{Keys, Path};
+use crate::timestamp::TimeTemplate;
 
 /// Reads a text.
 pub(super) fn parts(text: &str, keys: &mut Keys) -> Result<Vec<Part>, TemplateError> {

@@ -2,6 +2,7 @@
 
 mod agent;
 mod cli;
+mod geo_database;
 mod golden;
 mod structure;
 mod support;
