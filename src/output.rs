@@ -4,6 +4,8 @@
 //! Promises: a document leaves the journal only when it was delivered, is a dead letter on disk, or was dropped by
 //! a rule that the user wrote. On failure: what may pass is tried again with back-off, for ever; health says so.
 
+mod elasticsearch;
+
 use crate::delivery::{BoxFuture, OutputContext};
 use crate::event::Keys;
 use crate::settings::Section;
@@ -28,4 +30,4 @@ pub struct OutputLoad<'a> {
 type Load = fn(&Section<'_>, &mut OutputLoad<'_>) -> Option<Box<dyn Output>>;
 
 /// The kinds of output; to delete one, delete its file and its line.
-pub const KINDS: &[(&str, Load)] = &[];
+pub const KINDS: &[(&str, Load)] = &[("elasticsearch", elasticsearch::load)];
