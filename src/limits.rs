@@ -33,6 +33,8 @@ pub const BULK_BYTES_MAX: usize = 5 * 1024 * 1024;
 pub const BULK_WAIT_MS: u64 = 20;
 /// Bulk requests that one output keeps in flight at most.
 pub const BULK_REQUESTS_MAX: usize = 4;
+/// Bytes of documents that one output holds because they were refused and may pass later.
+pub const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Shortest and longest pause between two tries of a failed request, in milliseconds.
 pub const RETRY_FIRST_MS: u64 = 100;
 /// See [`RETRY_FIRST_MS`].

@@ -4,6 +4,7 @@
 //! Promises: a document leaves the journal only when it was delivered, is a dead letter on disk, or was dropped by
 //! a rule that the user wrote. On failure: what may pass is tried again with back-off, for ever; health says so.
 
+mod elasticsearch;
 mod file;
 mod stdout;
 
@@ -39,7 +40,8 @@ pub struct OutputLoad<'a> {
 type Load = fn(&Section<'_>, &mut OutputLoad<'_>) -> Option<Box<dyn Output>>;
 
 /// The kinds of output; to delete one, delete its file and its line.
-pub const KINDS: &[(&str, Load)] = &[("stdout", stdout::load), ("file", file::load)];
+pub const KINDS: &[(&str, Load)] =
+    &[("elasticsearch", elasticsearch::load), ("stdout", stdout::load), ("file", file::load)];
 
 /// The next frame; `None` when it is time to stop.
 async fn next_frame(context: &mut OutputContext) -> Option<Arc<Frame>> {

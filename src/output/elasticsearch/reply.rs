@@ -1,0 +1,314 @@
+//! The reply to a bulk request.
+//!
+//! In: its bytes and the documents that were sent. Out: how many were stored, and each one that was not, by its
+//! position. Promises: a reply is believed only when it is whole, has one item for each document and, where it tells
+//! ids, tells ours; nothing is decided by searching for words in text that a document could have written.
+//! On failure: [`Garbled`]: the documents' fate is unknown and they are sent again.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use memchr::memmem;
+use serde::Deserialize;
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::bulk::{Entry, hash};
+
+/// An error as Elasticsearch describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cause {
+    /// Such as `document_parsing_exception`; may be empty.
+    pub(super) kind: String,
+    /// One or two sentences.
+    pub(super) reason: String,
+}
+
+/// A document that was not stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// Its number in the bulk.
+    pub(super) position: usize,
+    /// The item's status.
+    pub(super) status: u16,
+    /// Why.
+    pub(super) cause: Cause,
+}
+
+/// What became of the documents.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reply {
+    /// Documents with a 2xx status.
+    pub(super) stored: usize,
+    /// Those of them that went to the failure store of their data stream.
+    pub(super) failure_store: usize,
+    /// All others, ascending by position.
+    pub(super) refused: Vec<Refusal>,
+}
+
+/// Why a reply is not believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Garbled(pub(super) String);
+
+/// Longest reason that is kept.
+const REASON_BYTES_MAX: usize = 600;
+
+/// Reads the reply to a bulk of these documents.
+pub(super) fn read(body: &[u8], entries: &[Entry]) -> Result<Reply, Garbled> {
+    if all_stored(body, entries.len()) {
+        return Ok(Reply { stored: entries.len(), ..Reply::default() });
+    }
+    let mut reply = Reply::default();
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let seed = Top { entries, reply: &mut reply };
+    seed.deserialize(&mut reader).map_err(|why| Garbled(why.to_string()))?;
+    reader.end().map_err(|why| Garbled(why.to_string()))?;
+    Ok(reply)
+}
+
+/// The error of a request that was refused as a whole, and whether it is written as Elasticsearch writes errors.
+pub(super) fn read_error(body: &[u8]) -> (Cause, bool) {
+    #[derive(Deserialize)]
+    struct Whole {
+        error: Cause,
+    }
+    match serde_json::from_slice::<Whole>(body) {
+        Ok(whole) => {
+            let shaped = !whole.error.kind.is_empty();
+            (whole.error, shaped)
+        }
+        Err(_) => {
+            let start = &body[..body.len().min(200)];
+            let reason = one_line(String::from_utf8_lossy(start).trim());
+            (Cause { kind: String::new(), reason }, false)
+        }
+    }
+}
+
+/// The short way for the usual reply, which costs more to read than all else about a request.
+///
+/// Why it may look for bytes: within JSON, a quote that is not part of a string begins or ends one, and a string
+/// cannot hold an unescaped quote; so `"status":` is never within a string, it is always a key. A whole reply with
+/// `"errors":false` before its items, with as many statuses as documents and each of them 200 or 201, is success.
+/// Anything unusual (spaces, another order, a cut end) goes the long way.
+fn all_stored(body: &[u8], count: usize) -> bool {
+    let body = body.trim_ascii_end();
+    let Some(items) = memmem::find(&body[..body.len().min(256)], b"\"items\":[") else {
+        return false;
+    };
+    let head_is_good = body.starts_with(b"{")
+        && memmem::find(&body[..items], b"\"errors\":false,").is_some()
+        && memmem::find(&body[..items], b"{\"").is_some_and(|at| at == 0)
+        && memchr::memchr2(b'[', b'{', &body[1..items]).is_none();
+    if !head_is_good || !body.ends_with(b"}]}") || memmem::find(body, b"\"error\":").is_some() {
+        return false;
+    }
+    if memmem::find(body, b"\"failure_store\":").is_some() {
+        return false;
+    }
+    let mut found = 0;
+    for at in memmem::find_iter(body, b"\"status\":") {
+        let value = &body[at + 9..];
+        let good = (value.starts_with(b"201") || value.starts_with(b"200"))
+            && matches!(value.get(3), Some(b'}' | b','));
+        if !good {
+            return false;
+        }
+        found += 1;
+    }
+    found == count
+}
+
+struct Top<'a> {
+    entries: &'a [Entry],
+    reply: &'a mut Reply,
+}
+
+struct Items<'a> {
+    entries: &'a [Entry],
+    reply: &'a mut Reply,
+}
+
+/// `{"create": {…}}`: the operation's name is of no interest.
+struct Item<'a>(Details<'a>);
+
+#[derive(Deserialize)]
+struct Details<'a> {
+    #[serde(borrow, default, rename = "_id")]
+    id: Option<Cow<'a, str>>,
+    status: u16,
+    #[serde(default)]
+    error: Option<Cause>,
+    #[serde(borrow, default)]
+    failure_store: Option<Cow<'a, str>>,
+}
+
+impl<'de> DeserializeSeed<'de> for Top<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Top<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the reply to a bulk request")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut seen = false;
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            if key == "items" && !seen {
+                seen = true;
+                map.next_value_seed(Items { entries: self.entries, reply: &mut *self.reply })?;
+            } else {
+                // `errors` too: the items tell more, and cannot disagree with themselves.
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        if seen { Ok(()) } else { Err(de::Error::custom("there is no list `items`")) }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Items<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Items<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of items")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        for (position, entry) in self.entries.iter().enumerate() {
+            let Some(Item(item)) = list.next_element()? else {
+                let wanted = self.entries.len();
+                return Err(de::Error::custom(format!("{position} items for {wanted} documents")));
+            };
+            if item.id.is_some_and(|id| entry.id != 0 && hash(id.as_bytes()) != entry.id) {
+                return Err(de::Error::custom(format!("item {position} has another id")));
+            }
+            if (200..300).contains(&item.status) {
+                self.reply.stored += 1;
+                let failed_over = item.failure_store.as_deref() == Some("used");
+                self.reply.failure_store += usize::from(failed_over);
+            } else {
+                let cause = item.error.unwrap_or_default();
+                self.reply.refused.push(Refusal { position, status: item.status, cause });
+            }
+        }
+        match list.next_element::<IgnoredAny>()? {
+            None => Ok(()),
+            Some(_) => Err(de::Error::custom("more items than documents")),
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Item<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct One<'a>(std::marker::PhantomData<&'a ()>);
+        impl<'de: 'a, 'a> Visitor<'de> for One<'a> {
+            type Value = Item<'a>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an item with one operation")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Item<'a>, A::Error> {
+                let Some((_, details)) = map.next_entry::<IgnoredAny, Details<'a>>()? else {
+                    return Err(de::Error::custom("an item is empty"));
+                };
+                match map.next_entry::<IgnoredAny, IgnoredAny>()? {
+                    None => Ok(Item(details)),
+                    Some(_) => Err(de::Error::custom("an item has two operations")),
+                }
+            }
+        }
+        deserializer.deserialize_map(One(std::marker::PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for Cause {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Form;
+        impl<'de> Visitor<'de> for Form {
+            type Value = Cause;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an error")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Cause, E> {
+                Ok(Cause { kind: String::new(), reason: one_line(text) })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Cause, A::Error> {
+                let mut cause = Cause::default();
+                let mut deeper = None;
+                while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+                    match &*key {
+                        "type" => cause.kind = text_of(map.next_value()?),
+                        "reason" => cause.reason = text_of(map.next_value()?),
+                        "caused_by" => deeper = map.next_value::<Option<Cause>>()?,
+                        _ => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                }
+                cause.add(deeper);
+                Ok(cause)
+            }
+        }
+        deserializer.deserialize_any(Form)
+    }
+}
+
+fn text_of(value: serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => one_line(&text),
+        serde_json::Value::Null => String::new(),
+        other => one_line(&other.to_string()),
+    }
+}
+
+impl Cause {
+    fn add(&mut self, deeper: Option<Cause>) {
+        let Some(deeper) = deeper.filter(|d| !d.reason.is_empty()) else { return };
+        if !self.reason.contains(&deeper.reason) && self.reason.len() < REASON_BYTES_MAX {
+            self.reason = one_line(&format!("{}; {}", self.reason, deeper.reason));
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.kind.as_str(), self.reason.as_str()) {
+            ("", "") => f.write_str("no reason given"),
+            (one, "") | ("", one) => f.write_str(one),
+            (kind, reason) => write!(f, "{kind}: {reason}"),
+        }
+    }
+}
+
+/// Control characters become spaces, and what is too long is cut.
+pub(super) fn one_line(text: &str) -> String {
+    let mut end = text.len().min(REASON_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut line: String =
+        text[..end].chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if end < text.len() {
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests;

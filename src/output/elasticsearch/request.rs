@@ -1,0 +1,233 @@
+//! Requests over HTTP.
+//!
+//! In: bodies. Out: the answer's status and body, or why there is none. Promises: redirects are not followed, so
+//! that documents never go where the user did not say; secrets are never part of a message; an answer is read only
+//! up to a bound. On failure: [`Failure`], one sentence for a person.
+
+use std::error::Error as _;
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION,
+};
+use reqwest::{Method, Url, redirect};
+
+use super::settings::{Credentials, Settings};
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    /// The HTTP status.
+    pub(super) status: u16,
+    /// The whole body.
+    pub(super) body: Vec<u8>,
+    /// Where a redirect points.
+    pub(super) location: Option<String>,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FailureKind {
+    /// No connection.
+    Unreachable,
+    /// No answer in time.
+    TimedOut,
+    /// The connection broke.
+    Broken,
+}
+
+/// No answer.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    /// What kind of failure.
+    pub(super) kind: FailureKind,
+    /// What happened and what to do, to be read after the node's name.
+    pub(super) message: String,
+}
+
+/// The connections to all nodes.
+#[derive(Clone)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    hosts: Vec<Url>,
+    bulk: Vec<Url>,
+}
+
+/// Longest answer that is read: larger than that to any request this output sends.
+const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Only what is needed comes back; a server that ignores this sends all.
+const FILTER: &str = "errors,items.*.status,items.*.error,items.*.failure_store";
+
+impl Client {
+    /// A client for these settings.
+    ///
+    /// # Errors
+    /// When a header or the TLS configuration cannot be used.
+    pub(super) fn new(settings: &Settings) -> io::Result<Client> {
+        let mut headers = HeaderMap::new();
+        if let Some(value) = authorization(&settings.credentials) {
+            let mut value = HeaderValue::try_from(value)
+                .map_err(|_| io::Error::other("user, password or API key hold a line feed"))?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("logweir/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers)
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .timeout(settings.timeout)
+            .connect_timeout(settings.timeout.min(Duration::from_secs(10)))
+            .tcp_keepalive(Duration::from_secs(30));
+        if let Some(tls) = &settings.tls {
+            builder = builder.tls_backend_preconfigured(tls.clone());
+        }
+        let http = builder.build().map_err(|why| io::Error::other(chain(&why)))?;
+        let bulk = settings.hosts.iter().map(|host| {
+            let mut url = join(host, &["_bulk"]);
+            url.query_pairs_mut().append_pair("filter_path", FILTER);
+            if let Some(pipeline) = &settings.pipeline {
+                url.query_pairs_mut().append_pair("pipeline", pipeline);
+            }
+            url
+        });
+        Ok(Client { http, bulk: bulk.collect(), hosts: settings.hosts.clone() })
+    }
+
+    /// Sends a bulk request to a node.
+    ///
+    /// # Errors
+    /// When there is no whole answer.
+    pub(super) async fn bulk(
+        &self,
+        host: usize,
+        body: Bytes,
+        gzip: bool,
+    ) -> Result<Answer, Failure> {
+        let url = self.bulk[host].clone();
+        let mut request = self.http.post(url).header(CONTENT_TYPE, "application/x-ndjson");
+        if gzip {
+            request = request.header(CONTENT_ENCODING, "gzip");
+        }
+        answer(request.body(body)).await
+    }
+
+    /// Sends any other request to a node; `path` is taken segment by segment.
+    ///
+    /// # Errors
+    /// When there is no whole answer.
+    pub(super) async fn send(
+        &self,
+        host: usize,
+        method: Method,
+        path: &[&str],
+        body: String,
+    ) -> Result<Answer, Failure> {
+        let request = self.http.request(method, join(&self.hosts[host], path));
+        answer(request.header(CONTENT_TYPE, "application/json").body(body)).await
+    }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> Result<Answer, Failure> {
+    let mut response = request.send().await.map_err(failure)?;
+    let status = response.status().as_u16();
+    let location = response.headers().get(LOCATION);
+    let location = location.map(|l| String::from_utf8_lossy(l.as_bytes()).into_owned());
+    let expected = response.content_length().unwrap_or(0);
+    let expected = usize::try_from(expected).unwrap_or(usize::MAX);
+    let mut body = Vec::with_capacity(expected.min(1 << 20));
+    while let Some(part) = response.chunk().await.map_err(failure)? {
+        if body.len() + part.len() > ANSWER_BYTES_MAX {
+            let message = format!("sent an answer longer than {ANSWER_BYTES_MAX} bytes");
+            return Err(Failure { kind: FailureKind::Broken, message });
+        }
+        body.extend_from_slice(&part);
+    }
+    Ok(Answer { status, body, location })
+}
+
+fn join(host: &Url, path: &[&str]) -> Url {
+    let mut url = host.clone();
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.pop_if_empty().extend(path);
+    }
+    url
+}
+
+fn failure(why: reqwest::Error) -> Failure {
+    let (kind, words) = if why.is_timeout() {
+        (FailureKind::TimedOut, "did not answer in time")
+    } else if why.is_connect() {
+        (FailureKind::Unreachable, "cannot be reached")
+    } else {
+        (FailureKind::Broken, "broke the connection")
+    };
+    let message = format!("{words} ({})", chain(&why.without_url()));
+    Failure { kind, message }
+}
+
+/// The innermost cause says most ("Connection refused"); the outer ones repeat it.
+fn chain(why: &reqwest::Error) -> String {
+    let (mut text, mut next) = (why.to_string(), why.source());
+    while let Some(cause) = next {
+        text = cause.to_string();
+        next = cause.source();
+    }
+    super::reply::one_line(&text)
+}
+
+fn authorization(credentials: &Credentials) -> Option<String> {
+    match credentials {
+        Credentials::None => None,
+        Credentials::Basic(user, password) => {
+            let pair = format!("{user}:{}", password.reveal());
+            Some(format!("Basic {}", base64(pair.as_bytes())))
+        }
+        Credentials::ApiKey(key) => {
+            // Both forms that the server shows are taken: `encoded`, and `id:key`.
+            let key = key.reveal().trim();
+            let encoded = if key.contains(':') { base64(key.as_bytes()) } else { key.to_string() };
+            Some(format!("ApiKey {encoded}"))
+        }
+    }
+}
+
+/// RFC 4648, section 4.
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for three in bytes.chunks(3) {
+        let at = |n: usize| u32::from(three.get(n).copied().unwrap_or(0));
+        let bits = at(0) << 16 | at(1) << 8 | at(2);
+        for letter in 0..4 {
+            let used = letter <= three.len();
+            let index = (bits >> (18 - 6 * letter)) as usize & 63;
+            out.push(if used { LETTERS[index] as char } else { '=' });
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_as_in_rfc_4648() {
+        let pairs =
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")];
+        for (plain, encoded) in pairs {
+            assert_eq!(base64(plain.as_bytes()), encoded);
+        }
+    }
+
+    #[test]
+    fn a_path_before_the_api_is_kept_and_names_are_encoded() {
+        let host = Url::parse("http://proxy:9200/search/").unwrap();
+        let url = join(&host, &["_index_template", "a/b c"]);
+        assert_eq!(url.as_str(), "http://proxy:9200/search/_index_template/a%2Fb%20c");
+        assert_eq!(join(&Url::parse("http://a/").unwrap(), &["_bulk"]).as_str(), "http://a/_bulk");
+    }
+}

@@ -1,0 +1,324 @@
+//! Answers into what becomes of the documents.
+
+use super::{Answer, Builder, Failure, FailureKind, Kept, Request, Scheduler, Trouble};
+use crate::delivery::DeadLetter;
+use crate::output::elasticsearch::outcome::{self, ItemOutcome, RequestOutcome};
+use crate::output::elasticsearch::reply::{self, Cause, Reply};
+
+/// Smallest limit that a 413 leads to.
+const BULK_BYTES_MIN: usize = 64 * 1024;
+/// After so many broken connections a large request is split: some servers close the connection on a request that
+/// is too large before the 413 can be read.
+const BROKEN_MAX: u32 = 3;
+/// A document that was answered 500 so often while others passed is the reason itself.
+const ODD_MAX: u16 = 20;
+
+impl Scheduler {
+    /// A request was answered, or was not.
+    pub(in super::super) fn answered(
+        &mut self,
+        ticket: u64,
+        result: Result<Answer, Failure>,
+        now_ns: u64,
+    ) {
+        let Some(at) = self.in_flight.iter().position(|r| r.ticket == ticket) else { return };
+        let full = !self.has_slot();
+        let request = self.in_flight.swap_remove(at);
+        match result {
+            Err(failure) => {
+                self.report.answered(0, 0);
+                self.unanswered(request, &failure, now_ns);
+            }
+            Ok(answer) => {
+                self.report.answered(answer.status, request.bulk.body.len());
+                if request.bulk.entries.is_empty() {
+                    self.asked(&request, &answer, now_ns);
+                } else {
+                    self.answer(request, &answer, full, now_ns);
+                }
+            }
+        }
+    }
+
+    /// The answer to a request without documents: 400 is what Elasticsearch says to that.
+    fn asked(&mut self, request: &Request, answer: &Answer, now_ns: u64) {
+        let (cause, shaped) = reply::read_error(&answer.body);
+        let outcome = outcome::request(answer.status, &cause, shaped, false);
+        match outcome {
+            RequestOutcome::Items | RequestOutcome::Malformed => {
+                self.worked = true;
+                self.hosts.works(request.host, false);
+            }
+            _ => {
+                let trouble = self.trouble(outcome, answer, &cause);
+                self.hosts.fails(request.host, trouble, now_ns, &mut self.backoff);
+            }
+        }
+    }
+
+    fn answer(&mut self, request: Request, answer: &Answer, full: bool, now_ns: u64) {
+        let (cause, shaped) = match answer.status {
+            200 => (Cause::default(), false),
+            _ => reply::read_error(&answer.body),
+        };
+        let outcome = outcome::request(answer.status, &cause, shaped, request.bulk.gzip);
+        match outcome {
+            RequestOutcome::Items => match reply::read(&answer.body, &request.bulk.entries) {
+                Ok(reply) => {
+                    self.worked = true;
+                    self.hosts.works(request.host, true);
+                    self.window.taken(request.sent_ns, now_ns, full);
+                    self.items(request, &reply, now_ns);
+                }
+                Err(why) => {
+                    let start = reply::one_line(&String::from_utf8_lossy(
+                        &answer.body[..answer.body.len().min(80)],
+                    ));
+                    let message = format!(
+                        "answered 200, but not as the bulk API does ({}; it begins with `{start}`): if this lasts, \
+                         check that `hosts` names an Elasticsearch",
+                        why.0
+                    );
+                    self.again(request, Trouble { passing: true, message }, now_ns);
+                }
+            },
+            RequestOutcome::TooLarge => {
+                self.hosts.works(request.host, true);
+                self.too_large(request, now_ns);
+            }
+            RequestOutcome::NoCompression => self.without_compression(request, now_ns),
+            RequestOutcome::Malformed if self.hosts.is_proven(request.host) => {
+                self.hosts.works(request.host, true);
+                self.malformed(request, &cause, now_ns);
+            }
+            _ => {
+                if outcome == RequestOutcome::Busy {
+                    self.window.refused(request.sent_ns, now_ns);
+                }
+                let trouble = self.trouble(outcome, answer, &cause);
+                self.again(request, trouble, now_ns);
+            }
+        }
+    }
+
+    fn unanswered(&mut self, mut request: Request, failure: &Failure, now_ns: u64) {
+        let trouble = Trouble { passing: true, message: failure.message.clone() };
+        match failure.kind {
+            FailureKind::TimedOut => self.window.refused(request.sent_ns, now_ns),
+            FailureKind::Broken => request.broken += 1,
+            FailureKind::Unreachable => {}
+        }
+        if request.bulk.entries.is_empty() {
+            self.hosts.fails(request.host, trouble, now_ns, &mut self.backoff);
+            return;
+        }
+        let large = request.bulk.entries.len() > 1 && request.bulk.size > BULK_BYTES_MIN * 4;
+        if request.broken >= BROKEN_MAX && large {
+            self.hosts.fails(request.host, trouble, now_ns, &mut self.backoff);
+            self.split(&request, now_ns);
+        } else {
+            self.again(request, trouble, now_ns);
+        }
+    }
+
+    /// The same documents again, at another node if there is one that has not been tried.
+    fn again(&mut self, mut request: Request, trouble: Trouble, now_ns: u64) {
+        let host = self.hosts.name(request.host).to_string();
+        let count = request.bulk.entries.len();
+        self.report.problem(&trouble.message, count, now_ns, || {
+            format!("{host} {}; its documents are kept and sent again", trouble.message)
+        });
+        self.hosts.fails(request.host, trouble, now_ns, &mut self.backoff);
+        request.failures = request.failures.saturating_add(1);
+        let elsewhere = self.hosts.any_works() && (request.failures as usize) < self.hosts.count();
+        let pause = if elsewhere { 0 } else { self.backoff.pause_ns(request.failures) };
+        request.due_ns = now_ns + pause;
+        self.report.request_again();
+        self.report.retried(count);
+        self.queue.push_back(request);
+    }
+
+    fn items(&mut self, request: Request, reply: &Reply, now_ns: u64) {
+        let entries = &request.bulk.entries;
+        self.report.stored(reply.stored, reply.failure_store, now_ns);
+        let stable = self.policy.form.ids;
+        let (mut outcomes, mut refused) = (Vec::new(), reply.refused.iter().peekable());
+        for (position, entry) in entries.iter().enumerate() {
+            let Some(refusal) = refused.next_if(|r| r.position == position) else {
+                self.ledger.settle(entry.frame);
+                continue;
+            };
+            let outcome = outcome::item(refusal.status, &refusal.cause, stable);
+            if outcome == ItemOutcome::Deduplicated {
+                self.report.deduplicated();
+                self.ledger.settle(entry.frame);
+            } else {
+                outcomes.push((outcome, refusal));
+            }
+        }
+        let mut retried = 0;
+        if !outcomes.is_empty() {
+            let numbers: Vec<usize> = outcomes.iter().map(|(_, r)| r.position).collect();
+            let mut each = outcomes.iter();
+            request.bulk.pick(&numbers, |_, kept| {
+                if let Some((outcome, refusal)) = each.next() {
+                    let again =
+                        self.refused(kept, *outcome, refusal.status, &refusal.cause, now_ns);
+                    retried += usize::from(again);
+                }
+            });
+        }
+        self.report.retried(retried);
+        if let Some(index) = &request.group {
+            let count = entries.len();
+            self.waiting.tried(index, retried > 0, count, now_ns, &mut self.backoff);
+        }
+        self.builder.recycle(request.bulk);
+    }
+
+    /// Whether the document is kept to be tried again.
+    fn refused(
+        &mut self,
+        mut kept: Kept,
+        outcome: ItemOutcome,
+        status: u16,
+        cause: &Cause,
+        now_ns: u64,
+    ) -> bool {
+        let (index, id) = kept.address();
+        let block = match outcome {
+            ItemOutcome::Dead => {
+                self.dead(&kept, cause.to_string(), now_ns);
+                return false;
+            }
+            ItemOutcome::Blocked(block) => Some(block),
+            _ => None,
+        };
+        if status == 500 && kept.refused_alone(self.report.delivered()) >= ODD_MAX {
+            let reason = format!("{cause} (status 500, {ODD_MAX} times while others were taken)");
+            self.dead(&kept, reason, now_ns);
+            return false;
+        }
+        let class = format!("{} {index}", cause.kind);
+        self.report.problem(&class, 1, now_ns, || {
+            format!("refused for now with status {status}, kept: index {index}, id {id}: {cause}")
+        });
+        self.waiting.keep(&index, kept, block, now_ns, &mut self.backoff);
+        true
+    }
+
+    fn dead(&mut self, kept: &Kept, reason: String, now_ns: u64) {
+        let (address, id) = kept.address();
+        let class = reason.split(':').next().unwrap_or_default().to_string();
+        let letter = DeadLetter {
+            output: self.policy.name.clone(),
+            address,
+            id,
+            reason,
+            refused_ns: 0,
+            document: kept.document().to_vec(),
+        };
+        self.add_letter(kept.frame(), letter, &class, now_ns);
+    }
+
+    /// A document that no server will take, to the dead letters.
+    pub(super) fn add_letter(&mut self, frame: u64, letter: DeadLetter, class: &str, now_ns: u64) {
+        let (index, id, reason) = (&letter.address, &letter.id, &letter.reason);
+        self.report.problem(class, 1, now_ns, || {
+            format!("refused for ever, now a dead letter: index {index}, id {id}: {reason}")
+        });
+        self.letters.add(frame, letter);
+    }
+
+    fn too_large(&mut self, request: Request, now_ns: u64) {
+        let size = request.bulk.size;
+        if request.bulk.entries.len() > 1 {
+            let limit = (size / 2).clamp(BULK_BYTES_MIN, self.builder.limit().max(BULK_BYTES_MIN));
+            self.report.problem("413", request.bulk.entries.len(), now_ns, || {
+                format!(
+                    "a request of {size} bytes is too large for the server (413) and is split; requests now have \
+                     at most {limit} bytes: set `bulk_size` or raise the server's `http.max_content_length`"
+                )
+            });
+            self.builder.set_limit(limit);
+            self.split(&request, now_ns);
+        } else {
+            let reason = format!("too large for the server: {size} bytes (status 413)");
+            self.dead_alone(request, &reason, now_ns);
+        }
+    }
+
+    /// One document of the request makes the server refuse all: found by halving.
+    fn malformed(&mut self, request: Request, cause: &Cause, now_ns: u64) {
+        if request.bulk.entries.len() > 1 {
+            self.report.problem("400", request.bulk.entries.len(), now_ns, || {
+                format!("a request was refused as a whole and is split to find out why: {cause}")
+            });
+            self.split(&request, now_ns);
+        } else {
+            self.dead_alone(request, &cause.to_string(), now_ns);
+        }
+    }
+
+    fn dead_alone(&mut self, request: Request, reason: &str, now_ns: u64) {
+        request.bulk.pick(&[0], |_, kept| self.dead(&kept, reason.to_string(), now_ns));
+        if let Some(index) = &request.group {
+            self.waiting.tried(index, false, 1, now_ns, &mut self.backoff);
+        }
+    }
+
+    fn split(&mut self, request: &Request, now_ns: u64) {
+        let mut builder = self.spare_builder();
+        let (first, second) = request.bulk.split(&mut builder);
+        self.report.request_again();
+        self.report.retried(request.bulk.entries.len());
+        for half in [second, first].into_iter().filter(|half| !half.entries.is_empty()) {
+            let half = self.request(half, request.group.clone(), now_ns);
+            self.queue.push_front(half);
+        }
+    }
+
+    fn without_compression(&mut self, mut request: Request, now_ns: u64) {
+        let host = self.hosts.name(request.host).to_string();
+        if self.policy.form.gzip {
+            self.report.problem("gzip", request.bulk.entries.len(), now_ns, || {
+                format!("{host} does not take gzip: sent without from now on; set `compression = \"none\"`")
+            });
+            self.policy.form.gzip = false;
+            let begun = self.builder.seal();
+            self.builder.set_gzip(false);
+            begun.write_into(&mut self.builder);
+        }
+        self.hosts.works(request.host, false);
+        let mut builder: Builder = self.spare_builder();
+        request.bulk.write_into(&mut builder);
+        request.bulk = builder.seal();
+        request.due_ns = now_ns;
+        self.queue.push_front(request);
+    }
+
+    fn trouble(&self, outcome: RequestOutcome, answer: &Answer, cause: &Cause) -> Trouble {
+        let (status, user) = (answer.status, &self.policy.user);
+        let message = match outcome {
+            RequestOutcome::Unauthorized if cause.kind == "cluster_block_exception" => {
+                format!("takes no writes ({status} {cause}): lift the block of the cluster")
+            }
+            RequestOutcome::Unauthorized => format!(
+                "refuses {user} ({status} {cause}): check `user` and `password`, or `api_key`, and its privileges"
+            ),
+            RequestOutcome::Busy | RequestOutcome::Broken => {
+                format!("cannot take documents now ({status} {cause})")
+            }
+            _ => {
+                let to = answer.location.as_deref();
+                let to = to.map(|to| format!(", to {to}")).unwrap_or_default();
+                format!(
+                    "is no bulk endpoint of an Elasticsearch (POST /_bulk: {status} {cause}{to}): correct the URL \
+                     in `hosts`"
+                )
+            }
+        };
+        let passing = matches!(outcome, RequestOutcome::Busy | RequestOutcome::Broken);
+        Trouble { passing, message }
+    }
+}

@@ -1,0 +1,147 @@
+//! Documents that were refused and may pass later.
+//!
+//! Is: one group for each index, with its own pause; a group whose index takes nothing is asked with one document.
+//! In: refused documents. Out: those to be tried again. Promises: one closed index does not hold up another; the
+//! bytes held are known, so that the output can stop taking more. On failure: nothing can fail.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::bulk::Kept;
+use super::outcome::Block;
+use super::retry::Backoff;
+
+/// All groups.
+#[derive(Default)]
+pub(super) struct Waiting {
+    groups: HashMap<String, Group>,
+    bytes: usize,
+    documents: usize,
+    blocked: usize,
+}
+
+#[derive(Default)]
+struct Group {
+    documents: VecDeque<Kept>,
+    block: Option<Block>,
+    failures: u32,
+    due_ns: u64,
+    /// Most documents of the next try.
+    burst: usize,
+    /// Some of its documents are on their way.
+    trying: bool,
+}
+
+impl Waiting {
+    /// Keeps a document for its index. `block`: the index takes nothing at present.
+    pub(super) fn keep(
+        &mut self,
+        index: &str,
+        kept: Kept,
+        block: Option<Block>,
+        now_ns: u64,
+        backoff: &mut Backoff,
+    ) {
+        self.bytes += kept.size();
+        self.documents += 1;
+        if !self.groups.contains_key(index) {
+            let due_ns = now_ns + backoff.pause_ns(1);
+            let group = Group { failures: 1, due_ns, burst: usize::MAX, ..Group::default() };
+            self.groups.insert(index.to_string(), group);
+        }
+        let Some(group) = self.groups.get_mut(index) else { return };
+        self.blocked -= usize::from(group.block.is_some());
+        // A group that was blocked stays so until a try passes: what was under way says nothing new.
+        group.block = block.or(group.block);
+        self.blocked += usize::from(group.block.is_some());
+        if group.block.is_some() {
+            group.burst = 1;
+        }
+        group.documents.push_back(kept);
+    }
+
+    /// Whether any index takes nothing.
+    pub(super) fn any_blocked(&self) -> bool {
+        self.blocked > 0
+    }
+
+    /// Whether this index takes nothing, as far as known.
+    pub(super) fn is_blocked(&self, address: &[u8]) -> bool {
+        let name = String::from_utf8_lossy(address).to_lowercase();
+        self.groups.get(&name).is_some_and(|g| g.block.is_some())
+    }
+
+    /// The indices that take nothing, in order of their names.
+    pub(super) fn blocks(&self) -> Vec<(&str, Block)> {
+        let blocked = self.groups.iter().filter_map(|(name, g)| Some((name.as_str(), g.block?)));
+        let mut list: Vec<_> = blocked.collect();
+        list.sort_unstable_by_key(|(name, _)| *name);
+        list
+    }
+
+    /// Takes the documents of a group whose pause is over, at most `bytes_max` of them (at least one).
+    pub(super) fn take_due(
+        &mut self,
+        now_ns: u64,
+        bytes_max: usize,
+    ) -> Option<(String, Vec<Kept>)> {
+        let due = |g: &Group| !g.trying && g.due_ns <= now_ns && !g.documents.is_empty();
+        let found = self.groups.iter_mut().filter(|(_, g)| due(g)).min_by_key(|(_, g)| g.due_ns);
+        let (name, group) = found?;
+        group.trying = true;
+        let (mut taken, mut bytes) = (Vec::new(), 0);
+        while taken.len() < group.burst
+            && let Some(next) = group.documents.front()
+            && (taken.is_empty() || bytes + next.length() <= bytes_max)
+            && let Some(kept) = group.documents.pop_front()
+        {
+            bytes += kept.length();
+            self.bytes -= kept.size();
+            self.documents -= 1;
+            taken.push(kept);
+        }
+        Some((name.clone(), taken))
+    }
+
+    /// The try of a group was answered, `refused` of `count` documents are back in it (or dead).
+    pub(super) fn tried(
+        &mut self,
+        index: &str,
+        refused: bool,
+        count: usize,
+        now_ns: u64,
+        backoff: &mut Backoff,
+    ) {
+        let Some(group) = self.groups.get_mut(index) else { return };
+        group.trying = false;
+        if refused {
+            group.failures = group.failures.saturating_add(1);
+            group.due_ns = now_ns + backoff.pause_ns(group.failures);
+            group.burst = if group.block.is_some() { 1 } else { (count / 2).max(1) };
+        } else {
+            self.blocked -= usize::from(group.block.take().is_some());
+            group.failures = 1;
+            group.due_ns = now_ns;
+            group.burst = count.saturating_mul(8);
+        }
+        if group.documents.is_empty() {
+            self.blocked -= usize::from(group.block.is_some());
+            self.groups.remove(index);
+        }
+    }
+
+    /// When the next group is due.
+    pub(super) fn next_due_ns(&self) -> Option<u64> {
+        let waits = self.groups.values().filter(|g| !g.trying && !g.documents.is_empty());
+        waits.map(|g| g.due_ns).min()
+    }
+
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Documents held.
+    pub(super) fn document_count(&self) -> usize {
+        self.documents
+    }
+}
