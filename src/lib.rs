@@ -10,10 +10,10 @@ pub mod health; // what each part says about itself
 pub mod limits; // every size, count and time-out, and how they relate
 pub mod metrics; // counters and gauges, printed for Prometheus
 pub mod storage; // files behind an interface
-pub mod tls; // certificates and keys into rustls configurations
 
 // Tier 1: the data and the languages over it.
 pub mod settings; // TOML tables with positions, all errors at once
+pub mod tls; // certificates and keys into rustls configurations
 pub mod timestamp; // instants to text and back
 pub mod event; // batches of events over borrowed bytes
 pub mod chunk; // what an input hands on

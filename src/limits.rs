@@ -43,6 +43,34 @@ pub const RETRY_MAX_MS: u64 = 30_000;
 pub const CONNECTIONS_MAX: usize = 1024;
 /// Milliseconds after which a silent connection is closed.
 pub const CONNECTION_IDLE_MS: u64 = 300_000;
+/// Bytes that a connection reads into while it waits; all that a silent one holds.
+pub const CONNECTION_READ_BYTES: usize = 4 * 1024;
+/// Connections of one input that read a whole chunk, or wait for the pipeline with one, at once.
+pub const CONNECTION_READERS_MAX: usize = 16;
+/// Bytes of unfinished lines and windows that all connections of one input hold together.
+pub const CONNECTION_HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// What one connection may still hold when all together hold too much.
+pub const CONNECTION_HELD_BYTES_MIN: usize = 16 * 1024;
+/// Milliseconds of silence after which TCP asks whether the other end still lives.
+pub const CONNECTION_KEEPALIVE_MS: u64 = 60_000;
+/// Milliseconds that a TLS handshake may take.
+pub const HANDSHAKE_MS: u64 = 10_000;
+/// Milliseconds that connections get at a stop to hand on what they read.
+pub const CONNECTION_GRACE_MS: u64 = 1_000;
+/// Milliseconds between two tries to listen on an address that is taken.
+pub const LISTEN_RETRY_MS: u64 = 1_000;
+/// Milliseconds between two log lines about the same kind of bad client.
+pub const COMPLAINT_MS: u64 = 60_000;
+/// Bytes of a beats window after which what is there is handed on and acknowledged in part.
+pub const BEATS_PART_BYTES: usize = 2 * 1024 * 1024;
+/// Longest beats event kept whole; Filebeat's own largest message has 10 MiB.
+pub const BEATS_EVENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Most bytes that one compressed beats frame may inflate to.
+pub const BEATS_INFLATED_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Parts of a beats connection that wait for the journal at once.
+pub const BEATS_PARTS_WAITING_MAX: usize = 4;
+/// Milliseconds between two signs of life to a beats client that waits; clients give up after 30 s by default.
+pub const BEATS_ALIVE_MS: u64 = 5_000;
 /// Milliseconds after which a last line without a line feed is taken as it is.
 pub const PARTIAL_LINE_MS: u64 = 5_000;
 /// Milliseconds that a stop may take before what is left is kept in the journal for the next start.
@@ -65,3 +93,12 @@ const _: () = assert!(
     "a quota holds several segments, or nothing could be deleted"
 );
 const _: () = assert!(RETRY_FIRST_MS < RETRY_MAX_MS, "back-off grows");
+const _: () = assert!(
+    CONNECTIONS_MAX * CONNECTION_HELD_BYTES_MIN <= CONNECTION_HELD_BYTES_MAX,
+    "what connections may always hold fits in what they may hold together"
+);
+const _: () = assert!(BEATS_EVENT_BYTES_MAX <= LINE_BYTES_CEILING, "an event becomes a line");
+const _: () = assert!(
+    CONNECTION_GRACE_MS < DRAIN_MS,
+    "a stopping connection leaves time for the rest of the pipeline"
+);

@@ -5,6 +5,7 @@
 //! never per event.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Literal;
 
@@ -31,4 +32,12 @@ pub struct Source {
     pub kind: SourceKind,
     /// Fields that every event gets, in this order; a nested one is a whole object (`log = {file = {path = …}}`).
     pub fields: Vec<(super::Key, Literal)>,
+}
+
+impl Source {
+    /// A number for [`Source::id`] that no other source of this process has.
+    pub fn new_id() -> u64 {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    }
 }
