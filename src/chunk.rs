@@ -117,6 +117,11 @@ impl Intake {
         self.buffers.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
+    /// Gives a buffer back for the next [`Intake::buffer`].
+    pub fn give_back(&self, buffer: Vec<u8>) {
+        self.buffers.give_back(buffer);
+    }
+
     /// The store of used buffers, which does not keep the queue open.
     pub fn buffers(&self) -> Buffers {
         self.buffers.clone()

@@ -6,6 +6,7 @@
 
 mod elasticsearch;
 mod file;
+mod slack;
 mod stdout;
 
 use std::sync::Arc;
@@ -40,8 +41,12 @@ pub struct OutputLoad<'a> {
 type Load = fn(&Section<'_>, &mut OutputLoad<'_>) -> Option<Box<dyn Output>>;
 
 /// The kinds of output; to delete one, delete its file and its line.
-pub const KINDS: &[(&str, Load)] =
-    &[("elasticsearch", elasticsearch::load), ("stdout", stdout::load), ("file", file::load)];
+pub const KINDS: &[(&str, Load)] = &[
+    ("elasticsearch", elasticsearch::load),
+    ("file", file::load),
+    ("slack", slack::load),
+    ("stdout", stdout::load),
+];
 
 /// The next frame; `None` when it is time to stop.
 async fn next_frame(context: &mut OutputContext) -> Option<Arc<Frame>> {

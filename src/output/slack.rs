@@ -65,6 +65,13 @@ struct Worker {
     requests: Counter,
 }
 
+/// What the worker does next.
+enum Next {
+    Stop,
+    Send,
+    Frame(Arc<Frame>),
+}
+
 pub(super) fn load(section: &Section<'_>, _: &mut OutputLoad<'_>) -> Option<Box<dyn Output>> {
     // The template reads finished documents, not the pipeline's events: it has names of its own.
     let mut keys = Keys::default();
@@ -145,14 +152,16 @@ impl Worker {
                 let wait = if self.digest.is_full() { Duration::ZERO } else { self.settings.group_wait };
                 (since + wait).max(self.next_request)
             });
-            tokio::select! {
+            let next = tokio::select! {
                 biased;
-                _ = self.context.stop.wait_for(|stop| *stop) => return self.leave().await,
-                () = at(due) => self.send().await,
-                frame = self.context.feed.next() => match frame {
-                    Some(frame) => self.fold(&frame),
-                    None => return self.leave().await,
-                },
+                _ = self.context.stop.wait_for(|stop| *stop) => Next::Stop,
+                () = at(due) => Next::Send,
+                frame = self.context.feed.next() => frame.map_or(Next::Stop, Next::Frame),
+            };
+            match next {
+                Next::Stop => return self.leave().await,
+                Next::Send => self.send().await,
+                Next::Frame(frame) => self.fold(&frame),
             }
         }
     }

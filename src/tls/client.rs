@@ -53,6 +53,12 @@ impl ClientTls {
         ClientTls { config: builder.with_no_client_auth(), verifies: true }
     }
 
+    /// TLS that trusts nobody, for clients that only speak plain HTTP: the machine's authorities are not read.
+    pub fn unused() -> ClientTls {
+        let builder = builder().with_root_certificates(RootCertStore::empty());
+        ClientTls { config: builder.with_no_client_auth(), verifies: true }
+    }
+
     /// The configuration; set `alpn_protocols` on it where the client does not.
     pub fn config(&self) -> ClientConfig {
         self.config.clone()

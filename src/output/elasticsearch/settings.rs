@@ -15,6 +15,7 @@ use crate::limits::{
 use crate::output::OutputLoad;
 use crate::settings::{Secret, Section, Spanned};
 use crate::template::Template;
+use crate::tls::ClientTls;
 
 /// Everything the output needs to know.
 #[derive(Clone, Debug)]
@@ -79,7 +80,7 @@ pub(super) fn load(section: &Section<'_>, load: &mut OutputLoad<'_>) -> Option<S
     let index = index(section, load);
     let own = credentials(section);
     let credentials = if matches!(own, Credentials::None) { from_url } else { own };
-    let tls = client_tls(section);
+    let tls = client_tls(section, &hosts);
     let data_stream = section.bool_or("data_stream", false);
     let gzip = section.choice_or("compression", &[("gzip", true), ("none", false)], true);
     let bulk_bytes = section.bytes_or("bulk_size", BULK_BYTES_MAX as u64);
@@ -308,15 +309,14 @@ fn index_template(outer: &Section<'_>, table: Section<'_>) -> Option<IndexTempla
     Some(IndexTemplate { name: name.value, body, overwrite })
 }
 
-/// TLS for `https` hosts. This is the one place where [`crate::tls`] comes in:
-/// `match section.section("tls") { Some(t) => ClientTls::load(t), None => Some(ClientTls::system()) }` and its
-/// `config()`; until then the built-in authorities are trusted and a `tls` table is an unknown key.
-fn client_tls(_section: &Section<'_>) -> Option<rustls::ClientConfig> {
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider);
-    let builder = builder.with_safe_default_protocol_versions().ok()?;
-    Some(builder.with_root_certificates(roots).with_no_client_auth())
+/// TLS for `https` hosts; reading the machine's authorities is left out where nobody needs them.
+fn client_tls(section: &Section<'_>, hosts: &[Url]) -> Option<rustls::ClientConfig> {
+    let tls = match section.section("tls") {
+        Some(table) => ClientTls::load(table)?,
+        None if hosts.iter().any(|url| url.scheme() == "https") => ClientTls::system(),
+        None => ClientTls::unused(),
+    };
+    Some(tls.config())
 }
 
 #[cfg(test)]

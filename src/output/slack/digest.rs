@@ -134,7 +134,7 @@ pub(super) fn escape(text: &str) -> String {
 fn mask(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut word = String::new();
-    let mut end_word = |word: &mut String, out: &mut String| {
+    let end_word = |word: &mut String, out: &mut String| {
         if word.bytes().any(|b| b.is_ascii_digit()) {
             out.push('#');
         } else {
