@@ -16,7 +16,7 @@ mod source;
 mod value;
 
 pub use batch::{Batch, Event, Selection};
-pub use json::{JsonError, decode_escapes, parse_object, write_escaped, write_string};
+pub use json::{JsonError, decode_escapes, parse_object, parse_value, write_escaped, write_string};
 pub use keys::{Key, Keys};
 pub use path::{Path, PathError, Segment};
 pub use source::{Source, SourceKind};

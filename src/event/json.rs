@@ -49,6 +49,22 @@ pub fn parse_object(
     Ok(())
 }
 
+/// Reads the JSON value in `span` of `text`, whatever it is; a list or an object stays raw text.
+///
+/// # Errors
+/// What is not one JSON value; nothing was changed then.
+pub fn parse_value(text: &mut Vec<u8>, span: Span) -> Result<Value, JsonError> {
+    let mut scan = Scanner { text: &text[..span.end()], at: span.start as usize, odd: false };
+    scan.blank();
+    let result = scan.value().and_then(|value| scan.nothing_left().map(|()| value));
+    let value =
+        result.map_err(|error| JsonError { at: error.at - span.start as usize, ..error })?;
+    Ok(match value {
+        Value::Json(span) => Value::Json(on_one_line(text, span)),
+        other => other,
+    })
+}
+
 /// Writes bytes as a JSON string with its quotes.
 pub fn write_string(bytes: &[u8], out: &mut Vec<u8>) {
     out.reserve(bytes.len() + 2);
@@ -265,18 +281,24 @@ fn settle(text: &mut Vec<u8>, keys: &Keys, fields: &mut [Field]) {
             field.key = keys.find(&text[plain.range()]).unwrap_or(Key::from_span(plain));
         }
         if let Value::Json(span) = field.value {
-            if memchr::memchr2(b'\n', b'\r', &text[span.range()]).is_some() {
-                let start = text.len();
-                text.extend_from_within(span.range());
-                for byte in &mut text[start..] {
-                    if matches!(byte, b'\n' | b'\r') {
-                        *byte = b' ';
-                    }
-                }
-                field.value = Value::Json(Span::new(start, text.len()));
-            }
+            field.value = Value::Json(on_one_line(text, span));
         }
     }
+}
+
+/// Raw JSON without line feeds; they can only stand between values.
+fn on_one_line(text: &mut Vec<u8>, span: Span) -> Span {
+    if memchr::memchr2(b'\n', b'\r', &text[span.range()]).is_none() {
+        return span;
+    }
+    let start = text.len();
+    text.extend_from_within(span.range());
+    for byte in &mut text[start..] {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
+    Span::new(start, text.len())
 }
 
 fn drop_repeated_keys(text: &[u8], from: usize, out: &mut Vec<Field>) {

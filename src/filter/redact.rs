@@ -1,0 +1,6 @@
+//! Placeholder.
+use super::{FilterLoad, Make};
+use crate::settings::Section;
+pub(super) fn load(_: &Section<'_>, _: &mut FilterLoad<'_>) -> Option<Make> {
+    None
+}
