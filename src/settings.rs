@@ -110,6 +110,11 @@ impl<'a> Section<'a> {
         self.document.folder.join(path)
     }
 
+    /// The text of a file that the configuration names.
+    pub fn read_file(&self, path: &std::path::Path) -> std::io::Result<String> {
+        self.document.environment.read_file(path)
+    }
+
     /// Reports a problem at a place.
     pub fn report(&self, diagnostic: Diagnostic, span: Range<usize>) {
         self.problems.borrow_mut().push(diagnostic.at(&self.document.source, span));

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::{Filter, FilterLoad, Make};
+use super::named::{Use, optional_field, required_field};
+use super::{Filter, FilterLoad, Make, counters};
 use crate::clock::SharedClock;
 use crate::event::{Batch, Path, Selection, Value};
 use crate::metrics::Counter;
@@ -26,35 +27,18 @@ struct Plan {
 }
 
 pub(super) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<Make> {
-    let field = path(section, "field", load, true);
-    let target = path(section, "target", load, false).filter(|t| !t.is_timestamp());
+    let field = required_field(section, "field", "\"timestamp\"", Use::Read, load);
+    let target = match section.string("target").filter(|t| t.value != "@timestamp") {
+        None => Some(None),
+        Some(_) => optional_field(section, "target", load),
+    };
     let tag = section.string_or("tag_on_failure", "_dateparsefailure").value;
     let formats = formats(section);
-    let failures = load
-        .metrics
-        .with("filter", "date")
-        .counter("logweir_filter_failures_total", "Events that a filter could not handle.");
+    let (_, failures) = counters(section, load);
     let clock = Arc::clone(load.clock);
-    let plan = Arc::new(Plan { field: field?, formats: formats?, target, tag, clock, failures });
+    let plan =
+        Arc::new(Plan { field: field?, formats: formats?, target: target?, tag, clock, failures });
     Some(Box::new(move || Box::new(Date { plan: Arc::clone(&plan) })))
-}
-
-fn path(
-    section: &Section<'_>,
-    key: &'static str,
-    load: &mut FilterLoad<'_>,
-    required: bool,
-) -> Option<Path> {
-    let text =
-        if required { section.required_string(key, "\"timestamp\"") } else { section.string(key) };
-    let text = text?;
-    match Path::parse(&text, load.keys) {
-        Ok(path) => Some(path),
-        Err(error) => {
-            section.error(text.span.clone(), format!("`{}`: {}", text.value, error.message), None);
-            None
-        }
-    }
 }
 
 fn formats(section: &Section<'_>) -> Option<Vec<DateFormat>> {

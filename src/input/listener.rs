@@ -87,11 +87,8 @@ impl Listener {
         example: &'static str,
     ) -> Option<Listener> {
         let listen = section.required_string("listen", example);
-        let connections_max = section.integer_or(
-            "max_connections",
-            limits::CONNECTIONS_MAX as i64,
-            1..1_000_001,
-        );
+        let connections_max =
+            section.integer_or("max_connections", limits::CONNECTIONS_MAX as i64, 1..1_000_001);
         let idle = Duration::from_millis(limits::CONNECTION_IDLE_MS);
         let idle = section.duration_or("idle_timeout", idle);
         let keepalive = Duration::from_millis(limits::CONNECTION_KEEPALIVE_MS);
@@ -108,7 +105,11 @@ impl Listener {
         let listen = listen?;
         if let Some(problem) = address_problem(&listen) {
             let message = format!("`listen` is \"{}\": {problem}", *listen);
-            section.error(listen.span, message, Some(format!("write for example: listen = {example}")));
+            section.error(
+                listen.span,
+                message,
+                Some(format!("write for example: listen = {example}")),
+            );
             return None;
         }
         if load.probe {
@@ -201,10 +202,12 @@ impl Listener {
             let stream: Stream = match tls {
                 None => Box::new(socket),
                 // On the heap: a handshake's state is large, and plain connections should not carry it.
-                Some(config) => match Box::pin(handshake(config, socket, peer, &traffic_of)).await {
-                    Some(stream) => stream,
-                    None => return,
-                },
+                Some(config) => {
+                    match Box::pin(handshake(config, socket, peer, &traffic_of)).await {
+                        Some(stream) => stream,
+                        None => return,
+                    }
+                }
             };
             handle(Connection { stream, peer, stop }).await;
         });
@@ -340,7 +343,9 @@ fn explain_handshake(why: &io::Error) -> String {
             "; `client_ca` is set, so the client must show a certificate of its own"
         }
         Some(Tls::InvalidCertificate(_)) => "; its certificate is not signed by `client_ca`",
-        Some(Tls::AlertReceived(_)) => "; the client refused our certificate: does it know the authority?",
+        Some(Tls::AlertReceived(_)) => {
+            "; the client refused our certificate: does it know the authority?"
+        }
         _ => "",
     };
     format!("TLS handshake failed: {why}{hint}")

@@ -149,7 +149,8 @@ impl Worker {
         self.context.health.set(State::Fine);
         loop {
             let due = self.digest.collecting_since().map(|since| {
-                let wait = if self.digest.is_full() { Duration::ZERO } else { self.settings.group_wait };
+                let wait =
+                    if self.digest.is_full() { Duration::ZERO } else { self.settings.group_wait };
                 (since + wait).max(self.next_request)
             });
             let next = tokio::select! {

@@ -110,12 +110,8 @@ impl Session {
         let (stream, write) = tokio::io::split(stream);
         let (waiting, acknowledgements) = mpsc::channel(limits::BEATS_PARTS_WAITING_MAX);
         let unacknowledged = Arc::new(AtomicUsize::new(0));
-        let writing = acknowledge(
-            acknowledgements,
-            write,
-            Arc::clone(&shared),
-            Arc::clone(&unacknowledged),
-        );
+        let writing =
+            acknowledge(acknowledgements, write, Arc::clone(&shared), Arc::clone(&unacknowledged));
         let mut writing = pin!(writing);
         let decoder = Decoder::new(shared.bounds);
         let mut session = Session {

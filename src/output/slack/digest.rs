@@ -162,7 +162,10 @@ mod tests {
     fn messages_that_differ_in_numbers_ids_and_addresses_are_one_kind() {
         let mut digest = Digest::default();
         digest.add("order 17 of 10.0.0.1 failed: 550e8400-e29b-41d4-a716-446655440000", 0);
-        digest.add("order 4242 of 10.9.0.7 failed: 123e4567-e89b-12d3-a456-426614174000", 61_000_000_000);
+        digest.add(
+            "order 4242 of 10.9.0.7 failed: 123e4567-e89b-12d3-a456-426614174000",
+            61_000_000_000,
+        );
         digest.add("disk full", 0);
         let (text, told) = digest.message(Some("a<b"));
         assert_eq!(
@@ -178,7 +181,8 @@ mod tests {
     fn more_kinds_than_a_message_holds_follow_in_the_next_and_too_many_are_counted() {
         let mut digest = Digest::default();
         for n in 0..GROUPS_MAX + 7 {
-            let letters: String = n.to_string().chars().map(|c| (b'a' + c as u8 - b'0') as char).collect();
+            let letters: String =
+                n.to_string().chars().map(|c| (b'a' + c as u8 - b'0') as char).collect();
             digest.add(&format!("kind {letters}"), 0);
         }
         let (text, told) = digest.message(None);

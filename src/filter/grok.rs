@@ -1,0 +1,178 @@
+//! Filter `grok`: fields from a text by named patterns.
+//!
+//! In: a text and patterns such as `%{IP:client} %{WORD:method}`. Out: a field for each capture. Promises: captures
+//! are spans of the text, nothing is copied; patterns are tried in the order written, the first that matches counts
+//! (all of them with `break_on_match = false`); a field that exists becomes a list, as in Logstash, unless it is
+//! named in `overwrite`. On failure: an event that no pattern matches (or that lacks the field) gets the tag
+//! `_grokparsefailure`, one whose text takes too long `_groktimeout`; it goes on unchanged.
+
+use std::sync::Arc;
+
+use super::named::{Use, optional_field, required_field};
+use super::{Filter, FilterLoad, Make, counters};
+use crate::event::{Batch, Path, Selection, Span, Value};
+use crate::grok::{Ecs, Grok, Kind, Options, Outcome, Scratch};
+use crate::metrics::Counter;
+use crate::settings::{Literal, Section};
+
+mod settings;
+
+struct GrokFilter {
+    plan: Arc<Plan>,
+    scratch: Scratch,
+}
+
+struct Plan {
+    grok: Grok,
+    field: Path,
+    captures: Vec<Capture>,
+    patterns: usize,
+    break_on_match: bool,
+    tags: Vec<String>,
+    timeout_tag: String,
+    failures: Counter,
+}
+
+/// Where a capture goes.
+struct Capture {
+    path: Path,
+    kind: Kind,
+    overwrite: bool,
+}
+
+/// What became of one text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tried {
+    Matched,
+    Failed,
+    TimedOut,
+}
+
+pub(super) use settings::load;
+
+impl Filter for GrokFilter {
+    fn apply(&mut self, batch: &mut Batch, selected: &Selection) {
+        let plan = Arc::clone(&self.plan);
+        for event in selected.iter() {
+            match self.try_event(&plan, batch, event) {
+                Tried::Matched => continue,
+                Tried::Failed => plan.tags.iter().for_each(|tag| batch.add_tag(event, tag)),
+                Tried::TimedOut => batch.add_tag(event, &plan.timeout_tag),
+            }
+            plan.failures.increment();
+        }
+    }
+}
+
+impl GrokFilter {
+    fn try_event(&mut self, plan: &Plan, batch: &mut Batch, event: usize) -> Tried {
+        if let Some(text) = batch.plain_str(event, &plan.field) {
+            return self.try_text(plan, batch, event, text);
+        }
+        let Some(Value::Array(items)) = batch.get(event, &plan.field).map(|v| batch.open(v)) else {
+            return Tried::Failed;
+        };
+        let mut tried = Tried::Failed;
+        for at in 0..batch.array(items).len() {
+            let item = batch.unescape(batch.array(items)[at]);
+            if let Value::Str(text) = item
+                && self.try_text(plan, batch, event, text) == Tried::Matched
+            {
+                tried = Tried::Matched;
+            }
+        }
+        tried
+    }
+
+    fn try_text(&mut self, plan: &Plan, batch: &mut Batch, event: usize, text: Span) -> Tried {
+        let mut tried = Tried::Failed;
+        let mut from = 0;
+        while from < plan.patterns {
+            match plan.grok.find_from(&mut self.scratch, batch.bytes(text), from) {
+                Outcome::NoMatch => break,
+                Outcome::LimitHit { pattern } => {
+                    if tried == Tried::Failed {
+                        tried = Tried::TimedOut;
+                    }
+                    from = pattern + 1;
+                }
+                Outcome::Match(found) => {
+                    tried = Tried::Matched;
+                    self.set_captures(plan, batch, event, text);
+                    if plan.break_on_match {
+                        break;
+                    }
+                    from = found.pattern + 1;
+                }
+            }
+        }
+        tried
+    }
+
+    fn set_captures(&self, plan: &Plan, batch: &mut Batch, event: usize, text: Span) {
+        for capture in self.scratch.captures() {
+            let target = &plan.captures[capture.field];
+            let span = text.part(capture.start, capture.end);
+            let value = typed(target.kind, span, batch.bytes(span));
+            if target.overwrite {
+                batch.set(event, &target.path, value);
+            } else {
+                add(batch, event, &target.path, value);
+            }
+        }
+    }
+}
+
+/// Sets a field, or makes a list of what is there and the new value.
+fn add(batch: &mut Batch, event: usize, path: &Path, value: Value) {
+    let list = match batch.get(event, path) {
+        Some(old @ (Value::Str(_) | Value::Escaped(_))) => {
+            let list = batch.new_array();
+            batch.array_mut(list).push(old);
+            list
+        }
+        Some(old @ (Value::Array(_) | Value::Json(_))) => match batch.open(old) {
+            Value::Array(list) => list,
+            _ => return batch.set(event, path, value),
+        },
+        _ => return batch.set(event, path, value),
+    };
+    batch.array_mut(list).push(value);
+    batch.set(event, path, Value::Array(list));
+}
+
+fn typed(kind: Kind, span: Span, text: &[u8]) -> Value {
+    match kind {
+        Kind::String => Value::Str(span),
+        Kind::Int => integer(text).map_or(Value::Str(span), Value::Int),
+        Kind::Float => float(text).map_or(Value::Str(span), Value::Float),
+        Kind::Bool => match text {
+            b"true" | b"1" => Value::Bool(true),
+            b"false" | b"0" => Value::Bool(false),
+            _ => Value::Str(span),
+        },
+    }
+}
+
+/// The number that the text begins with, as Ruby's `to_i` reads it; `None` where it does not fit 64 bits.
+fn integer(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
+    };
+    let mut number: i64 = 0;
+    for digit in digits.iter().take_while(|b| b.is_ascii_digit()) {
+        number = number.checked_mul(10)?.checked_sub(i64::from(digit - b'0'))?;
+    }
+    if negative { Some(number) } else { number.checked_neg() }
+}
+
+fn float(text: &[u8]) -> Option<f64> {
+    let text = std::str::from_utf8(text).ok()?;
+    let number: f64 = text.parse().ok()?;
+    number.is_finite().then_some(number)
+}
+
+#[cfg(test)]
+mod tests;
