@@ -38,8 +38,12 @@ pub fn load<T>(
     let problems = RefCell::new(problems);
     let section = Section::root(&document, &problems);
     let mut keys = Keys::default();
-    let mut load =
-        InputLoad { name: "net", keys: &mut keys, fields: Vec::new(), probe: text.contains("probe") };
+    let mut load = InputLoad {
+        name: "net",
+        keys: &mut keys,
+        fields: Vec::new(),
+        probe: text.contains("probe"),
+    };
     let value = read(&section, &mut load);
     section.finish();
     let messages = problems.into_inner().0.iter().map(ToString::to_string).collect();

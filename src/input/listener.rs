@@ -87,11 +87,8 @@ impl Listener {
         example: &'static str,
     ) -> Option<Listener> {
         let listen = section.required_string("listen", example);
-        let connections_max = section.integer_or(
-            "max_connections",
-            limits::CONNECTIONS_MAX as i64,
-            1..1_000_001,
-        );
+        let connections_max =
+            section.integer_or("max_connections", limits::CONNECTIONS_MAX as i64, 1..1_000_001);
         let idle = Duration::from_millis(limits::CONNECTION_IDLE_MS);
         let idle = section.duration_or("idle_timeout", idle);
         let keepalive = Duration::from_millis(limits::CONNECTION_KEEPALIVE_MS);
@@ -108,7 +105,11 @@ impl Listener {
         let listen = listen?;
         if let Some(problem) = address_problem(&listen) {
             let message = format!("`listen` is \"{}\": {problem}", *listen);
-            section.error(listen.span, message, Some(format!("write for example: listen = {example}")));
+            section.error(
+                listen.span,
+                message,
+                Some(format!("write for example: listen = {example}")),
+            );
             return None;
         }
         if load.probe {
@@ -201,10 +202,12 @@ impl Listener {
             let stream: Stream = match tls {
                 None => Box::new(socket),
                 // On the heap: a handshake's state is large, and plain connections should not carry it.
-                Some(config) => match Box::pin(handshake(config, socket, peer, &traffic_of)).await {
-                    Some(stream) => stream,
-                    None => return,
-                },
+                Some(config) => {
+                    match Box::pin(handshake(config, socket, peer, &traffic_of)).await {
+                        Some(stream) => stream,
+                        None => return,
+                    }
+                }
             };
             handle(Connection { stream, peer, stop }).await;
         });
@@ -289,6 +292,28 @@ pub(super) async fn now<F: Future>(future: F) -> Option<F::Output> {
     .await
 }
 
+/// The last place up to `at` that does not cut a UTF-8 character; `at` itself when there is no such place near.
+/// Expects `at` to be at most the text's length; the byte behind it may not have come yet.
+pub(super) fn character_boundary(text: &[u8], at: usize) -> usize {
+    let mut start = at;
+    for _ in 0..4 {
+        if start == 0 {
+            return at;
+        }
+        start -= 1;
+        let length = match text[start] {
+            0x80..=0xbf => continue,
+            0xc2..=0xdf => 2,
+            0xe0..=0xef => 3,
+            0xf0..=0xf4 => 4,
+            _ => 1,
+        };
+        // A character that is complete ends at or before the cut; one that is not moves the cut to its start.
+        return if start + length > at && start > 0 { start } else { at };
+    }
+    at
+}
+
 /// The given fields and where the connection comes from (ECS `source.ip`, `source.port`); a `source` that the user
 /// wrote stays as it is.
 pub(super) fn fields_of(
@@ -340,7 +365,9 @@ fn explain_handshake(why: &io::Error) -> String {
             "; `client_ca` is set, so the client must show a certificate of its own"
         }
         Some(Tls::InvalidCertificate(_)) => "; its certificate is not signed by `client_ca`",
-        Some(Tls::AlertReceived(_)) => "; the client refused our certificate: does it know the authority?",
+        Some(Tls::AlertReceived(_)) => {
+            "; the client refused our certificate: does it know the authority?"
+        }
         _ => "",
     };
     format!("TLS handshake failed: {why}{hint}")
@@ -389,4 +416,20 @@ fn bind_problem(listen: &str, why: &io::Error) -> String {
         _ => "check `listen`".to_string(),
     };
     format!("cannot listen on {listen}: {why}; {hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_moves_to_the_start_of_the_character_that_it_would_cut() {
+        let text = "aé\u{20ac}z".as_bytes();
+        let cuts: Vec<usize> = (1..=7).map(|at| character_boundary(text, at)).collect();
+        assert_eq!(cuts, [1, 1, 3, 3, 3, 6, 7]);
+        // Also when what follows has not come yet.
+        assert_eq!(character_boundary(&text[..5], 5), 3);
+        assert_eq!(character_boundary(&[0x80; 9], 5), 5);
+        assert_eq!(character_boundary(&[0xe2, 0x82], 2), 2);
+    }
 }

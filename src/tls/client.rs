@@ -70,15 +70,13 @@ impl ClientTls {
         let identity = pem::identity(section);
         let verifies = section.bool_or("verify", true);
         let mut roots = machine_roots();
-        let roots_read = if section.has("ca") {
-            pem::add_roots(section, "ca", &mut roots)
-        } else {
-            Ok(())
-        };
+        let roots_read =
+            if section.has("ca") { pem::add_roots(section, "ca", &mut roots) } else { Ok(()) };
         let name = server_name(section);
         let (identity, (), name) = (identity.ok()?, roots_read.ok()?, name.ok()?);
         if !verifies {
-            let message = format!("`{}` does not check the server (`verify = false`)", section.name);
+            let message =
+                format!("`{}` does not check the server (`verify = false`)", section.name);
             let hint = "give the server's authority as `ca` and remove `verify`";
             section.report(Diagnostic::warning(message).hint(hint), section.span_of("verify"));
         }

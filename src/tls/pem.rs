@@ -65,7 +65,8 @@ pub(super) fn add_roots(
         if let Err(why) = roots.add(certificate) {
             let message = format!("`{key}` holds a certificate that cannot be a trust anchor");
             let hint = "give the certificate of the authority that signs the other end";
-            section.report(Diagnostic::error(message).because(why).hint(hint), section.span_of(key));
+            section
+                .report(Diagnostic::error(message).because(why).hint(hint), section.span_of(key));
             return Err(Reported);
         }
     }
@@ -103,7 +104,9 @@ fn read(section: &Section<'_>, key: &'static str) -> Result<PemFile, Reported> {
         Ok(bytes) => Ok(PemFile { path: full, bytes, span: path.span }),
         Err(why) => {
             let hint = match why.kind() {
-                io::ErrorKind::NotFound => "no such file: check the path (a relative one starts at the pipeline file's folder)",
+                io::ErrorKind::NotFound => {
+                    "no such file: check the path (a relative one starts at the pipeline file's folder)"
+                }
                 io::ErrorKind::PermissionDenied => {
                     "make the file readable for the user that runs logweir"
                 }

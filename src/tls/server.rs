@@ -37,11 +37,8 @@ impl ServerTls {
         let identity = pem::identity(section);
         let mut roots = RootCertStore::empty();
         let mutual = section.has("client_ca");
-        let roots_read = if mutual {
-            pem::add_roots(section, "client_ca", &mut roots)
-        } else {
-            Ok(())
-        };
+        let roots_read =
+            if mutual { pem::add_roots(section, "client_ca", &mut roots) } else { Ok(()) };
         let Some(identity) = identity.ok()? else {
             section.missing("cert", "\"server.pem\"");
             return None;

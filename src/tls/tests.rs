@@ -64,7 +64,8 @@ fn a_certificate_and_its_key_load_without_a_word() {
     assert_eq!((tls.is_some(), said.as_str()), (true, ""));
     let mutual = "cert = \"server.pem\"\nkey = \"server.key\"\nclient_ca = \"ca.pem\"\n";
     assert_eq!(server(&files, mutual).1, "");
-    let both = "ca = \"ca.pem\"\ncert = \"server.pem\"\nkey = \"server.key\"\nserver_name = \"x.y\"";
+    let both =
+        "ca = \"ca.pem\"\ncert = \"server.pem\"\nkey = \"server.key\"\nserver_name = \"x.y\"";
     let (tls, said) = client(&files, both);
     assert_eq!((tls.unwrap().warning(), said.as_str()), (None, ""));
 }

@@ -110,12 +110,8 @@ impl Session {
         let (stream, write) = tokio::io::split(stream);
         let (waiting, acknowledgements) = mpsc::channel(limits::BEATS_PARTS_WAITING_MAX);
         let unacknowledged = Arc::new(AtomicUsize::new(0));
-        let writing = acknowledge(
-            acknowledgements,
-            write,
-            Arc::clone(&shared),
-            Arc::clone(&unacknowledged),
-        );
+        let writing =
+            acknowledge(acknowledgements, write, Arc::clone(&shared), Arc::clone(&unacknowledged));
         let mut writing = pin!(writing);
         let decoder = Decoder::new(shared.bounds);
         let mut session = Session {
@@ -196,7 +192,8 @@ impl Session {
     async fn decode(&mut self, bytes: &[u8]) -> Result<(), End> {
         let mut at = 0;
         while at < bytes.len() || self.decoder.has_more() {
-            at += self.decoder.feed(&bytes[at..])?;
+            // Parts that were complete before an error are good.
+            let fed = self.decoder.feed(&bytes[at..]);
             self.count();
             if self.shared.holds_too_much() {
                 self.decoder.flush();
@@ -204,6 +201,7 @@ impl Session {
             while let Some(part) = self.decoder.part() {
                 self.hand_on(part).await?;
             }
+            at += fed?;
             self.count();
             if self.shared.holds_too_much() && self.counted > 4 * limits::CONNECTION_HELD_BYTES_MIN
             {

@@ -218,8 +218,7 @@ async fn a_client_that_speaks_another_protocol_is_told_apart_and_hurts_nobody() 
     assert_eq!(running.pipeline.chunk().await.text, b"good 1\n");
     let mut tls = running.send(&[0x16, 3, 1, 0, 200, 1, 0, 0]).await;
     assert!(closed(&mut tls).await);
-    let reason =
-        |name| format!("logweir_input_protocol_errors_total{{reason=\"{name}\"}} 1");
+    let reason = |name| format!("logweir_input_protocol_errors_total{{reason=\"{name}\"}} 1");
     running.pipeline.metric(&reason("tls_on_plain_port")).await;
     drop(running.send(b"GET / HTTP/1.1\r\n\r\n").await);
     assert_eq!(text(&running.to_the_end().await), "GET / HTTP/1.1\r\n\r\n");
@@ -377,8 +376,7 @@ fn certificates() -> Certificates {
             .with_root_certificates(roots.clone())
     };
     let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let trusted =
-        builder().with_client_auth_cert(vec![certificate.der().clone()], key).unwrap();
+    let trusted = builder().with_client_auth_cert(vec![certificate.der().clone()], key).unwrap();
     Certificates { trusting: builder().with_no_client_auth(), trusted, folder }
 }
 
