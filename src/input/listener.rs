@@ -292,6 +292,28 @@ pub(super) async fn now<F: Future>(future: F) -> Option<F::Output> {
     .await
 }
 
+/// The last place up to `at` that does not cut a UTF-8 character; `at` itself when there is no such place near.
+/// Expects `at` to be at most the text's length; the byte behind it may not have come yet.
+pub(super) fn character_boundary(text: &[u8], at: usize) -> usize {
+    let mut start = at;
+    for _ in 0..4 {
+        if start == 0 {
+            return at;
+        }
+        start -= 1;
+        let length = match text[start] {
+            0x80..=0xbf => continue,
+            0xc2..=0xdf => 2,
+            0xe0..=0xef => 3,
+            0xf0..=0xf4 => 4,
+            _ => 1,
+        };
+        // A character that is complete ends at or before the cut; one that is not moves the cut to its start.
+        return if start + length > at && start > 0 { start } else { at };
+    }
+    at
+}
+
 /// The given fields and where the connection comes from (ECS `source.ip`, `source.port`); a `source` that the user
 /// wrote stays as it is.
 pub(super) fn fields_of(
@@ -394,4 +416,20 @@ fn bind_problem(listen: &str, why: &io::Error) -> String {
         _ => "check `listen`".to_string(),
     };
     format!("cannot listen on {listen}: {why}; {hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_moves_to_the_start_of_the_character_that_it_would_cut() {
+        let text = "aé\u{20ac}z".as_bytes();
+        let cuts: Vec<usize> = (1..=7).map(|at| character_boundary(text, at)).collect();
+        assert_eq!(cuts, [1, 1, 3, 3, 3, 6, 7]);
+        // Also when what follows has not come yet.
+        assert_eq!(character_boundary(&text[..5], 5), 3);
+        assert_eq!(character_boundary(&[0x80; 9], 5), 5);
+        assert_eq!(character_boundary(&[0xe2, 0x82], 2), 2);
+    }
 }

@@ -23,7 +23,7 @@ mod parser;
 mod window;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::fmt;
 

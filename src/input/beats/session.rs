@@ -192,7 +192,8 @@ impl Session {
     async fn decode(&mut self, bytes: &[u8]) -> Result<(), End> {
         let mut at = 0;
         while at < bytes.len() || self.decoder.has_more() {
-            at += self.decoder.feed(&bytes[at..])?;
+            // Parts that were complete before an error are good.
+            let fed = self.decoder.feed(&bytes[at..]);
             self.count();
             if self.shared.holds_too_much() {
                 self.decoder.flush();
@@ -200,6 +201,7 @@ impl Session {
             while let Some(part) = self.decoder.part() {
                 self.hand_on(part).await?;
             }
+            at += fed?;
             self.count();
             if self.shared.holds_too_much() && self.counted > 4 * limits::CONNECTION_HELD_BYTES_MIN
             {

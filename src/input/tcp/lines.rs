@@ -8,6 +8,8 @@
 
 use memchr::{memchr, memrchr};
 
+use super::super::listener::character_boundary;
+
 /// A part at the front of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Part {
@@ -61,12 +63,6 @@ fn piece(text: &[u8], line_max: usize) -> Option<Part> {
     })
 }
 
-/// The last place up to `at` that is not inside a UTF-8 character; `at` itself when the text is not UTF-8 there.
-pub(super) fn character_boundary(text: &[u8], at: usize) -> usize {
-    let inside = |at: usize| text.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
-    (at.saturating_sub(3)..=at).rev().find(|at| !inside(*at)).filter(|at| *at > 0).unwrap_or(at)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -98,7 +94,6 @@ mod tests {
         let (found, rest) = parts(text, 4);
         assert_eq!(rest, b"");
         assert!(found.iter().all(|(text, piece)| *piece && std::str::from_utf8(text).is_ok()));
-        assert_eq!(character_boundary(&[0x80; 9], 5), 5);
     }
 
     proptest! {

@@ -13,12 +13,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use memchr::memchr;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::super::listener::{Connection, Stream, Traffic, greeting, now, stopped};
-use super::lines::{Part, character_boundary, next_part};
+use super::super::listener::{
+    Connection, Stream, Traffic, character_boundary, greeting, now, stopped,
+};
+use super::lines::{Part, next_part};
 use crate::chunk::{Chunk, Closed, Intake};
 use crate::clock::SharedClock;
 use crate::delivery::Stop;
@@ -102,6 +104,9 @@ impl Session {
             first.clear();
         }
         let _ = self.finish().await;
+        // An orderly end, so that a TLS client knows that nothing was cut off.
+        let patience = Duration::from_millis(limits::CONNECTION_GRACE_MS);
+        let _ = timeout(patience, self.stream.shutdown()).await;
     }
 
     /// Waits for bytes; false: there will be none.

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use super::super::super::listener::character_boundary;
 use super::{Acknowledgement, Bounds, Part, ProtocolError};
 
 /// A window at work.
@@ -67,17 +68,23 @@ impl Window {
     }
 
     /// Bytes of the event under way, as they are.
-    pub(super) fn append(&mut self, bytes: &[u8]) {
-        let from = self.text.len();
-        self.text.extend_from_slice(bytes);
-        // In JSON a raw line feed can only stand between tokens; a blank there means the same.
-        let mut rest = &mut self.text[from..];
-        while let Some(at) = memchr::memchr2(b'\n', b'\r', rest) {
-            rest[at] = b' ';
-            rest = &mut rest[at + 1..];
-        }
-        while self.text.len() - self.event_start > self.bounds.event_bytes {
+    pub(super) fn append(&mut self, mut bytes: &[u8]) {
+        loop {
+            let room = self.bounds.event_bytes - (self.text.len() - self.event_start);
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            let from = self.text.len();
+            self.text.extend_from_slice(now);
+            // In JSON a raw line feed can only stand between tokens; a blank there means the same.
+            let mut rest = &mut self.text[from..];
+            while let Some(at) = memchr::memchr2(b'\n', b'\r', rest) {
+                rest[at] = b' ';
+                rest = &mut rest[at + 1..];
+            }
+            if later.is_empty() {
+                return;
+            }
             self.give_piece();
+            bytes = later;
         }
     }
 
@@ -140,11 +147,10 @@ impl Window {
         self.ready.push_back(Part { text, piece, ack: Some(ack) });
     }
 
+    /// `begin` gave out what was before an event that is too long, so the text is that event's alone.
     fn give_piece(&mut self) {
-        let at = self.event_start + self.bounds.event_bytes;
-        let rest = self.text[at..].to_vec();
-        self.text.truncate(at);
-        // `begin` gave out what was before, so the text is this event's alone.
+        let at = character_boundary(&self.text, self.text.len());
+        let rest = self.text.split_off(at);
         let text = std::mem::replace(&mut self.text, rest);
         self.pieces = true;
         self.ready.push_back(Part { text, piece: true, ack: None });
