@@ -107,6 +107,15 @@ impl Intake {
         self.queue.blocking_send(chunk).map_err(|_| Closed)
     }
 
+    /// Hands a chunk on if there is room now; gives it back otherwise. For threads that have other work meanwhile.
+    pub fn offer(&self, chunk: Chunk) -> Result<Option<Chunk>, Closed> {
+        match self.queue.try_send(chunk) {
+            Ok(()) => Ok(None),
+            Err(mpsc::error::TrySendError::Full(chunk)) => Ok(Some(chunk)),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Closed),
+        }
+    }
+
     /// Whether a submit would be taken at once, so that a reader can leave bytes where they are.
     pub fn has_room(&self) -> bool {
         self.queue.capacity() > 0

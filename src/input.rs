@@ -4,11 +4,8 @@
 //! Promises: an input hands on each byte once, in order per source, and waits while the pipeline is busy.
 //! On failure: a problem that may pass is said in health and tried again; the task ends only when told to stop.
 
-mod beats;
-#[cfg(test)]
-mod fixture;
-mod listener;
-mod tcp;
+mod stdin;
+mod tail;
 
 use std::sync::Arc;
 
@@ -62,4 +59,4 @@ pub struct InputContext {
 type Load = fn(&Section<'_>, &mut InputLoad<'_>) -> Option<Box<dyn Input>>;
 
 /// The kinds of input; to delete one, delete its file and its line.
-pub const KINDS: &[(&str, Load)] = &[("beats", beats::load), ("tcp", tcp::load)];
+pub const KINDS: &[(&str, Load)] = &[("file", tail::load), ("stdin", stdin::load)];

@@ -16,6 +16,15 @@ pub type SharedStorage = Arc<dyn Storage>;
 pub trait File: Send + Sync {
     /// Reads up to `buffer.len()` bytes at `offset`; 0 at the end of the file.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Appends up to `limit` bytes at `offset` to `buffer`; the number of them, 0 at the end of the file. The disk's
+    /// files do not clear the buffer's memory first.
+    fn append_at(&self, buffer: &mut Vec<u8>, limit: usize, offset: u64) -> io::Result<usize> {
+        let start = buffer.len();
+        buffer.resize(start + limit, 0);
+        let result = self.read_at(&mut buffer[start..], offset);
+        buffer.truncate(start + result.as_ref().map_or(0, |n| *n));
+        result
+    }
     /// Writes all of `bytes` at `offset`, growing the file as needed.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Returns when everything written is on disk (`fdatasync`).
@@ -98,6 +107,23 @@ impl File for DiskFile {
             match self.0.read_at(buffer, offset) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 other => return other,
+            }
+        }
+    }
+
+    fn append_at(&self, buffer: &mut Vec<u8>, limit: usize, offset: u64) -> io::Result<usize> {
+        buffer.reserve(limit);
+        let start = buffer.len();
+        loop {
+            let spare = rustix::buffer::spare_capacity(buffer);
+            match rustix::io::pread(&self.0, spare, offset) {
+                Err(rustix::io::Errno::INTR) => {}
+                Err(why) => return Err(why.into()),
+                Ok(_) => {
+                    // A buffer may have more room than was asked for.
+                    buffer.truncate(start + limit);
+                    return Ok(buffer.len() - start);
+                }
             }
         }
     }

@@ -1,0 +1,217 @@
+//! Looks for the bytes of generations that lost their path: renamed, copied and truncated, or compressed.
+//!
+//! In: generations without a name. Out: each is bound to a sibling, goes on at its open descriptor, or is forgotten.
+//! Promises: a folder is listed once for all of its lost files; an inode is believed before a name, and a name only
+//! with the content's consent. On failure: a sibling that cannot be read is not the one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::compressed::{Gzip, is_gzip};
+use super::generation::Generation;
+use super::identity::{Content, Inode, Marker, same_start};
+use super::names;
+use super::tailer::{Place, Tailer};
+use crate::storage::FileFacts;
+
+/// Siblings whose content is compared for one lost file at most, the newest first.
+const CANDIDATES_MAX: usize = 8;
+
+struct Sibling {
+    path: Arc<Path>,
+    facts: FileFacts,
+}
+
+impl Tailer {
+    /// Finds a place for every generation that has none.
+    pub(super) fn place_adrift(&mut self) {
+        let mut folders: BTreeMap<PathBuf, Vec<u64>> = BTreeMap::new();
+        let mut ids = std::mem::take(&mut self.adrift);
+        ids.dedup();
+        for id in ids {
+            let Some(generation) = self.generations.get(&id) else { continue };
+            if generation.names.is_empty()
+                && let Some(folder) = generation.last.parent()
+            {
+                folders.entry(folder.to_path_buf()).or_default().push(id);
+            }
+        }
+        for (folder, ids) in folders {
+            let siblings = self.siblings(&folder, &ids);
+            for id in ids {
+                self.place_one(id, &siblings);
+            }
+        }
+    }
+
+    // The files of a folder that could be one of the lost: not bound, and either of a lost inode or a fitting name.
+    fn siblings(&self, folder: &Path, ids: &[u64]) -> Vec<Sibling> {
+        let lost = || ids.iter().filter_map(|id| self.generations.get(id));
+        let inodes: HashMap<(u64, u64), ()> = lost().map(|g| (g.inode.number(), ())).collect();
+        let bases: std::collections::HashSet<&str> =
+            lost().flat_map(|g| [&g.label, &g.last]).filter_map(|path| name_of(path)).collect();
+        let mut siblings = Vec::new();
+        for path in self.parts.storage.list(folder).unwrap_or_default() {
+            if self.generation_at(&path).is_some() {
+                continue;
+            }
+            let Ok(facts) = self.parts.storage.facts(&path) else { continue };
+            let fits = name_of(&path).is_some_and(|name| {
+                names::originals(name).iter().any(|original| bases.contains(original.as_str()))
+            });
+            let found = inodes.contains_key(&(facts.device, facts.inode));
+            if facts.regular && (fits || found) {
+                siblings.push(Sibling { path: path.into(), facts });
+            }
+        }
+        siblings.sort_by_key(|sibling| std::cmp::Reverse(sibling.facts.modified_ns));
+        siblings
+    }
+
+    fn place_one(&mut self, id: u64, siblings: &[Sibling]) {
+        let free =
+            |tailer: &Tailer, sibling: &&Sibling| tailer.generation_at(&sibling.path).is_none();
+        let Some(generation) = self.generations.get(&id) else { return };
+        if !generation.lost {
+            let same = |s: &&Sibling| Inode::from(&s.facts).may_be(&generation.inode);
+            if let Some(sibling) = siblings.iter().find(|s| free(self, s) && same(s))
+                && (generation.body.is_some() || self.holds(id, sibling) == Content::Same)
+            {
+                self.bind(id, &sibling.path);
+                return self.grow(id, &sibling.facts);
+            }
+            if generation.body.is_some() {
+                // Its descriptor is read to the end and then held for a while.
+                self.set_timer(id, self.now() + super::tailer::POLL_NS);
+                return self.queue(id);
+            }
+        }
+        let copies = generation.copies.clone();
+        let candidates: Vec<&Sibling> = siblings.iter().filter(|s| free(self, s)).collect();
+        for sibling in candidates.into_iter().filter(|s| self.is_copy_name(id, &s.path)) {
+            let compressed = self.is_compressed(&sibling.path);
+            match self.holds(id, sibling) {
+                Content::Same => {
+                    return self.take_over(id, &sibling.path, &sibling.facts, compressed);
+                }
+                // A copy made before the last bytes came; all of it was read.
+                Content::Short if copies.contains(&sibling.path) && !compressed => {
+                    self.shorten(id, sibling);
+                    return self.take_over(id, &sibling.path, &sibling.facts, false);
+                }
+                _ => {}
+            }
+        }
+        let lag = self.generations.get(&id).map_or(0, |g| g.size.saturating_sub(g.offset));
+        let lost = self.generations.get(&id).is_some_and(|g| g.lost);
+        let compressed = self.generations.get(&id).is_some_and(|g| g.compressed);
+        if !compressed && lost {
+            self.parts.counts.skipped_truncated.add(lag);
+        } else if !compressed {
+            self.parts.counts.skipped_removed.add(lag);
+        }
+        self.forget(id);
+    }
+
+    fn is_copy_name(&self, id: u64, path: &Path) -> bool {
+        let Some(generation) = self.generations.get(&id) else { return false };
+        let bases = [name_of(&generation.label), name_of(&generation.last)];
+        generation.offset > 0
+            && name_of(path).is_some_and(|name| {
+                names::originals(name).iter().any(|o| bases.contains(&Some(o.as_str())))
+            })
+    }
+
+    fn is_compressed(&self, path: &Path) -> bool {
+        self.settings.read_compressed && name_of(path).is_some_and(names::is_gzip)
+    }
+
+    fn holds(&self, id: u64, sibling: &Sibling) -> Content {
+        let Some(generation) = self.generations.get(&id) else { return Content::Differs };
+        let same_file = Inode::from(&sibling.facts).may_be(&generation.inode);
+        let compressed = if same_file && !generation.lost {
+            generation.compressed
+        } else {
+            self.is_compressed(&sibling.path)
+        };
+        let (marker, offset) = (generation.marker, generation.offset);
+        self.content(&sibling.path, &sibling.facts, compressed, &marker, offset)
+    }
+
+    fn shorten(&mut self, id: u64, sibling: &Sibling) {
+        let Ok(file) = self.parts.storage.open_read(&sibling.path) else { return };
+        let size = sibling.facts.size;
+        let Ok(marker) = Marker::of(&mut |b, o| file.read_at(b, o), size) else { return };
+        let Some(generation) = self.generations.get_mut(&id) else { return };
+        generation.offset = size;
+        generation.marker = marker;
+    }
+
+    /// What the content of the file at `path` says about a marker; a file that cannot be read differs.
+    pub(super) fn content(
+        &self,
+        path: &Path,
+        facts: &FileFacts,
+        compressed: bool,
+        marker: &Marker,
+        offset: u64,
+    ) -> Content {
+        let check = || -> io::Result<Content> {
+            let file = self.parts.storage.open_read(path)?;
+            if !compressed {
+                return marker.check(&mut |b, o| file.read_at(b, o), facts.size, offset);
+            }
+            let mut gzip = Gzip::new(file);
+            let content = marker.check(&mut |b, o| gzip.read_at(b, o), u64::MAX, offset)?;
+            Ok(content)
+        };
+        check().unwrap_or(Content::Differs)
+    }
+
+    /// Whether a file starts like a generation's own file, and how many bytes were compared.
+    pub(super) fn same_start(
+        &self,
+        generation: &Generation,
+        path: &Path,
+        facts: &FileFacts,
+        compressed: bool,
+    ) -> io::Result<(bool, u64)> {
+        let storage = &self.parts.storage;
+        let name = generation.names.first().unwrap_or(&generation.last);
+        let original = storage.open_read(name)?;
+        let size = original.facts()?.size;
+        let mut theirs = |b: &mut [u8], o: u64| original.read_at(b, o);
+        let copy = storage.open_read(path)?;
+        if compressed {
+            let mut magic = [0; 2];
+            let got = copy.read_at(&mut magic, 0)?;
+            if got < magic.len() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if !is_gzip(&magic) {
+                return Ok((false, 0));
+            }
+            let mut gzip = Gzip::new(copy);
+            let length = size.min(super::identity::HEAD_BYTES as u64);
+            let same = same_start(&mut |b, o| gzip.read_at(b, o), &mut theirs, length)?;
+            return Ok((same, length));
+        }
+        let length = facts.size;
+        if length > size {
+            return Ok((false, 0));
+        }
+        let same = same_start(&mut |b, o| copy.read_at(b, o), &mut theirs, length)?;
+        Ok((same, length))
+    }
+
+    /// Whether a path is held back as a copy of another file.
+    pub fn is_held(&self, path: &Path) -> bool {
+        matches!(self.paths.get(path), Some(Place::Held { .. }))
+    }
+}
+
+fn name_of(path: &Path) -> Option<&str> {
+    path.file_name()?.to_str()
+}

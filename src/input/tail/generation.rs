@@ -1,0 +1,230 @@
+//! A generation: a file's life between truncations, wherever its bytes are now.
+//!
+//! Is: what the tailer knows of one file. In: facts. Out: its source, its position. Promises: its id is drawn once
+//! and stays over renames, restarts and compression. On failure: nothing can fail here.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::compressed::Gzip;
+use super::identity::{Identity, Inode, Marker};
+use crate::chunk::Position;
+use crate::event::{Key, Literal, Source, SourceKind};
+use crate::storage::{File, FileFacts};
+
+/// The open file of a generation.
+pub enum Body {
+    /// As it is.
+    Plain(Box<dyn File>),
+    /// Through decompression.
+    Gzip(Box<Gzip>),
+}
+
+impl Body {
+    /// Reads at an offset of the content; 0 at the end.
+    pub fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        match self {
+            Body::Plain(file) => file.read_at(buffer, offset),
+            Body::Gzip(gzip) => gzip.read_at(buffer, offset),
+        }
+    }
+
+    /// Appends up to `limit` bytes at `offset` to `buffer`.
+    pub fn append(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        limit: usize,
+        offset: u64,
+    ) -> io::Result<usize> {
+        let Body::Gzip(gzip) = self else {
+            let Body::Plain(file) = self else { return Ok(0) };
+            return file.append_at(buffer, limit, offset);
+        };
+        let start = buffer.len();
+        buffer.resize(start + limit, 0);
+        let mut filled = 0;
+        // What was decompressed before a wound is kept; the next read meets the error again.
+        let result = loop {
+            match gzip.read_at(&mut buffer[start + filled..], offset + filled as u64) {
+                Ok(0) => break Ok(filled),
+                Ok(n) if filled + n == limit => break Ok(limit),
+                Ok(n) => filled += n,
+                Err(_) if filled > 0 => break Ok(filled),
+                Err(why) => break Err(why),
+            }
+        };
+        buffer.truncate(start + result.as_ref().map_or(0, |n| *n));
+        result
+    }
+
+    /// Facts of the open file.
+    pub fn facts(&self) -> io::Result<FileFacts> {
+        match self {
+            Body::Plain(file) => file.facts(),
+            Body::Gzip(gzip) => gzip.file().facts(),
+        }
+    }
+}
+
+/// One file's life between truncations.
+pub struct Generation {
+    /// Drawn once.
+    pub id: u64,
+    /// The file that holds its bytes.
+    pub inode: Inode,
+    /// Checks of its content up to `offset`.
+    pub marker: Marker,
+    /// Bytes handed on (decompressed ones of a gzip).
+    pub offset: u64,
+    /// Size as last seen; for a gzip, of the compressed file.
+    pub size: u64,
+    /// Last modification as last seen, nanoseconds since the epoch.
+    pub modified_ns: i64,
+    /// Unread bytes as they stand in the metric.
+    pub counted_lag: u64,
+    /// Its bytes are a gzip now.
+    pub compressed: bool,
+    /// The position is within a line that is handed on in pieces.
+    pub inside: bool,
+    /// Everything before `offset` was a hole (NUL bytes) or nothing.
+    pub blank: bool,
+    /// The path under which it was first seen.
+    pub label: Arc<Path>,
+    /// The last path it was seen at.
+    pub last: Arc<Path>,
+    /// Where it is now; empty: only an open descriptor holds it, or nothing.
+    pub names: Vec<Arc<Path>>,
+    /// Its file, where it is open.
+    pub body: Option<Body>,
+    /// Made when it is read.
+    pub source: Option<Arc<Source>>,
+    /// Bytes up to here hold no line feed after `offset`.
+    pub scanned: u64,
+    /// When an unfinished line was last seen to grow.
+    pub partial_since: Option<u64>,
+    /// When the end was reached (since the last growth).
+    pub end_at: Option<u64>,
+    /// It left its path: renamed, removed, or its file was truncated.
+    pub left: bool,
+    /// Its end was reached after it left its path, or before without unread bytes: successors may go on.
+    pub finished: bool,
+    /// Its file has no bytes of it any more and no copy was found.
+    pub lost: bool,
+    /// Not read before this one is finished.
+    pub after: Option<u64>,
+    /// It is in the queue of readable ones.
+    pub queued: bool,
+    /// Its position was sent.
+    pub announced: bool,
+    /// Its decoder was told that it ended (for now).
+    pub closed: bool,
+    /// Next try after an error, and how many there were.
+    pub retry: Option<(u64, u32)>,
+    /// When its timer fires; `None`: not set.
+    pub timer: Option<u64>,
+    /// Paths that hold copies of it.
+    pub copies: Vec<Arc<Path>>,
+}
+
+impl Generation {
+    /// A file seen for the first time.
+    pub fn new(id: u64, facts: &FileFacts, label: Arc<Path>) -> Self {
+        Generation {
+            id,
+            inode: Inode::from(facts),
+            marker: Marker::default(),
+            offset: 0,
+            size: facts.size,
+            modified_ns: facts.modified_ns,
+            counted_lag: 0,
+            compressed: false,
+            inside: false,
+            blank: true,
+            last: Arc::clone(&label),
+            label,
+            names: Vec::new(),
+            body: None,
+            source: None,
+            scanned: 0,
+            partial_since: None,
+            end_at: None,
+            left: false,
+            finished: false,
+            lost: false,
+            after: None,
+            queued: false,
+            announced: false,
+            closed: false,
+            retry: None,
+            timer: None,
+            copies: Vec::new(),
+        }
+    }
+
+    /// A file known from the journal.
+    pub fn restored(position: &Position, identity: Identity) -> Self {
+        let facts = FileFacts { size: position.offset, ..FileFacts::default() };
+        let label: Arc<Path> = identity.label.into();
+        Generation {
+            inode: identity.inode,
+            marker: identity.marker,
+            offset: position.offset,
+            compressed: identity.compressed,
+            inside: identity.inside,
+            blank: position.offset == 0,
+            announced: true,
+            last: identity.path.into(),
+            ..Generation::new(position.key, &facts, label)
+        }
+    }
+
+    /// Where reading goes on, for the journal.
+    pub fn position(&mut self, input: &str) -> Position {
+        let new = !std::mem::replace(&mut self.announced, true);
+        let path: PathBuf = self.names.first().unwrap_or(&self.last).to_path_buf();
+        let identity = Identity {
+            inode: self.inode,
+            marker: self.marker,
+            compressed: self.compressed,
+            inside: self.inside,
+            label: self.label.to_path_buf(),
+            path,
+        };
+        Position { key: self.id, offset: self.offset, identity: identity.encode(input), new }
+    }
+
+    /// Its source, made at first need.
+    pub fn source(&mut self, input: &Arc<str>, fields: &[(Key, Literal)]) -> Arc<Source> {
+        let made = self.source.get_or_insert_with(|| {
+            Arc::new(Source {
+                id: self.id,
+                input: Arc::clone(input),
+                kind: SourceKind::File { generation: self.id },
+                fields: with_path(fields, &self.label),
+            })
+        });
+        Arc::clone(made)
+    }
+
+    /// Unread bytes as of the last look; unknown (0) for a gzip.
+    pub fn lag(&self) -> u64 {
+        if self.compressed || self.lost { 0 } else { self.size.saturating_sub(self.offset) }
+    }
+}
+
+// The given fields and `log.file.path`; a `log` of the user's own gets the path put in.
+fn with_path(fields: &[(Key, Literal)], label: &Path) -> Vec<(Key, Literal)> {
+    let path = Literal::Str(label.to_string_lossy().into_owned());
+    let file = ("file".to_string(), Literal::Object(vec![("path".to_string(), path)]));
+    let mut fields = fields.to_vec();
+    match fields.iter_mut().find(|(key, _)| *key == Key::LOG) {
+        Some((_, Literal::Object(entries))) => {
+            entries.retain(|(name, _)| name != "file");
+            entries.push(file);
+        }
+        Some((_, other)) => *other = Literal::Object(vec![file]),
+        None => fields.push((Key::LOG, Literal::Object(vec![file]))),
+    }
+    fields
+}

@@ -1,0 +1,519 @@
+//! Paths to generations: what a look at a path found is observed here, [`decide`] says what it means, and it is
+//! done here.
+//!
+//! In: paths. Out: bindings between paths, inodes and generations. Promises: known files are placed first, then
+//! those that lost their path are looked for, and only then is an unknown file taken for new, so that a file that
+//! was rotated is finished before its successor. On failure: the path is named in [`Tailer::problem`].
+
+use std::collections::{BTreeMap, HashSet};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::decide::{Action, Known, Original, Seen, decide};
+use super::generation::Generation;
+use super::identity::{Content, Inode, Marker};
+use super::names;
+use super::settings::StartAt;
+use super::tailer::{Place, Tailer, Timer};
+use crate::storage::FileFacts;
+
+/// How long an unknown file that starts like a known one is left alone, because it may be a copy under way.
+const HOLD_NS: u64 = 5_000_000_000;
+/// A copy of less than this is not told from an equal header for ever: after [`HOLD_NS`] it is read.
+const STRONG_BYTES: u64 = 1024;
+/// Unfinished last line that is searched for its start with `start_at = "end"`.
+const LAST_LINE_BYTES: u64 = 64 * 1024;
+
+struct Stranger {
+    path: Arc<Path>,
+    facts: FileFacts,
+}
+
+impl Tailer {
+    /// Looks at paths and does what the looks mean.
+    pub(super) fn look_at(&mut self, paths: Vec<Arc<Path>>) {
+        let mut seen = HashSet::new();
+        let mut strangers = Vec::new();
+        for path in paths {
+            if seen.insert(Arc::clone(&path))
+                && let Some(facts) = self.look_at_known(&path)
+            {
+                strangers.push(Stranger { path, facts });
+            }
+        }
+        self.place_adrift();
+        // The oldest first, so that an original is known before its copy.
+        strangers.sort_by_key(|stranger| (stranger.facts.born_ns, stranger.facts.modified_ns));
+        for stranger in strangers {
+            self.look_at_stranger(&stranger);
+        }
+        if !self.adrift.is_empty() {
+            self.place_adrift();
+        }
+        self.parts.counts.files.set(self.generations.len() as i64);
+    }
+
+    // Places a file that is known by its path or inode; the facts of an unknown one that a glob means.
+    fn look_at_known(&mut self, path: &Arc<Path>) -> Option<FileFacts> {
+        let facts = match self.parts.storage.facts(path) {
+            Ok(facts) if facts.regular => Some(facts),
+            Ok(_) => {
+                self.leave(path);
+                self.skip(path, "it is not a regular file");
+                return None;
+            }
+            Err(why) if is_absence(&why) => None,
+            Err(why) => {
+                self.say(path.to_path_buf(), &why);
+                self.again_later(path);
+                return None;
+            }
+        };
+        loop {
+            let here = self.here(path, facts.as_ref());
+            let unplaced = if here.is_none() { facts.as_ref() } else { None };
+            let elsewhere = unplaced.and_then(|facts| self.elsewhere(path, facts));
+            let known = elsewhere.map(|(_, known)| known);
+            let size = facts.map(|facts| self.content_size(path, &facts));
+            match decide(&Seen { size, here, elsewhere: known, original: None }) {
+                Action::Ignore => {
+                    self.paths.remove(path);
+                    self.problems.remove(&**path);
+                    return None;
+                }
+                Action::Left => self.leave(path),
+                Action::Continue => {
+                    self.grow(self.generation_at(path)?, &facts?);
+                    return None;
+                }
+                Action::Truncated => {
+                    self.truncated(self.generation_at(path)?, &facts?);
+                    return None;
+                }
+                Action::Adopt => {
+                    let (id, _) = elsewhere?;
+                    self.bind(id, path);
+                    self.grow(id, &facts?);
+                    return None;
+                }
+                Action::New | Action::Hold | Action::TakeOver => {
+                    return facts.filter(|_| self.wants(path));
+                }
+            }
+        }
+    }
+
+    fn look_at_stranger(&mut self, stranger: &Stranger) {
+        let Stranger { path, facts } = stranger;
+        if self.generation_at(path).is_some() {
+            return;
+        }
+        // What came just before may have been given this very file.
+        if let Some((id, _)) = self.elsewhere(path, facts) {
+            self.bind(id, path);
+            return self.grow(id, facts);
+        }
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if names::is_unreadable(name) {
+            return self.skip(path, "this compression is not supported; exclude it or unpack it");
+        }
+        let compressed = names::is_gzip(name);
+        if compressed && !self.settings.read_compressed {
+            self.paths.insert(Arc::clone(path), Place::Skipped);
+            return;
+        }
+        if self.is_old(facts) {
+            self.paths.insert(Arc::clone(path), Place::Skipped);
+            return;
+        }
+        let original = self.original(path, facts, compressed);
+        let seen = original.map(|(_, original)| original);
+        let size = Some(facts.size);
+        match decide(&Seen { size, here: None, elsewhere: None, original: seen }) {
+            Action::TakeOver => {
+                if let Some((id, _)) = original {
+                    self.take_over(id, path, facts, compressed);
+                }
+            }
+            Action::Hold => {
+                if let Some((id, _)) = original {
+                    self.hold_back(id, path, facts);
+                }
+            }
+            _ => {
+                self.create(path, facts, compressed);
+            }
+        }
+    }
+
+    /// The generation at a path.
+    pub(super) fn generation_at(&self, path: &Path) -> Option<u64> {
+        match self.paths.get(path) {
+            Some(Place::Generation(id)) => Some(*id),
+            _ => None,
+        }
+    }
+
+    fn here(&self, path: &Path, facts: Option<&FileFacts>) -> Option<Known> {
+        let generation = self.generations.get(&self.generation_at(path)?)?;
+        let same = facts.is_some_and(|facts| generation.inode.may_be(&Inode::from(facts)));
+        // Whether the content is still the same is found when it is read.
+        Some(Known { same_file: same, offset: generation.offset, content: Content::Same })
+    }
+
+    // A gzip's size says nothing about its content's length.
+    fn content_size(&self, path: &Path, facts: &FileFacts) -> u64 {
+        let here = self.generation_at(path).or_else(|| {
+            self.inodes.get(&(facts.device, facts.inode)).copied()
+        });
+        let compressed = here.and_then(|id| self.generations.get(&id)).is_some_and(|g| g.compressed);
+        if compressed { u64::MAX } else { facts.size }
+    }
+
+    fn elsewhere(&mut self, path: &Path, facts: &FileFacts) -> Option<(u64, Known)> {
+        let id = *self.inodes.get(&(facts.device, facts.inode))?;
+        let generation = self.generations.get(&id)?;
+        if !generation.inode.may_be(&Inode::from(facts)) || generation.lost {
+            return None;
+        }
+        // An inode that is held open cannot be given to another file.
+        let content = if generation.body.is_some() {
+            Content::Same
+        } else {
+            let (marker, offset) = (generation.marker, generation.offset);
+            self.content(path, facts, generation.compressed, &marker, offset)
+        };
+        let known = Known { same_file: true, offset: generation.offset, content };
+        (content != Content::Differs).then_some((id, known))
+    }
+
+    /// A file of `id` grew, or was touched.
+    pub(super) fn grow(&mut self, id: u64, facts: &FileFacts) {
+        let Some(generation) = self.generations.get_mut(&id) else { return };
+        let changed =
+            generation.size != facts.size || generation.modified_ns != facts.modified_ns;
+        let unread = !generation.compressed && facts.size > generation.offset;
+        generation.size = facts.size;
+        generation.modified_ns = facts.modified_ns;
+        if changed && generation.compressed {
+            // A gzip that has grown is opened anew, past the wound at its old end.
+            self.close(id);
+        }
+        if changed || unread {
+            let Some(generation) = self.generations.get_mut(&id) else { return };
+            generation.retry = None;
+            self.queue(id);
+        }
+        self.count_lag(id);
+    }
+
+    /// The content of a generation's file was replaced: the names go to a new generation, the old one is looked for.
+    pub(super) fn truncated(&mut self, id: u64, facts: &FileFacts) {
+        self.parts.counts.truncations.increment();
+        self.close(id);
+        let Some(generation) = self.generations.get_mut(&id) else { return };
+        let names = std::mem::take(&mut generation.names);
+        let compressed = generation.compressed;
+        generation.lost = true;
+        generation.left = true;
+        generation.partial_since = None;
+        generation.scanned = 0;
+        if let Some(name) = names.first() {
+            generation.last = Arc::clone(name);
+        }
+        self.leaving.push(id);
+        self.adrift.push(id);
+        if self.inodes.get(&generation.inode.number()) == Some(&id) {
+            self.inodes.remove(&generation.inode.number());
+        }
+        let label = names.first().unwrap_or(&generation.last).clone();
+        let new = self.add(&label, facts, compressed);
+        for name in &names {
+            self.bind(new, name);
+        }
+        if names.is_empty() {
+            // A removed file that is still written to, and was truncated: it goes on without a name.
+            self.forget(new);
+        }
+    }
+
+    // The file is not at this path any more.
+    fn leave(&mut self, path: &Arc<Path>) {
+        let Some(Place::Generation(id)) = self.paths.remove(path) else { return };
+        let Some(generation) = self.generations.get_mut(&id) else { return };
+        generation.names.retain(|name| name != path);
+        if generation.names.is_empty() {
+            generation.last = Arc::clone(path);
+            self.adrift.push(id);
+        }
+        if !generation.left && *generation.label == **path {
+            generation.left = true;
+            self.parts.counts.rotations.increment();
+        }
+        generation.finished = false;
+        self.leaving.push(id);
+        self.queue(id);
+    }
+
+    /// A generation is at this path now.
+    pub(super) fn bind(&mut self, id: u64, path: &Arc<Path>) {
+        if let Some(other) = self.generation_at(path)
+            && other != id
+        {
+            self.leave(path);
+        }
+        let Some(generation) = self.generations.get_mut(&id) else { return };
+        if !generation.names.contains(path) {
+            generation.names.push(Arc::clone(path));
+        }
+        self.inodes.insert(generation.inode.number(), id);
+        self.paths.insert(Arc::clone(path), Place::Generation(id));
+        self.problems.remove(&**path);
+    }
+
+    // A file never seen before.
+    fn create(&mut self, path: &Arc<Path>, facts: &FileFacts, compressed: bool) {
+        let id = self.add(path, facts, compressed);
+        self.bind(id, path);
+        self.new_files.push(path.to_path_buf());
+        if self.first_start && self.settings.start_at == StartAt::End && !compressed {
+            self.start_at_end(id, path, facts);
+        }
+        if compressed || facts.size > 0 {
+            self.queue(id);
+        }
+        self.count_lag(id);
+    }
+
+    fn add(&mut self, label: &Arc<Path>, facts: &FileFacts, compressed: bool) -> u64 {
+        let id = self.fresh_id();
+        let mut generation = Generation::new(id, facts, Arc::clone(label));
+        generation.compressed = compressed;
+        let before = self.leaving.iter().rev().copied().find(|old| {
+            self.generations.get(old).is_some_and(|g| g.label == *label || g.last == *label)
+        });
+        if let Some(before) = before {
+            generation.after = Some(before);
+            self.successors.entry(before).or_default().push(id);
+        }
+        self.inodes.insert(generation.inode.number(), id);
+        self.generations.insert(id, generation);
+        id
+    }
+
+    fn fresh_id(&self) -> u64 {
+        loop {
+            let id = super::random_id(&*self.parts.clock);
+            if !self.generations.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+
+    // Everything before the last unfinished line counts as read.
+    fn start_at_end(&mut self, id: u64, path: &Path, facts: &FileFacts) {
+        let Ok(file) = self.parts.storage.open_read(path) else { return };
+        let length = facts.size.min(LAST_LINE_BYTES);
+        let mut bytes = vec![0; length as usize];
+        let from = facts.size - length;
+        let mut read = |bytes: &mut [u8], offset| file.read_at(bytes, offset);
+        let Ok(got) = super::identity::fill(&mut read, &mut bytes, from) else { return };
+        let line = memchr::memrchr(b'\n', &bytes[..got]).map_or(0, |at| at + 1);
+        let offset = if line == 0 && from > 0 { facts.size } else { from + line as u64 };
+        let Ok(marker) = Marker::of(&mut read, offset) else { return };
+        let Some(generation) = self.generations.get_mut(&id) else { return };
+        generation.offset = offset;
+        generation.marker = marker;
+        generation.blank = offset == 0;
+        self.parts.counts.skipped_start.add(offset);
+        let told = self.chunk(id, Vec::new(), offset, false);
+        self.outbox.extend(told);
+    }
+
+    fn is_old(&self, facts: &FileFacts) -> bool {
+        self.settings.ignore_older_ns.is_some_and(|age| {
+            let now = self.parts.clock.now_ns();
+            now.saturating_sub(facts.modified_ns) > i64::try_from(age).unwrap_or(i64::MAX)
+        })
+    }
+
+    fn skip(&mut self, path: &Arc<Path>, why: &str) {
+        if self.wants(path) && !matches!(self.paths.get(path), Some(Place::Skipped)) {
+            tracing::warn!(path = %path.display(), "not read: {why}");
+            self.paths.insert(Arc::clone(path), Place::Skipped);
+        }
+    }
+
+    fn again_later(&mut self, path: &Arc<Path>) {
+        let due = self.now() + super::tailer::POLL_NS;
+        self.timers.insert((due, Timer::Path(Arc::clone(path))));
+    }
+
+    // The generation that a file may be a copy of, by its name, with the best agreement of content.
+    fn original(
+        &self,
+        path: &Path,
+        facts: &FileFacts,
+        compressed: bool,
+    ) -> Option<(u64, Original)> {
+        let name = path.file_name()?.to_str()?;
+        let folder = path.parent()?;
+        let folders = [Some(folder), folder.parent()];
+        let mut best: Option<(u64, Original)> = None;
+        for base in names::originals(name) {
+            for folder in folders.into_iter().flatten() {
+                let Some(id) = self.generation_at(&folder.join(&base)) else { continue };
+                let Some(original) = self.compare(id, path, facts, compressed) else { continue };
+                if original.content != Content::Differs {
+                    return Some((id, original));
+                }
+                best = best.or(Some((id, original)));
+            }
+        }
+        best
+    }
+
+    fn compare(
+        &self,
+        id: u64,
+        path: &Path,
+        facts: &FileFacts,
+        compressed: bool,
+    ) -> Option<Original> {
+        let generation = self.generations.get(&id)?;
+        if generation.compressed {
+            return None;
+        }
+        let now = self.now();
+        let (since, size) = match self.paths.get(path) {
+            Some(Place::Held { since, size, .. }) => (*since, *size),
+            _ => (now, facts.size),
+        };
+        let settled = size == facts.size && now >= since.saturating_add(HOLD_NS);
+        let (content, strong) = match self.same_start(generation, path, facts, compressed) {
+            Ok((true, length)) => (Content::Same, compressed || length >= STRONG_BYTES),
+            Ok((false, _)) => (Content::Differs, false),
+            // A gzip under way cannot be read yet.
+            Err(_) => (Content::Short, false),
+        };
+        Some(Original { alive: true, content, strong, settled })
+    }
+
+    // A file that starts like a known one is left alone until it is clear what it is.
+    fn hold_back(&mut self, original: u64, path: &Arc<Path>, facts: &FileFacts) {
+        let now = self.now();
+        let since = match self.paths.get(path) {
+            Some(Place::Held { since, size, .. }) if *size == facts.size => *since,
+            _ => now,
+        };
+        if let Some(generation) = self.generations.get_mut(&original)
+            && !generation.copies.contains(path)
+        {
+            generation.copies.push(Arc::clone(path));
+        }
+        let place = Place::Held { original, since, size: facts.size };
+        self.paths.insert(Arc::clone(path), place);
+        if now < since + HOLD_NS {
+            self.timers.insert((since + HOLD_NS, Timer::Path(Arc::clone(path))));
+        }
+    }
+
+    /// The generation's bytes are in this file now.
+    pub(super) fn take_over(
+        &mut self,
+        id: u64,
+        path: &Arc<Path>,
+        facts: &FileFacts,
+        compressed: bool,
+    ) {
+        self.close(id);
+        let Some(generation) = self.generations.get_mut(&id) else { return };
+        generation.inode = Inode::from(facts);
+        generation.compressed = compressed;
+        generation.lost = false;
+        generation.left = true;
+        generation.finished = false;
+        generation.size = facts.size;
+        generation.modified_ns = facts.modified_ns;
+        generation.copies.retain(|copy| copy != path);
+        self.bind(id, path);
+        if !self.leaving.contains(&id) {
+            self.leaving.push(id);
+        }
+        self.queue(id);
+        self.count_lag(id);
+    }
+
+    /// A generation whose file is gone.
+    pub(super) fn forget(&mut self, id: u64) {
+        self.close(id);
+        self.release(id);
+        if let Some(generation) = self.generations.get_mut(&id) {
+            generation.names.clear();
+        }
+        let told = self.generations.get(&id).is_some_and(|g| g.announced);
+        let offset = self.generations.get(&id).map_or(0, |g| g.offset);
+        if told && let Some(mut chunk) = self.chunk(id, Vec::new(), offset, false) {
+            chunk.last = true;
+            chunk.position = chunk.position.map(|p| crate::chunk::Position {
+                identity: Vec::new(),
+                ..p
+            });
+            self.outbox.push_back(chunk);
+        }
+        let Some(generation) = self.generations.remove(&id) else { return };
+        self.parts.counts.lag.add(-(generation.counted_lag as i64));
+        if self.inodes.get(&generation.inode.number()) == Some(&id) {
+            self.inodes.remove(&generation.inode.number());
+        }
+        if let Some(due) = generation.timer {
+            self.timers.remove(&(due, Timer::Generation(id)));
+        }
+        self.adrift.retain(|other| *other != id);
+        self.problems.remove(&*generation.last);
+        // What was held back as its copy is looked at without it.
+        self.again.extend(generation.copies);
+    }
+
+    /// Makes the generations of the journal's positions known, each at its last path if it is still there.
+    pub(super) fn restore(&mut self, positions: &[crate::chunk::Position]) {
+        let mut by_path: BTreeMap<Arc<Path>, Vec<u64>> = BTreeMap::new();
+        for position in positions {
+            let decoded = super::identity::Identity::decode(&position.identity);
+            let Some((input, identity)) = decoded else { continue };
+            if *input != *self.parts.input {
+                continue;
+            }
+            self.first_start = false;
+            let generation = Generation::restored(position, identity);
+            self.inodes.insert(generation.inode.number(), generation.id);
+            by_path.entry(Arc::clone(&generation.last)).or_default().push(generation.id);
+            self.generations.insert(generation.id, generation);
+        }
+        for (path, ids) in by_path {
+            let facts = self.parts.storage.facts(&path).ok();
+            let same = |id: &&u64| {
+                let inode = self.generations.get(*id).map(|g| g.inode);
+                facts.is_some_and(|f| inode.is_some_and(|inode| inode.may_be(&Inode::from(&f))))
+            };
+            let here = ids.iter().find(same).or(ids.last()).copied();
+            for id in &ids {
+                if Some(*id) == here {
+                    self.bind(*id, &path);
+                } else {
+                    self.adrift.push(*id);
+                    self.leaving.push(*id);
+                    if let Some(generation) = self.generations.get_mut(id) {
+                        generation.left = true;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether an error means that nothing is at a path.
+pub(super) fn is_absence(why: &io::Error) -> bool {
+    matches!(why.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
