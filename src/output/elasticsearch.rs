@@ -9,6 +9,8 @@
 //! is wrong and what to do; see [`outcome`] for the tables.
 
 mod bulk;
+#[cfg(test)]
+mod fake;
 mod hosts;
 mod ledger;
 mod letters;
@@ -33,17 +35,18 @@ use settings::Settings;
 /// An Elasticsearch output.
 pub struct Elasticsearch {
     settings: Settings,
+    index: Template,
 }
 
 /// Reads an `[outputs.NAME]` table with `type = "elasticsearch"`.
 pub fn load(section: &Section<'_>, load: &mut OutputLoad<'_>) -> Option<Box<dyn Output>> {
-    let settings = settings::load(section, load)?;
-    Some(Box::new(Elasticsearch { settings }))
+    let (settings, index) = settings::load(section, load)?;
+    Some(Box::new(Elasticsearch { settings, index }))
 }
 
 impl Output for Elasticsearch {
     fn address(&self) -> Option<&Template> {
-        Some(&self.settings.index)
+        Some(&self.index)
     }
 
     fn run(self: Box<Self>, context: OutputContext) -> BoxFuture<'static, ()> {

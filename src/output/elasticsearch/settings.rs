@@ -1,6 +1,6 @@
 //! The settings of an Elasticsearch output.
 //!
-//! In: an `[outputs.NAME]` table. Out: [`Settings`], complete and checked, and the index's template.
+//! In: an `[outputs.NAME]` table. Out: [`Settings`], complete and checked, and the template of the index.
 //! Promises: what no server could take is told at load, with its place. On failure: diagnostics, and `None`.
 
 use std::time::Duration;
@@ -22,8 +22,6 @@ use crate::tls::ClientTls;
 pub(super) struct Settings {
     /// The nodes, each ending in `/`, without user and password.
     pub(super) hosts: Vec<Url>,
-    /// The index of each document.
-    pub(super) index: Template,
     /// Whether `index` names data streams.
     pub(super) data_stream: bool,
     /// How it shows who it is.
@@ -75,7 +73,10 @@ pub(super) struct IndexTemplate {
 }
 
 /// Reads the table; `type` and `when` are read by the caller.
-pub(super) fn load(section: &Section<'_>, load: &mut OutputLoad<'_>) -> Option<Settings> {
+pub(super) fn load(
+    section: &Section<'_>,
+    load: &mut OutputLoad<'_>,
+) -> Option<(Settings, Template)> {
     let (hosts, from_url) = hosts(section);
     let index = index(section, load);
     let own = credentials(section);
@@ -101,9 +102,8 @@ pub(super) fn load(section: &Section<'_>, load: &mut OutputLoad<'_>) -> Option<S
     let stable_ids = section.choice_or("ids", &[("stable", true), ("server", false)], true);
     let pipeline = section.string("pipeline").map(|p| p.value);
     let template = section.section("template").and_then(|table| index_template(section, table));
-    Some(Settings {
+    let settings = Settings {
         hosts,
-        index: index?,
         data_stream,
         credentials,
         tls,
@@ -117,7 +117,8 @@ pub(super) fn load(section: &Section<'_>, load: &mut OutputLoad<'_>) -> Option<S
         pipeline,
         template,
         retry_ms: (RETRY_FIRST_MS, RETRY_MAX_MS),
-    })
+    };
+    Some((settings, index?))
 }
 
 impl Settings {
