@@ -20,6 +20,7 @@ mod copy;
 mod date;
 mod drop;
 mod geoip;
+mod grok;
 mod gsub;
 mod join;
 mod json;
@@ -63,6 +64,7 @@ pub const KINDS: &[(&str, Load)] = &[
     ("date", date::load),
     ("drop", drop::load),
     ("geoip", geoip::load),
+    ("grok", grok::load),
     ("gsub", gsub::load),
     (IF, branch::load),
     ("join", join::load),

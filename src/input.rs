@@ -4,8 +4,13 @@
 //! Promises: an input hands on each byte once, in order per source, and waits while the pipeline is busy.
 //! On failure: a problem that may pass is said in health and tried again; the task ends only when told to stop.
 
+mod beats;
+#[cfg(test)]
+mod fixture;
+mod listener;
 mod stdin;
 mod tail;
+mod tcp;
 
 use std::sync::Arc;
 
@@ -59,4 +64,9 @@ pub struct InputContext {
 type Load = fn(&Section<'_>, &mut InputLoad<'_>) -> Option<Box<dyn Input>>;
 
 /// The kinds of input; to delete one, delete its file and its line.
-pub const KINDS: &[(&str, Load)] = &[("file", tail::load), ("stdin", stdin::load)];
+pub const KINDS: &[(&str, Load)] = &[
+    ("beats", beats::load),
+    ("file", tail::load),
+    ("stdin", stdin::load),
+    ("tcp", tcp::load),
+];

@@ -20,6 +20,7 @@ pub mod chunk; // what an input hands on
 pub mod frame; // a batch as the journal keeps it
 pub mod delivery; // what an output may ask of the journal
 pub mod pattern; // regular expressions with the place of their errors
+pub mod grok; // named patterns compiled to a scanner
 pub mod condition; // `when`: a typed condition language
 pub mod template; // `{field}` and `{@timestamp:%Y}` in strings
 
@@ -32,14 +33,14 @@ pub mod journal;
 pub mod output;
 
 // Tier 3: TOML to a plan, all errors at once.
-// pub mod config;
+pub mod config;
 
 // Tier 4: the whole flow on one page.
-// pub mod pipeline;
+pub mod pipeline;
 
 // Tier 5: all pipelines, signals; health and metrics.
-// pub mod admin;
-// pub mod agent;
+pub mod admin;
+pub mod agent;
 
 // Tier 6: arguments in, exit code out.
-// pub mod cli;
+pub mod cli;

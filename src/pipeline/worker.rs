@@ -8,7 +8,6 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::flow::{Flow, FlowPlan};
 use super::gate::{Gate, Work};
-use crate::chunk::Intake;
 use crate::event::{Batch, Source, SourceKind};
 use crate::frame::Draft;
 use crate::journal::Journal;

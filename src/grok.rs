@@ -1,0 +1,257 @@
+//! Grok: named patterns compiled to a scanner of our own.
+//!
+//! In: patterns such as `%{IP:client} %{WORD:verb}` and a text in bytes. Out: which pattern matched
+//! and where each field is.
+//! Promises: Oniguruma's answer on UTF-8; no allocation in steady state; time in proportion to the
+//! length of the text.
+//! On failure: a pattern that cannot be compiled is a [`GrokError`]; a text that takes too long is
+//! [`Outcome::LimitHit`].
+
+mod ast;
+mod backtrack;
+mod charset;
+mod classes;
+mod compile;
+mod dictionary;
+mod error;
+mod expand;
+mod explain;
+mod first;
+mod parse;
+mod parse_atom;
+mod program;
+mod scan;
+mod text;
+
+pub use error::{GrokError, Problem};
+
+use backtrack::{Memory, UNSET};
+use expand::Names;
+use program::Program;
+use scan::Found;
+
+/// Which dictionary and field names are in force.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Ecs {
+    /// The names from before the Elastic Common Schema.
+    Disabled,
+    /// The Elastic Common Schema.
+    #[default]
+    V1,
+}
+
+/// What a captured text is to be read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Text.
+    String,
+    /// A whole number.
+    Int,
+    /// A number.
+    Float,
+    /// True or false.
+    Bool,
+}
+
+/// A field that captures go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// The names of the objects it lies in, then its own.
+    pub path: Vec<String>,
+    /// What its text is read as.
+    pub kind: Kind,
+}
+
+/// How patterns are to be understood.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Only `%{NAME:field}` captures, not `%{NAME}`.
+    pub named_captures_only: bool,
+    /// Captures that are empty count.
+    pub keep_empty_captures: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { named_captures_only: true, keep_empty_captures: false }
+    }
+}
+
+/// A match: which pattern, and from where to where; the captures are in the scratch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Match {
+    /// The number of the pattern, from zero.
+    pub pattern: usize,
+    /// The first byte.
+    pub start: usize,
+    /// The byte after the last.
+    pub end: usize,
+}
+
+/// What came of a search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A pattern matches.
+    Match(Match),
+    /// None does.
+    NoMatch,
+    /// This pattern took too long to tell.
+    LimitHit {
+        /// The number of the pattern, from zero.
+        pattern: usize,
+    },
+}
+
+/// One captured piece of text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capture {
+    /// Its field's number in [`Grok::fields`].
+    pub field: usize,
+    /// The first byte.
+    pub start: usize,
+    /// The byte after the last.
+    pub end: usize,
+}
+
+/// The memory of a search, to be used again; one for each thread.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    memory: Memory,
+    captures: Vec<Capture>,
+}
+
+impl Scratch {
+    /// The captures of the last match, in the order in which Logstash sets the fields. A field can
+    /// occur several times; what is unset or empty is left out.
+    pub fn captures(&self) -> &[Capture] {
+        &self.captures
+    }
+}
+
+/// One compiled pattern.
+#[derive(Clone, Debug)]
+struct Pattern {
+    program: Program,
+    /// The number of a capture and its field, in the order of setting.
+    order: Vec<(u32, usize)>,
+}
+
+/// A set of compiled patterns, tried in order.
+#[derive(Clone, Debug)]
+pub struct Grok {
+    patterns: Vec<Pattern>,
+    fields: Vec<Field>,
+    keep_empty: bool,
+}
+
+impl Grok {
+    /// Compiles patterns; definitions of the same name as a built-in one come before it.
+    pub fn compile(
+        patterns: &[String],
+        definitions: &[(String, String)],
+        ecs: Ecs,
+        options: Options,
+    ) -> Result<Self, GrokError> {
+        let mut grok = Self {
+            patterns: Vec::with_capacity(patterns.len()),
+            fields: Vec::new(),
+            keep_empty: options.keep_empty_captures,
+        };
+        for (number, text) in patterns.iter().enumerate() {
+            let mut names = Names::new(dictionary::builtin(ecs), definitions);
+            let parsed = parse::parse(text, number, &mut names, options.named_captures_only)?;
+            let program = compile::compile(&parsed).map_err(|problem| GrokError {
+                pattern: number,
+                offset: 0,
+                problem,
+                within: None,
+                hint: None,
+            })?;
+            let order = grok.order(&parsed.captures);
+            grok.patterns.push(Pattern { program, order });
+        }
+        Ok(grok)
+    }
+
+    /// The fields that captures can go to.
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// The first pattern that matches.
+    pub fn find(&self, scratch: &mut Scratch, text: &[u8]) -> Outcome {
+        self.find_from(scratch, text, 0)
+    }
+
+    /// The first pattern that matches, from this one on.
+    pub fn find_from(&self, scratch: &mut Scratch, text: &[u8], first: usize) -> Outcome {
+        scratch.captures.clear();
+        for (number, pattern) in self.patterns.iter().enumerate().skip(first) {
+            match scan::scan(&pattern.program, text, &mut scratch.memory) {
+                Found::At(start, end) => {
+                    self.collect(pattern, scratch);
+                    return Outcome::Match(Match { pattern: number, start, end });
+                }
+                Found::Limit => return Outcome::LimitHit { pattern: number },
+                Found::Nowhere => {}
+            }
+        }
+        Outcome::NoMatch
+    }
+
+    /// Tells which part of each pattern is run by what.
+    pub fn explain(&self) -> String {
+        let texts = self.patterns.iter().map(|pattern| explain::explain(&pattern.program));
+        texts.collect::<Vec<_>>().join("\n")
+    }
+
+    fn collect(&self, pattern: &Pattern, scratch: &mut Scratch) {
+        for (number, field) in &pattern.order {
+            let at = *number as usize * 2;
+            let (start, end) = (scratch.memory.slots[at], scratch.memory.slots[at + 1]);
+            let empty = start == end && !self.keep_empty;
+            if start != UNSET && end != UNSET && !empty {
+                let (start, end) = (start as usize, end as usize);
+                scratch.captures.push(Capture { field: *field, start, end });
+            }
+        }
+    }
+
+    /// Logstash sets fields by the names of the groups: all of one name, then all of the next.
+    fn order(&mut self, captures: &[Option<String>]) -> Vec<(u32, usize)> {
+        let mut groups: Vec<(&str, Vec<u32>)> = Vec::new();
+        for (number, name) in (0..).zip(captures.iter().flatten()) {
+            match groups.iter_mut().find(|(known, _)| known == name) {
+                Some((_, numbers)) => numbers.push(number),
+                None => groups.push((name, vec![number])),
+            }
+        }
+        let mut order = Vec::new();
+        for (name, numbers) in groups {
+            let field = self.field(expand::field_of(name));
+            order.extend(numbers.into_iter().map(|number| (number, field)));
+        }
+        order
+    }
+
+    fn field(&mut self, field: Field) -> usize {
+        let known = self.fields.iter().position(|known| *known == field);
+        known.unwrap_or_else(|| {
+            self.fields.push(field);
+            self.fields.len() - 1
+        })
+    }
+}
+
+/// The names of the built-in patterns, sorted.
+pub fn names(ecs: Ecs) -> Vec<&'static str> {
+    let all = dictionary::builtin(ecs).keys().copied();
+    let mut names: Vec<_> = all.filter(|name| !dictionary::is_helper(name)).collect();
+    names.sort_unstable();
+    names
+}
+
+/// The built-in definition of a name.
+pub fn definition(ecs: Ecs, name: &str) -> Option<&'static str> {
+    dictionary::builtin(ecs).get(name).map(String::as_str)
+}

@@ -1,0 +1,489 @@
+//! Turns a tree into a program that chooses as rarely as it can.
+//!
+//! In: a parsed pattern. Out: a [`Program`].
+//! Promises: the program finds what ordered backtracking over the tree would find; a choice is left
+//! out only where the next byte proves that the other way cannot match.
+//! On failure: [`Problem::TooLarge`] when the program would grow beyond [`MAX_INSTS`].
+
+use super::ast::{Assertion, Look, Mode, Node};
+use super::charset::CharSet;
+use super::classes;
+use super::error::Problem;
+use super::first::{First, first, first_of};
+use super::parse::Parsed;
+use super::program::{Anchor, FAIL, Inst, Pc, Program, Run, Seek, SetTable, UNBOUNDED};
+use memchr::memmem::Finder;
+use std::collections::HashMap;
+
+/// A program may have so many instructions.
+const MAX_INSTS: usize = 200_000;
+
+/// Compiles a pattern.
+pub fn compile(parsed: &Parsed) -> Result<Program, Problem> {
+    let mut compiler = Compiler::new(parsed);
+    compiler.node(&parsed.node, &First::accept());
+    compiler.emit(Inst::Match);
+    if compiler.insts.len() > MAX_INSTS {
+        return Err(Problem::TooLarge);
+    }
+    let start = first(&parsed.node, &First::accept());
+    let prefix = start.literal.as_ref().filter(|text| text.len() > 1);
+    let memo = !compiler.insts.iter().any(|inst| matches!(inst, Inst::Backref(..)));
+    Ok(Program {
+        slots: compiler.slots as usize,
+        captures: compiler.kept.iter().flatten().count(),
+        anchor: if memo { anchor(&parsed.node) } else { Anchor::None },
+        start: Box::new(start.table()),
+        prefix: prefix.map(|text| Finder::new(text.as_bytes()).into_owned()),
+        required: required(&parsed.node).map(|text| Finder::new(text.as_bytes()).into_owned()),
+        memo,
+        word: compiler.word,
+        insts: compiler.insts,
+        sets: compiler.sets,
+        peeks: compiler.peeks,
+        chooses: compiler.chooses,
+        dispatches: compiler.dispatches,
+    })
+}
+
+struct Compiler {
+    insts: Vec<Inst>,
+    sets: Vec<SetTable>,
+    set_numbers: HashMap<CharSet, u32>,
+    peeks: Vec<[bool; 257]>,
+    chooses: Vec<[u8; 257]>,
+    dispatches: Vec<Box<[Pc; 257]>>,
+    /// For each capture of the tree its number in the program.
+    kept: Vec<Option<u32>>,
+    slots: u32,
+    /// The number of the set of word characters, once it is needed.
+    word: u32,
+}
+
+impl Compiler {
+    fn new(parsed: &Parsed) -> Self {
+        // As in Oniguruma, plain groups capture only where no group has a name.
+        let named = parsed.captures.iter().any(Option::is_some);
+        let mut count = 0;
+        let kept = parsed.captures.iter().map(|name| {
+            let keep = if named { name.is_some() } else { parsed.numbered };
+            keep.then(|| {
+                count += 1;
+                count - 1
+            })
+        });
+        let kept = kept.collect();
+        Self {
+            insts: Vec::new(),
+            sets: Vec::new(),
+            set_numbers: HashMap::new(),
+            peeks: Vec::new(),
+            chooses: Vec::new(),
+            dispatches: Vec::new(),
+            kept,
+            slots: count * 2,
+            word: 0,
+        }
+    }
+
+    fn emit(&mut self, inst: Inst) -> Pc {
+        // Once too large nothing more is kept; `compile` reports it.
+        if self.insts.len() <= MAX_INSTS {
+            self.insts.push(inst);
+        }
+        self.here() - 1
+    }
+
+    fn here(&self) -> Pc {
+        self.insts.len() as Pc
+    }
+
+    fn full(&self) -> bool {
+        self.insts.len() > MAX_INSTS
+    }
+
+    fn slot(&mut self) -> u32 {
+        self.slots += 1;
+        self.slots - 1
+    }
+
+    fn set(&mut self, set: &CharSet) -> u32 {
+        if let Some(number) = self.set_numbers.get(set) {
+            return *number;
+        }
+        let number = self.sets.len() as u32;
+        self.sets.push(SetTable::new(set.clone()));
+        self.set_numbers.insert(set.clone(), number);
+        number
+    }
+
+    fn peek(&mut self, first: &First) -> u32 {
+        let table = first.table();
+        let known = self.peeks.iter().position(|known| *known == table);
+        known.unwrap_or_else(|| {
+            self.peeks.push(table);
+            self.peeks.len() - 1
+        }) as u32
+    }
+
+    fn node(&mut self, node: &Node, follow: &First) {
+        if self.full() {
+            return;
+        }
+        match node {
+            Node::Empty => {}
+            Node::Literal(text) => self.literal(text),
+            Node::Set(set) => self.one(set),
+            Node::Concat(nodes) => self.concat(nodes, follow),
+            Node::Alt(nodes) => self.alt(nodes, follow),
+            Node::Repeat { node, min, max, mode } => match node.as_set() {
+                Some(set) => self.run(&set, *min, *max, *mode, follow),
+                None => self.repeat(node, (*min, *max), *mode, follow),
+            },
+            Node::Capture(index, node) => self.capture(*index, node, follow),
+            Node::Atomic(node) => self.atomic(node),
+            Node::Look(look, node) => self.look(*look, node),
+            Node::Assert(assertion) => {
+                if matches!(assertion, Assertion::WordEdge | Assertion::NotWordEdge) {
+                    let word = classes::posix("word").unwrap_or(CharSet::EMPTY);
+                    self.word = self.set(&word);
+                }
+                self.emit(Inst::Assert(*assertion));
+            }
+            Node::Backref(captures, icase) => {
+                let kept = captures.iter().filter_map(|index| self.kept[*index]).collect();
+                self.emit(Inst::Backref(kept, *icase));
+            }
+        }
+    }
+
+    fn literal(&mut self, text: &str) {
+        match text.as_bytes() {
+            [] => {}
+            [byte] => {
+                self.emit(Inst::Byte(*byte));
+            }
+            bytes => {
+                self.emit(Inst::Text(bytes.into()));
+            }
+        }
+    }
+
+    fn one(&mut self, set: &CharSet) {
+        let inst = match set.single() {
+            Some(byte) => Inst::Byte(byte),
+            None => Inst::Set(self.set(set)),
+        };
+        self.emit(inst);
+    }
+
+    fn concat(&mut self, nodes: &[Node], follow: &First) {
+        for (at, node) in nodes.iter().enumerate() {
+            let follow = first_of(&nodes[at + 1..], follow);
+            self.node(node, &follow);
+        }
+    }
+
+    fn capture(&mut self, index: usize, node: &Node, follow: &First) {
+        match self.kept[index] {
+            Some(number) => {
+                self.emit(Inst::Save(number * 2));
+                self.node(node, follow);
+                self.emit(Inst::Save(number * 2 + 1));
+            }
+            None => self.node(node, follow),
+        }
+    }
+
+    /// A run of one set: possessive wherever giving back could not help.
+    fn run(&mut self, set: &CharSet, min: u32, max: Option<u32>, mode: Mode, follow: &First) {
+        let number = self.set(set);
+        let mut run = Run { set: number, min, max: max.unwrap_or(UNBOUNDED) };
+        if mode == Mode::Lazy && follow.sure {
+            run.max = min;
+        }
+        if run.max == 0 {
+            return;
+        }
+        let fixed = run.min == run.max;
+        let safe = follow.sure || follow.excludes(set);
+        if fixed && run.min == 1 {
+            self.one(set);
+        } else if fixed || safe || mode == Mode::Possessive {
+            self.emit(Inst::Take(run));
+        } else if mode == Mode::Greedy {
+            let peek = self.peek(follow);
+            self.emit(Inst::Give(run, peek));
+        } else {
+            let peek = self.peek(follow);
+            let seek = seek(set, &run, follow);
+            self.emit(Inst::Seek(run, peek, seek));
+        }
+    }
+
+    fn alt(&mut self, nodes: &[Node], follow: &First) {
+        let firsts: Vec<First> = nodes.iter().map(|node| first(node, follow)).collect();
+        let entry = self.emit(Inst::Jump(FAIL));
+        let mut starts = Vec::with_capacity(nodes.len());
+        let mut ends = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            starts.push(self.here());
+            self.node(node, follow);
+            ends.push(self.emit(Inst::Jump(FAIL)));
+        }
+        let inst = self.dispatch(&starts, &firsts);
+        let end = self.here();
+        if self.full() {
+            return;
+        }
+        self.insts[entry as usize] = inst;
+        for jump in ends {
+            self.insts[jump as usize] = Inst::Jump(end);
+        }
+    }
+
+    /// The instruction that picks among branches by the next byte.
+    fn dispatch(&mut self, starts: &[Pc], firsts: &[First]) -> Inst {
+        let tables: Vec<[bool; 257]> = firsts.iter().map(First::table).collect();
+        if let ([a, b], [first, second]) = (starts, &tables[..]) {
+            return self.choose(*a, *b, first, second);
+        }
+        let mut chains: HashMap<Vec<Pc>, Pc> = HashMap::new();
+        let mut table = Box::new([FAIL; 257]);
+        for (at, entry) in table.iter_mut().enumerate() {
+            let possible: Vec<Pc> = (starts.iter().zip(&tables))
+                .filter(|(_, table)| table[at])
+                .map(|(start, _)| *start)
+                .collect();
+            *entry = match chains.get(&possible) {
+                Some(chain) => *chain,
+                None => {
+                    let chain = self.chain(&possible);
+                    chains.insert(possible, chain);
+                    chain
+                }
+            };
+        }
+        self.dispatches.push(table);
+        Inst::Dispatch(self.dispatches.len() as u32 - 1)
+    }
+
+    /// Instructions that try some branches in turn, placed out of the way of the others.
+    fn chain(&mut self, branches: &[Pc]) -> Pc {
+        let Some((last, others)) = branches.split_last() else { return FAIL };
+        if others.is_empty() {
+            return *last;
+        }
+        // A branch falls through to the end, so a chain needs a way around itself; all branches
+        // end in jumps, which leaves this place free.
+        let start = self.here();
+        for (at, branch) in others.iter().enumerate() {
+            let next = self.here() + 1;
+            let other = if at + 1 == others.len() { *last } else { next };
+            self.emit(Inst::Split(*branch, other));
+        }
+        start
+    }
+
+    fn choose(&mut self, a: Pc, b: Pc, first: &[bool; 257], second: &[bool; 257]) -> Inst {
+        let mut table = [0u8; 257];
+        for (entry, (first, second)) in table.iter_mut().zip(first.iter().zip(second)) {
+            *entry = u8::from(*first) | u8::from(*second) << 1;
+        }
+        let known = self.chooses.iter().position(|known| *known == table);
+        let number = known.unwrap_or_else(|| {
+            self.chooses.push(table);
+            self.chooses.len() - 1
+        });
+        Inst::Choose(a, b, number as u32)
+    }
+
+    fn repeat(&mut self, node: &Node, times: (u32, Option<u32>), mode: Mode, follow: &First) {
+        if mode == Mode::Possessive {
+            let (min, max) = times;
+            let node = Box::new(node.clone());
+            return self.atomic(&Node::Repeat { node, min, max, mode: Mode::Greedy });
+        }
+        let (min, max) = times;
+        let again = first(node, &First::unknown()).or(follow);
+        let again = if node.nullable() { First::unknown() } else { again };
+        let again = First { sure: false, ..again };
+        for round in 1..=min {
+            let last = round == min && max == Some(min);
+            self.node(node, if last { follow } else { &again });
+            if self.full() {
+                return;
+            }
+        }
+        match max {
+            None => self.endless(node, mode, &again, follow),
+            Some(max) => self.optional(node, max - min, mode, &again, follow),
+        }
+    }
+
+    /// The choice between another round and the rest.
+    fn round(&mut self, at: Pc, mode: Mode, firsts: (&First, &First), leave: Pc) {
+        let (inner, outer) = (firsts.0.table(), firsts.1.table());
+        let inst = match mode {
+            Mode::Lazy => self.choose(leave, at + 1, &outer, &inner),
+            _ => self.choose(at + 1, leave, &inner, &outer),
+        };
+        if !self.full() {
+            self.insts[at as usize] = inst;
+        }
+    }
+
+    fn endless(&mut self, node: &Node, mode: Mode, again: &First, follow: &First) {
+        let guard = node.nullable().then(|| self.slot());
+        let start = self.emit(Inst::Jump(FAIL));
+        if let Some(slot) = guard {
+            self.emit(Inst::Save(slot));
+        }
+        self.node(node, again);
+        let progress = guard.map(|slot| (self.emit(Inst::Progress(slot, FAIL)), slot));
+        self.emit(Inst::Jump(start));
+        let end = self.here();
+        if self.full() {
+            return;
+        }
+        if let Some((at, slot)) = progress {
+            self.insts[at as usize] = Inst::Progress(slot, end);
+        }
+        self.round(start, mode, (&first(node, again), follow), end);
+    }
+
+    fn optional(&mut self, node: &Node, times: u32, mode: Mode, again: &First, follow: &First) {
+        let mut choices = Vec::new();
+        for round in 1..=times {
+            choices.push(self.emit(Inst::Jump(FAIL)));
+            self.node(node, if round == times { follow } else { again });
+            if self.full() {
+                return;
+            }
+        }
+        let end = self.here();
+        for (round, at) in (1..).zip(choices) {
+            let inner = first(node, if round == times { follow } else { again });
+            self.round(at, mode, (&inner, follow), end);
+        }
+    }
+
+    /// A piece that is never tried otherwise; no fence is needed if nothing in it can be.
+    fn atomic(&mut self, node: &Node) {
+        if plain(node) || is_run(node) {
+            return self.node(node, &First::accept());
+        }
+        self.emit(Inst::Fence);
+        self.node(node, &First::accept());
+        self.emit(Inst::Cut);
+    }
+
+    fn look(&mut self, look: Look, node: &Node) {
+        if let Some(set) = node.as_set() {
+            let set = self.set(&set);
+            self.emit(Inst::Neighbour(look, set));
+            return;
+        }
+        let origin = look.behind.then(|| self.slot());
+        if let Some(slot) = origin {
+            self.emit(Inst::Save(slot));
+        }
+        let start = self.emit(Inst::LookStart(FAIL));
+        match origin {
+            Some(slot) => self.behind(node, slot),
+            None => self.node(node, &First::accept()),
+        }
+        self.emit(if look.negative { Inst::LookDenied } else { Inst::LookFound });
+        if look.negative && !self.full() {
+            let end = self.here();
+            self.insts[start as usize] = Inst::LookStart(end);
+        }
+    }
+
+    /// To the left, each length that the node can have is tried by itself.
+    fn behind(&mut self, node: &Node, slot: u32) {
+        let (min, max) = node.width();
+        let lengths: Vec<u32> = (min..=max.unwrap_or(min)).collect();
+        let mut ends = Vec::new();
+        for (at, length) in lengths.iter().enumerate() {
+            let last = at + 1 == lengths.len();
+            let split = (!last).then(|| self.emit(Inst::Jump(FAIL)));
+            self.emit(Inst::Back(*length));
+            self.node(node, &First::unknown());
+            self.emit(Inst::AtSlot(slot));
+            if self.full() {
+                return;
+            }
+            if let Some(split) = split {
+                ends.push(self.emit(Inst::Jump(FAIL)));
+                self.insts[split as usize] = Inst::Split(split + 1, self.here());
+            }
+        }
+        let end = self.here();
+        for jump in ends {
+            self.insts[jump as usize] = Inst::Jump(end);
+        }
+    }
+}
+
+/// Whether a node can match in one way only, whatever follows.
+fn plain(node: &Node) -> bool {
+    match node {
+        Node::Empty | Node::Literal(_) | Node::Set(_) | Node::Assert(_) => true,
+        Node::Concat(nodes) => {
+            let end = nodes.len() - 1;
+            nodes[..end].iter().all(plain) && (plain(&nodes[end]) || is_run(&nodes[end]))
+        }
+        Node::Capture(_, node) => plain(node),
+        Node::Repeat { node, min, max, .. } => *max == Some(*min) && node.as_set().is_some(),
+        _ => false,
+    }
+}
+
+/// Whether a node is a run of one set, which at the end of an atomic piece is possessive.
+fn is_run(node: &Node) -> bool {
+    matches!(node, Node::Repeat { node, .. } if node.as_set().is_some())
+}
+
+/// How a lazy run gets to its next stop.
+fn seek(set: &CharSet, run: &Run, follow: &First) -> Seek {
+    if *set != CharSet::ALL || run.max != UNBOUNDED || follow.end {
+        return Seek::Step;
+    }
+    if let Some(text) = follow.literal.as_ref().filter(|text| text.len() > 1) {
+        return Seek::Text(Box::new(Finder::new(text.as_bytes()).into_owned()));
+    }
+    follow.set.single().map_or(Seek::Step, Seek::Byte)
+}
+
+/// Where an attempt has to begin.
+fn anchor(node: &Node) -> Anchor {
+    match node {
+        Node::Assert(Assertion::StartText) => Anchor::Text,
+        Node::Assert(Assertion::StartLine) => Anchor::Line,
+        // What begins by taking everything finds nothing later that it has not found at first.
+        Node::Repeat { node, min: 0, max: None, mode } if *mode != Mode::Possessive => {
+            let all = node.as_set().is_some_and(|set| set == CharSet::ALL);
+            if all { Anchor::Text } else { Anchor::None }
+        }
+        Node::Concat(nodes) => nodes.first().map_or(Anchor::None, anchor),
+        Node::Capture(_, node) => anchor(node),
+        Node::Alt(nodes) => {
+            let mut all = nodes.iter().map(anchor);
+            let one = all.next().unwrap_or(Anchor::None);
+            if all.all(|other| other == one) { one } else { Anchor::None }
+        }
+        _ => Anchor::None,
+    }
+}
+
+/// The longest text that every match has.
+fn required(node: &Node) -> Option<&str> {
+    match node {
+        Node::Literal(text) => Some(text.as_str()),
+        Node::Concat(nodes) => nodes.iter().filter_map(required).max_by_key(|text| text.len()),
+        Node::Capture(_, node) | Node::Atomic(node) => required(node),
+        Node::Repeat { node, min: 1.., .. } => required(node),
+        _ => None,
+    }
+}
