@@ -16,6 +16,7 @@ use crate::metrics::Metrics;
 use crate::settings::ProcessEnvironment;
 
 mod check;
+mod grok;
 mod logging;
 mod run;
 mod test;
@@ -65,6 +66,8 @@ enum Command {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
+    /// Try grok patterns on lines from standard input; print the captured fields
+    Grok(GrokArguments),
     /// Print a completion script
     Completions {
         /// The shell
@@ -90,6 +93,33 @@ struct RunArguments {
     /// Pipeline files or folders
     #[arg(default_value = "/etc/logweir/pipelines")]
     paths: Vec<PathBuf>,
+}
+
+/// `logweir grok`.
+#[derive(Args)]
+struct GrokArguments {
+    /// Which dictionary and field names are in force
+    #[arg(long, value_enum, default_value_t = EcsMode::V1)]
+    ecs: EcsMode,
+    /// A definition of your own; may be given several times
+    #[arg(long = "define", value_name = "NAME=REGEX")]
+    definitions: Vec<String>,
+    /// Each line is a JSON string, so that a text may hold line feeds
+    #[arg(long)]
+    json: bool,
+    /// Show how the patterns are compiled, instead of reading lines
+    #[arg(long)]
+    explain: bool,
+    /// Patterns, tried in this order
+    #[arg(required = true)]
+    patterns: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum EcsMode {
+    V1,
+    V8,
+    Disabled,
 }
 
 #[derive(Clone, Copy)]
@@ -131,6 +161,7 @@ pub fn main() -> ExitCode {
         Command::Check { paths } => check::check(&paths),
         Command::Try { pipeline, json, input } => trial::run(&pipeline, json, input.as_deref()),
         Command::Test { paths } => test::run(&paths),
+        Command::Grok(arguments) => grok::run(&arguments),
         Command::Completions { shell } => {
             let mut command = Arguments::command();
             clap_complete::generate(shell, &mut command, "logweir", &mut std::io::stdout());

@@ -20,7 +20,7 @@ mod copy;
 mod date;
 mod drop;
 mod geoip;
-mod grok;
+pub mod grok;
 mod gsub;
 mod join;
 mod json;

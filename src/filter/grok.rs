@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::named::{Use, optional_field, required_field};
 use super::{Filter, FilterLoad, Make, counters};
-use crate::event::{Batch, Path, Selection, Span, Value};
+use crate::event::{Batch, Keys, Path, Selection, Span, Value};
 use crate::grok::{Ecs, Grok, Kind, Options, Outcome, Scratch};
 use crate::metrics::Counter;
 use crate::settings::{Literal, Section};
@@ -23,14 +23,19 @@ struct GrokFilter {
 }
 
 struct Plan {
-    grok: Grok,
+    matcher: Matcher,
     field: Path,
-    captures: Vec<Capture>,
-    patterns: usize,
-    break_on_match: bool,
     tags: Vec<String>,
     timeout_tag: String,
     failures: Counter,
+}
+
+/// Patterns and where their captures go.
+pub struct Matcher {
+    grok: Grok,
+    captures: Vec<Capture>,
+    patterns: usize,
+    break_on_match: bool,
 }
 
 /// Where a capture goes.
@@ -41,10 +46,13 @@ struct Capture {
 }
 
 /// What became of one text.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Tried {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tried {
+    /// A pattern matched; the fields are set.
     Matched,
+    /// None did.
     Failed,
+    /// One took too long to tell, and none of the others matched.
     TimedOut,
 }
 
@@ -67,7 +75,7 @@ impl Filter for GrokFilter {
 impl GrokFilter {
     fn try_event(&mut self, plan: &Plan, batch: &mut Batch, event: usize) -> Tried {
         if let Some(text) = batch.plain_str(event, &plan.field) {
-            return self.try_text(plan, batch, event, text);
+            return plan.matcher.apply(&mut self.scratch, batch, event, text);
         }
         let Some(Value::Array(items)) = batch.get(event, &plan.field).map(|v| batch.open(v)) else {
             return Tried::Failed;
@@ -76,19 +84,50 @@ impl GrokFilter {
         for at in 0..batch.array(items).len() {
             let item = batch.unescape(batch.array(items)[at]);
             if let Value::Str(text) = item
-                && self.try_text(plan, batch, event, text) == Tried::Matched
+                && plan.matcher.apply(&mut self.scratch, batch, event, text) == Tried::Matched
             {
                 tried = Tried::Matched;
             }
         }
         tried
     }
+}
 
-    fn try_text(&mut self, plan: &Plan, batch: &mut Batch, event: usize, text: Span) -> Tried {
+impl Matcher {
+    /// Compiled patterns whose captures go to the fields that they name, below `target` where there is one.
+    pub fn new(
+        grok: Grok,
+        patterns: usize,
+        target: Option<&Path>,
+        overwrite: &[String],
+        keys: &mut Keys,
+    ) -> Self {
+        let mut captures = Vec::new();
+        for field in grok.fields() {
+            let mut names: Vec<&str> = Vec::new();
+            if let Some(target) = target {
+                names.extend(target.segments().iter().map(|s| &*s.name));
+            }
+            names.extend(field.path.iter().map(String::as_str));
+            let path = Path::from_names(&names, keys);
+            let overwrite = overwrite.iter().any(|name| name == path.as_str());
+            captures.push(Capture { path, kind: field.kind, overwrite });
+        }
+        Matcher { grok, captures, patterns, break_on_match: true }
+    }
+
+    /// Tries the patterns on a text of the batch and sets the event's fields.
+    pub fn apply(
+        &self,
+        scratch: &mut Scratch,
+        batch: &mut Batch,
+        event: usize,
+        text: Span,
+    ) -> Tried {
         let mut tried = Tried::Failed;
         let mut from = 0;
-        while from < plan.patterns {
-            match plan.grok.find_from(&mut self.scratch, batch.bytes(text), from) {
+        while from < self.patterns {
+            match self.grok.find_from(scratch, batch.bytes(text), from) {
                 Outcome::NoMatch => break,
                 Outcome::LimitHit { pattern } => {
                     if tried == Tried::Failed {
@@ -98,8 +137,8 @@ impl GrokFilter {
                 }
                 Outcome::Match(found) => {
                     tried = Tried::Matched;
-                    self.set_captures(plan, batch, event, text);
-                    if plan.break_on_match {
+                    self.set_captures(scratch, batch, event, text);
+                    if self.break_on_match {
                         break;
                     }
                     from = found.pattern + 1;
@@ -109,9 +148,9 @@ impl GrokFilter {
         tried
     }
 
-    fn set_captures(&self, plan: &Plan, batch: &mut Batch, event: usize, text: Span) {
-        for capture in self.scratch.captures() {
-            let target = &plan.captures[capture.field];
+    fn set_captures(&self, scratch: &Scratch, batch: &mut Batch, event: usize, text: Span) {
+        for capture in scratch.captures() {
+            let target = &self.captures[capture.field];
             let span = text.part(capture.start, capture.end);
             let value = typed(target.kind, span, batch.bytes(span));
             if target.overwrite {

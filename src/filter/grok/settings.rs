@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use super::{
-    Capture, Ecs, FilterLoad, Grok, GrokFilter, Literal, Make, Options, Path, Plan, Scratch, Section,
-    Use, counters, optional_field, required_field,
+    Ecs, FilterLoad, Grok, GrokFilter, Literal, Make, Matcher, Options, Plan, Scratch, Section, Use,
+    counters, optional_field, required_field,
 };
 use crate::grok::GrokError;
 use crate::settings::{Spanned, TextError};
@@ -32,19 +32,12 @@ pub(in crate::filter) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) 
     let timeout_tag = section.string_or("tag_on_timeout", "_groktimeout").value;
     let (_, failures) = counters(section, load);
     let grok = compile(section, &patterns, &definitions?, ecs, options)?;
-    let captures = captures(&grok, target?.as_ref(), &overwrite, load);
-    let patterns = patterns.len();
-    let field = field?;
-    let plan = Arc::new(Plan {
-        grok,
-        field,
-        captures,
-        patterns,
-        break_on_match,
-        tags,
-        timeout_tag,
-        failures,
-    });
+    let overwrite: Vec<String> = overwrite.into_iter().map(|name| name.value).collect();
+    let (field, target) = (field?, target?);
+    let mut matcher =
+        Matcher::new(grok, patterns.len(), target.as_ref(), &overwrite, load.keys);
+    matcher.break_on_match = break_on_match;
+    let plan = Arc::new(Plan { matcher, field, tags, timeout_tag, failures });
     Some(Box::new(move || {
         Box::new(GrokFilter { plan: Arc::clone(&plan), scratch: Scratch::default() })
     }))
@@ -107,24 +100,4 @@ fn report(section: &Section<'_>, pattern: &Spanned<String>, error: &GrokError) {
     let at = error.offset.min(pattern.value.len());
     let place = TextError::new(at..pattern.value.len(), error.message());
     section.error_within(pattern, TextError { hint: error.hint.clone(), ..place });
-}
-
-fn captures(
-    grok: &Grok,
-    target: Option<&Path>,
-    overwrite: &[Spanned<String>],
-    load: &mut FilterLoad<'_>,
-) -> Vec<Capture> {
-    let mut made = Vec::new();
-    for field in grok.fields() {
-        let mut names: Vec<String> = Vec::new();
-        if let Some(target) = target {
-            names.extend(target.segments().iter().map(|s| s.name.to_string()));
-        }
-        names.extend(field.path.iter().cloned());
-        let path = Path::from_names(&names, load.keys);
-        let overwrite = overwrite.iter().any(|name| name.value == path.as_str());
-        made.push(Capture { path, kind: field.kind, overwrite });
-    }
-    made
 }
