@@ -360,7 +360,7 @@ async fn when_all_connections_hold_too_much_a_long_line_is_split_early() {
         let (session, shared, mut client, mut pipeline) = session();
         shared.held.store(held, std::sync::atomic::Ordering::Relaxed);
         let task = tokio::spawn(session.run());
-        client.write_all(&[b'x'; 20_000]).await.unwrap();
+        client.write_all(&b"x".repeat(20_000)).await.unwrap();
         client.write_all(b"end").await.unwrap();
         drop(client);
         let mut chunks = vec![pipeline.chunk().await];
