@@ -83,17 +83,17 @@ impl Input for Beats {
 
 fn bounds(section: &Section<'_>) -> Option<Bounds> {
     let event = section.bytes_or("max_event", limits::BEATS_EVENT_BYTES_MAX as u64);
-    let inflated_bytes = section.bytes_or("max_inflated", limits::BEATS_INFLATED_BYTES_MAX);
+    let inflated_bytes_max = section.bytes_or("max_inflated", limits::BEATS_INFLATED_BYTES_MAX);
     if !(1024..=limits::LINE_BYTES_CEILING as u64).contains(&event) {
         let message = format!("`max_event` is {event} bytes, but must be from 1 KiB to 64 MiB");
         section.error(section.span_of("max_event"), message, None);
         return None;
     }
-    if inflated_bytes < event {
+    if inflated_bytes_max < event {
         let message = "`max_inflated` is less than `max_event`";
         let hint = "a compressed frame holds many events; the default is 256MiB".to_string();
         section.error(section.span_of("max_inflated"), message, Some(hint));
         return None;
     }
-    Some(Bounds { event_bytes: event as usize, inflated_bytes, ..Bounds::USUAL })
+    Some(Bounds { event_bytes_max: event as usize, inflated_bytes_max, ..Bounds::USUAL })
 }

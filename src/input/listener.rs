@@ -98,9 +98,9 @@ impl Listener {
             section.error(section.span_of("idle_timeout"), "`idle_timeout` is 0", Some(hint));
         }
         let tls = if section.has("tls") {
-            Some(ServerTls::load(section.section("tls")?)?.config())
+            section.section("tls").and_then(ServerTls::load).map(|tls| Some(tls.config()))
         } else {
-            None
+            Some(None)
         };
         let listen = listen?;
         if let Some(problem) = address_problem(&listen) {
@@ -117,7 +117,7 @@ impl Listener {
         }
         Some(Listener {
             listen: listen.value,
-            tls,
+            tls: tls?,
             connections_max: connections_max as usize,
             keepalive: (!keepalive.is_zero()).then_some(keepalive),
             idle,
@@ -408,7 +408,8 @@ fn bind_problem(listen: &str, why: &io::Error) -> String {
             format!("another program listens there; find it: ss -ltnp 'sport = :{port}'")
         }
         io::ErrorKind::PermissionDenied => format!(
-            "ports below 1024 need CAP_NET_BIND_SERVICE; give it to the service, or take a port above 1023 instead of {port}"
+            "ports below 1024 need CAP_NET_BIND_SERVICE; give it to the service, or take a port \
+             above 1023 instead of {port}"
         ),
         io::ErrorKind::AddrNotAvailable => {
             "this machine has no such address; 0.0.0.0 or [::] stands for all".to_string()

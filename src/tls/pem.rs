@@ -105,7 +105,7 @@ fn read(section: &Section<'_>, key: &'static str) -> Result<PemFile, Reported> {
         Err(why) => {
             let hint = match why.kind() {
                 io::ErrorKind::NotFound => {
-                    "no such file: check the path (a relative one starts at the pipeline file's folder)"
+                    "no such file: check the path (relative ones start at the pipeline file)"
                 }
                 io::ErrorKind::PermissionDenied => {
                     "make the file readable for the user that runs logweir"
@@ -177,10 +177,13 @@ fn explain_identity(why: &TlsError) -> Diagnostic {
         TlsError::InconsistentKeys(_) => {
             Diagnostic::error("the `key` file does not belong to the `cert` file")
                 .because("the certificate's public key is another one")
-                .hint("give the key that the certificate was made for; the server's own certificate comes first in `cert`")
+                .hint(
+                    "give the key that the certificate was made for; the server's own \
+                     certificate comes first in `cert`",
+                )
         }
         other => Diagnostic::error("the `cert` and `key` files cannot be used")
             .because(other)
-            .hint("RSA, ECDSA (P-256, P-384) and Ed25519 keys in PKCS#8, PKCS#1 or SEC1 form are taken"),
+            .hint("RSA, ECDSA (P-256, P-384) and Ed25519 keys in PKCS#8, PKCS#1 or SEC1 are taken"),
     }
 }

@@ -144,3 +144,33 @@ proptest! {
         let _ = validity::of(&bytes);
     }
 }
+
+/// Whether a client with these settings takes a server whose certificate says `localhost`.
+async fn handshake(files: &Files, settings: &str, address: &str) -> bool {
+    let end = "cert = \"server.pem\"\nkey = \"server.key\"\n";
+    let server = server(files, end).0.unwrap().config();
+    let client = client(files, settings).0.unwrap().config();
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let accept = tokio::spawn(async move {
+        let _ = tokio_rustls::TlsAcceptor::from(server).accept(far).await;
+    });
+    let name = rustls::pki_types::ServerName::try_from(address.to_string()).unwrap();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
+    let connected = connector.connect(name, near).await.is_ok();
+    accept.await.unwrap();
+    connected
+}
+
+#[tokio::test]
+async fn a_server_is_taken_only_when_its_authority_and_its_name_are_right() {
+    let files = Files::new();
+    let ca = "ca = \"ca.pem\"\n";
+    let named = "ca = \"ca.pem\"\nserver_name = \"localhost\"\n";
+    let wrongly = "ca = \"ca.pem\"\nserver_name = \"example.com\"\n";
+    assert!(handshake(&files, ca, "localhost").await);
+    assert!(!handshake(&files, "", "localhost").await, "nobody vouches for it");
+    assert!(!handshake(&files, ca, "es.internal").await, "it is another one");
+    assert!(handshake(&files, named, "10.0.0.1").await, "the name is the user's");
+    assert!(!handshake(&files, wrongly, "localhost").await);
+    assert!(handshake(&files, "verify = false\n", "es.internal").await, "the user said so");
+}

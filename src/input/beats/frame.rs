@@ -39,9 +39,9 @@ pub(super) struct Bounds {
     /// Bytes after which what is there of a window is handed on.
     pub part_bytes: usize,
     /// Longest event kept whole.
-    pub event_bytes: usize,
+    pub event_bytes_max: usize,
     /// Most bytes that a compressed frame inflates to.
-    pub inflated_bytes: u64,
+    pub inflated_bytes_max: u64,
 }
 
 /// Events to hand on, in order.
@@ -99,8 +99,8 @@ impl Bounds {
     /// As [`limits`] says.
     pub(super) const USUAL: Bounds = Bounds {
         part_bytes: limits::BEATS_PART_BYTES,
-        event_bytes: limits::BEATS_EVENT_BYTES_MAX,
-        inflated_bytes: limits::BEATS_INFLATED_BYTES_MAX,
+        event_bytes_max: limits::BEATS_EVENT_BYTES_MAX,
+        inflated_bytes_max: limits::BEATS_INFLATED_BYTES_MAX,
     };
 }
 
@@ -130,7 +130,7 @@ impl Decoder {
         let Some(inflate) = &mut self.inflate else {
             let (used, compressed) = self.outer.feed(input, &mut self.window)?;
             if let Some(length) = compressed {
-                self.inflate = Some(Box::new(Inflate::new(length, self.bounds.inflated_bytes)));
+                self.inflate = Some(Box::new(Inflate::new(length, self.bounds.inflated_bytes_max)));
             }
             return Ok(used);
         };

@@ -108,7 +108,7 @@ impl Session {
     pub(super) async fn run(connection: Connection, source: Arc<Source>, shared: Arc<Shared>) {
         let Connection { stream, peer, stop } = connection;
         let (stream, write) = tokio::io::split(stream);
-        let (waiting, acknowledgements) = mpsc::channel(limits::BEATS_PARTS_WAITING_MAX);
+        let (parts, acknowledgements) = mpsc::channel(limits::BEATS_PARTS_WAITING_MAX);
         let unacknowledged = Arc::new(AtomicUsize::new(0));
         let writing =
             acknowledge(acknowledgements, write, Arc::clone(&shared), Arc::clone(&unacknowledged));
@@ -121,7 +121,7 @@ impl Session {
             shared,
             decoder,
             counted: 0,
-            waiting: Some(waiting),
+            waiting: Some(parts),
             unacknowledged,
             offset: 0,
         };
@@ -239,7 +239,7 @@ impl Session {
     ) -> Result<(), Closed> {
         let offset = self.offset;
         self.offset += text.len() as u64;
-        if piece && ack.is_some() {
+        if piece && text.ends_with(b"\n") {
             // The last piece of its event.
             self.shared.traffic.split.increment();
         }

@@ -150,10 +150,10 @@ async fn what_the_journal_did_not_take_is_not_acknowledged_and_the_client_is_cut
 
 #[tokio::test]
 async fn a_client_that_waits_is_not_silent_and_one_that_does_not_is() {
-    let mut running = start("idle_timeout = \"20ms\"\n", 4, NEVER_MS).await;
+    let mut running = start("idle_timeout = \"400ms\"\n", 4, NEVER_MS).await;
     let mut client = running.send(&[window(b'2', 1), json(1, b"{}")].concat()).await;
     let chunk = running.pipeline.chunk().await;
-    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    tokio::time::sleep(std::time::Duration::from_millis(900)).await;
     chunk.ack.unwrap().stored();
     assert_eq!(sequence(&mut client).await, 1);
     assert_eq!(soon(client.read(&mut [0; 6])).await.unwrap(), 0);
@@ -216,4 +216,27 @@ fn bounds_are_checked_when_loading() {
     assert!(said("listen = \"[::]:5044\"\nmax_event = 1\n").contains("from 1 KiB to 64 MiB"));
     let less = "listen = \"[::]:5044\"\nmax_inflated = \"1MiB\"\n";
     assert!(said(less).contains("less than `max_event`"));
+}
+
+#[test]
+fn a_waiting_connection_is_small() {
+    let (context, _pipeline) = pipeline(1);
+    let traffic = super::Traffic::of(&context);
+    let idle = std::time::Duration::from_secs(1);
+    let bounds = super::Bounds::USUAL;
+    let shared = super::Shared::new(context.intake, context.clock, traffic, idle, 1, bounds);
+    let source = crate::event::Source {
+        id: 1,
+        input: "net".into(),
+        kind: crate::event::SourceKind::Stream,
+        fields: Vec::new(),
+    };
+    let connection = super::Connection {
+        stream: Box::new(tokio::io::empty()),
+        peer: SocketAddr::from(([127, 0, 0, 1], 1)),
+        stop: context.stop,
+    };
+    let task = super::Session::run(connection, source.into(), shared.into());
+    let bytes = size_of_val(&task) + crate::limits::CONNECTION_READ_BYTES;
+    assert!(bytes < 10 * 1024, "{bytes} bytes besides the socket");
 }

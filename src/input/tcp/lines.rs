@@ -99,7 +99,9 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_is_lost_and_nothing_is_too_long(
-            text in "[ab\n]{0,200}", max in 1_usize..12, cuts in prop::collection::vec(0_usize..200, 0..6)
+            text in "[ab\n]{0,200}",
+            max in 1_usize..12,
+            cuts in prop::collection::vec(0_usize..200, 0..6),
         ) {
             let text = text.as_bytes();
             let (found, rest) = parts(text, max);

@@ -36,7 +36,7 @@ pub(super) struct Shared {
     line_bytes_max: usize,
     readers: Semaphore,
     /// Bytes that all connections carry.
-    held: AtomicUsize,
+    pub(super) held: AtomicUsize,
 }
 
 /// A connection at work.

@@ -50,7 +50,7 @@ impl Running {
     }
 
     /// All chunks of one connection, in order.
-    async fn to_the_end(&mut self) -> Vec<Chunk> {
+    async fn rest_of_connection(&mut self) -> Vec<Chunk> {
         let mut chunks = vec![self.pipeline.chunk().await];
         while !chunks.last().unwrap().last {
             chunks.push(self.pipeline.chunk().await);
@@ -119,7 +119,7 @@ async fn lines_of_many_connections_all_arrive_in_order_each() {
     }
     for text in texts.values() {
         for line in std::str::from_utf8(text).unwrap().lines() {
-            let mut words = line.split(' ').map(|w| w.parse::<usize>());
+            let mut words = line.split(' ').map(str::parse::<usize>);
             let (n, line) = (words.next().unwrap().unwrap(), words.next().unwrap().unwrap());
             assert_eq!(next[n], line);
             next[n] += 1;
@@ -142,7 +142,7 @@ async fn much_at_once_comes_in_large_chunks() {
     let writer = tokio::spawn(async move {
         TcpStream::connect(address).await.unwrap().write_all(&bytes).await.unwrap();
     });
-    let chunks = running.to_the_end().await;
+    let chunks = running.rest_of_connection().await;
     writer.await.unwrap();
     assert_eq!(chunks.iter().flat_map(|c| c.text.clone()).collect::<Vec<u8>>(), sent);
     let most = chunks.iter().map(|c| c.text.len()).max().unwrap();
@@ -169,7 +169,7 @@ async fn a_connection_too_many_is_closed_and_counted() {
 
 #[tokio::test]
 async fn a_silent_connection_is_closed_and_what_it_sent_is_kept() {
-    let mut running = plain("idle_timeout = \"50ms\"\n").await;
+    let mut running = plain("idle_timeout = \"300ms\"\n").await;
     let mut client = running.send(b"half").await;
     assert!(closed(&mut client).await);
     let chunk = running.pipeline.chunk().await;
@@ -187,7 +187,7 @@ async fn an_endless_line_comes_in_pieces_and_the_next_line_whole() {
         client.write_all(&vec![b'x'; 3_000_000]).await.unwrap();
         client.write_all(b"\nafter\n").await.unwrap();
     });
-    let chunks = running.to_the_end().await;
+    let chunks = running.rest_of_connection().await;
     writer.await.unwrap();
     let (pieces, whole): (Vec<_>, Vec<_>) = chunks.into_iter().partition(|c| c.piece);
     assert_eq!(text(&whole), "before\nafter\n");
@@ -207,7 +207,7 @@ async fn a_byte_at_a_time_gives_the_same_lines() {
         tokio::task::yield_now().await;
     }
     drop(client);
-    assert_eq!(text(&running.to_the_end().await), "slow\nclient\nend");
+    assert_eq!(text(&running.rest_of_connection().await), "slow\nclient\nend");
     running.stop().await;
 }
 
@@ -221,11 +221,11 @@ async fn a_client_that_speaks_another_protocol_is_told_apart_and_hurts_nobody() 
     let reason = |name| format!("logweir_input_protocol_errors_total{{reason=\"{name}\"}} 1");
     running.pipeline.metric(&reason("tls_on_plain_port")).await;
     drop(running.send(b"GET / HTTP/1.1\r\n\r\n").await);
-    assert_eq!(text(&running.to_the_end().await), "GET / HTTP/1.1\r\n\r\n");
+    assert_eq!(text(&running.rest_of_connection().await), "GET / HTTP/1.1\r\n\r\n");
     running.pipeline.metric(&reason("http_on_plain_port")).await;
     let garbage: Vec<u8> = (0..=255).cycle().skip(128).take(100_000).collect();
     drop(running.send(&garbage).await);
-    let chunks = running.to_the_end().await;
+    let chunks = running.rest_of_connection().await;
     assert_eq!(chunks.iter().flat_map(|c| c.text.clone()).collect::<Vec<u8>>(), garbage);
     good.write_all(b"good 2\n").await.unwrap();
     assert_eq!(running.pipeline.chunk().await.text, b"good 2\n");
@@ -324,26 +324,54 @@ fn addresses_are_checked_when_loading_and_tried_when_probing() {
     assert!(said(&taken).starts_with("warning: cannot listen on 127.0.0.1:"));
 }
 
-#[test]
-fn a_waiting_connection_is_small() {
-    let (context, _pipeline) = pipeline(1);
+/// A session without a listener.
+fn session() -> (super::Session, Arc<super::Shared>, tokio::io::DuplexStream, Pipeline) {
+    let (context, pipeline) = pipeline(4);
     let traffic = super::Traffic::of(&context);
-    let idle = std::time::Duration::from_secs(1);
-    let shared = super::Shared::new(context.intake, context.clock, traffic, idle, 1 << 20);
+    let idle = std::time::Duration::from_secs(60);
+    let shared =
+        Arc::new(super::Shared::new(context.intake, context.clock, traffic, idle, 1 << 20));
     let source = crate::event::Source {
         id: 1,
         input: "net".into(),
         kind: crate::event::SourceKind::Stream,
         fields: Vec::new(),
     };
+    let (client, server) = tokio::io::duplex(1 << 16);
     let connection = super::Connection {
-        stream: Box::new(tokio::io::empty()),
+        stream: Box::new(server),
         peer: SocketAddr::from(([127, 0, 0, 1], 1)),
-        stop: context.stop,
+        stop: pipeline.stop.subscribe(),
     };
-    let task = super::Session::new(connection, Arc::new(source), Arc::new(shared)).run();
-    let bytes = std::mem::size_of_val(&task) + crate::limits::CONNECTION_READ_BYTES;
+    let session = super::Session::new(connection, Arc::new(source), Arc::clone(&shared));
+    (session, shared, client, pipeline)
+}
+
+#[test]
+fn a_waiting_connection_is_small() {
+    let (session, _shared, _client, _pipeline) = session();
+    let bytes = size_of_val(&session.run()) + crate::limits::CONNECTION_READ_BYTES;
     assert!(bytes < 8 * 1024, "{bytes} bytes besides the socket");
+}
+
+#[tokio::test]
+async fn when_all_connections_hold_too_much_a_long_line_is_split_early() {
+    for (held, early) in [(0, false), (crate::limits::CONNECTION_HELD_BYTES_MAX, true)] {
+        let (session, shared, mut client, mut pipeline) = session();
+        shared.held.store(held, std::sync::atomic::Ordering::Relaxed);
+        let task = tokio::spawn(session.run());
+        client.write_all(&b"x".repeat(20_000)).await.unwrap();
+        client.write_all(b"end").await.unwrap();
+        drop(client);
+        let mut chunks = vec![pipeline.chunk().await];
+        while !chunks.last().unwrap().last {
+            chunks.push(pipeline.chunk().await);
+        }
+        assert_eq!(text(&chunks).len(), 20_003);
+        assert_eq!(chunks[0].piece, early);
+        soon(task).await.unwrap();
+        assert_eq!(shared.held.load(std::sync::atomic::Ordering::Relaxed), held);
+    }
 }
 
 /// An authority, a server certificate and a client certificate as files; and what a client needs.
@@ -399,7 +427,7 @@ async fn tls_carries_lines_and_a_plain_client_is_refused() {
     let mut running = start(TLS, certificates.folder.path()).await;
     let long = "x".repeat(100_000) + "\nend";
     soon(send_tls(running.address, &certificates.trusting, long.as_bytes())).await.unwrap();
-    assert_eq!(text(&running.to_the_end().await), long);
+    assert_eq!(text(&running.rest_of_connection().await), long);
     let mut plain = running.send(b"{\"a\":1}\n").await;
     while !closed(&mut plain).await {}
     let line = "logweir_input_protocol_errors_total{reason=\"tls_handshake\"} 1";
@@ -417,6 +445,6 @@ async fn with_a_client_authority_nobody_gets_in_without_its_certificate() {
     let line = "logweir_input_protocol_errors_total{reason=\"tls_handshake\"} 1";
     running.pipeline.metric(line).await;
     soon(send_tls(running.address, &certificates.trusted, b"yes\n")).await.unwrap();
-    assert_eq!(text(&running.to_the_end().await), "yes\n");
+    assert_eq!(text(&running.rest_of_connection().await), "yes\n");
     running.stop().await;
 }

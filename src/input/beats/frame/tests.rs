@@ -36,7 +36,7 @@ fn data(sequence: u32, pairs: &[(&str, &str)]) -> Vec<u8> {
     out
 }
 
-const SMALL: Bounds = Bounds { part_bytes: 64, event_bytes: 32, inflated_bytes: 100_000 };
+const SMALL: Bounds = Bounds { part_bytes: 64, event_bytes_max: 32, inflated_bytes_max: 100_000 };
 
 struct Decoded {
     parts: Vec<Part>,
@@ -46,25 +46,25 @@ struct Decoded {
 
 fn decode(bounds: Bounds, cuts: &[&[u8]]) -> Decoded {
     let mut decoder = Decoder::new(bounds);
-    let mut decoded = Decoded { parts: Vec::new(), error: None, held_most: 0 };
+    let mut result = Decoded { parts: Vec::new(), error: None, held_most: 0 };
     for piece in cuts {
         let mut at = 0;
         while at < piece.len() || decoder.has_more() {
             let fed = decoder.feed(&piece[at..]);
-            decoded.held_most = decoded.held_most.max(decoder.held());
+            result.held_most = result.held_most.max(decoder.held());
             while let Some(part) = decoder.part() {
-                decoded.parts.push(part);
+                result.parts.push(part);
             }
             match fed {
                 Ok(used) => at += used,
                 Err(error) => {
-                    decoded.error = Some(error);
-                    return decoded;
+                    result.error = Some(error);
+                    return result;
                 }
             }
         }
     }
-    decoded
+    result
 }
 
 fn part(text: &str, version: u8, sequence: u32) -> Part {
@@ -235,7 +235,10 @@ fn near_frames() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn any_bytes_are_decoded_or_refused_within_the_bound(
-        stream in near_frames(), flip in any::<prop::sample::Index>(), to in any::<u8>(), step in 1_usize..50
+        stream in near_frames(),
+        flip in any::<prop::sample::Index>(),
+        to in any::<u8>(),
+        step in 1_usize..50,
     ) {
         let mut stream = stream;
         if to < 64 && !stream.is_empty() {
@@ -244,7 +247,7 @@ proptest! {
         }
         let whole = decode(SMALL, &[&stream]);
         // Parts of one feed are taken together: small events of one input add up, so the input counts too.
-        let cap = 4 * (SMALL.part_bytes + SMALL.event_bytes) + 8 * (stream.len() + 16 * 1024);
+        let cap = 4 * (SMALL.part_bytes + SMALL.event_bytes_max) + 8 * (stream.len() + 16 * 1024);
         prop_assert!(whole.held_most <= cap, "{} > {cap}", whole.held_most);
         let cut: Vec<&[u8]> = stream.chunks(step).collect();
         let cut = decode(SMALL, &cut);

@@ -58,7 +58,7 @@ impl Window {
         if self.size == 0 {
             return Err(ProtocolError::NoWindow);
         }
-        if length > self.bounds.event_bytes {
+        if length > self.bounds.event_bytes_max {
             // What comes before goes on its own, so that the pieces stand alone.
             self.flush();
         }
@@ -70,7 +70,7 @@ impl Window {
     /// Bytes of the event under way, as they are.
     pub(super) fn append(&mut self, mut bytes: &[u8]) {
         loop {
-            let room = self.bounds.event_bytes - (self.text.len() - self.event_start);
+            let room = self.bounds.event_bytes_max - (self.text.len() - self.event_start);
             let (now, later) = bytes.split_at(room.min(bytes.len()));
             let from = self.text.len();
             self.text.extend_from_slice(now);
@@ -95,7 +95,7 @@ impl Window {
 
     /// Whether the event may grow by a text of `more` bytes; only for events that are not given out in pieces.
     pub(super) fn check_room(&self, more: usize) -> Result<(), ProtocolError> {
-        let max = self.bounds.event_bytes;
+        let max = self.bounds.event_bytes_max;
         let length = self.text.len() - self.event_start;
         if length + more > max { Err(ProtocolError::EventTooLong(max)) } else { Ok(()) }
     }
