@@ -170,6 +170,12 @@ pub fn main() -> ExitCode {
     })
 }
 
+/// Prints a line; a reader that has gone away (`| head`) is no error.
+fn say(text: impl std::fmt::Display) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
 /// The machine, for commands that read pipelines.
 fn surroundings(metrics: Metrics) -> Surroundings {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{CONFIGURATION, OK, surroundings};
+use super::{CONFIGURATION, OK, say, surroundings};
 use crate::config;
 use crate::metrics::Metrics;
 
@@ -15,6 +15,6 @@ pub(super) fn check(paths: &[PathBuf]) -> u8 {
         eprintln!("\n{}, {}", count(errors, "error"), count(warnings, "warning"));
         return CONFIGURATION;
     }
-    println!("{} ok, {}", count(plans.len(), "pipeline"), count(warnings, "warning"));
+    say(format!("{} ok, {}", count(plans.len(), "pipeline"), count(warnings, "warning")));
     OK
 }

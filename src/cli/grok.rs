@@ -6,7 +6,7 @@
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 
-use super::{EcsMode, FAILED, GrokArguments, OK, USAGE};
+use super::{EcsMode, FAILED, GrokArguments, OK, USAGE, say};
 use crate::diagnostic::{Diagnostic, SourceText};
 use crate::event::{Batch, Keys, Source, SourceKind, Value};
 use crate::filter::grok::{Matcher, Tried};
@@ -30,7 +30,7 @@ pub(super) fn run(arguments: &GrokArguments) -> u8 {
         }
     };
     if arguments.explain {
-        println!("{}", grok.explain());
+        say(grok.explain());
         return OK;
     }
     let mut keys = Keys::default();

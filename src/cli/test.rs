@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::trial::{Outcome, Trial};
-use super::{CONFIGURATION, FAILED, OK, surroundings};
+use super::{CONFIGURATION, FAILED, OK, say, surroundings};
 use crate::config::{self, Expectation, TestCase};
 use crate::event::{Batch, Literal, Path};
 use crate::metrics::Metrics;
@@ -28,14 +28,14 @@ pub(super) fn run(paths: &[PathBuf]) -> u8 {
             let differences = run_case(&mut trial, &case);
             if differences.is_empty() {
                 passed += 1;
-                println!("ok      {name}: {}", case.name);
+                say(format!("ok      {name}: {}", case.name));
             } else {
                 failed += 1;
-                println!("FAILED  {name}: {}\n{differences}", case.name);
+                say(format!("FAILED  {name}: {}\n{differences}", case.name));
             }
         }
     }
-    println!("{passed} passed, {failed} failed");
+    say(format!("{passed} passed, {failed} failed"));
     if failed > 0 { FAILED } else { OK }
 }
 
