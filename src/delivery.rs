@@ -20,8 +20,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The frames of one output, from its cursor on.
 pub trait Feed: Send {
-    /// The next frame; waits for one. `None`: the journal is closed and everything in it was given out.
-    /// Dropping the future before it is ready loses no frame.
+    /// The next frame; waits for one. `None`: the journal is closed; what was not given out comes after a restart.
     fn next(&mut self) -> BoxFuture<'_, Option<Arc<Frame>>>;
     /// The next frame if there is one now.
     fn next_now(&mut self) -> Option<Arc<Frame>>;

@@ -13,7 +13,7 @@ use std::io::Write as _;
 mod layout;
 
 use layout::{DOCUMENT_BYTES, HEADER_BYTES, Header};
-pub use layout::{FrameError, MAGIC, VERSION, header_length};
+pub use layout::{FrameError, MAGIC, VERSION, header_epoch, header_length};
 
 use crate::chunk::Position;
 
@@ -64,6 +64,10 @@ pub struct Frame {
     bytes: Vec<u8>,
     header: Header,
 }
+
+/// What a checked run of bytes says about itself, without owning it; for scans over many frames.
+#[derive(Clone, Copy)]
+pub struct Outline(Header);
 
 /// One document of a frame.
 #[derive(Clone, Copy)]
@@ -210,6 +214,11 @@ impl Frame {
         Ok(Frame { bytes, header })
     }
 
+    /// The journal's number of the run that sealed it.
+    pub fn epoch(&self) -> u64 {
+        self.header.epoch
+    }
+
     /// Its number in the journal; the next frame's is one higher.
     pub fn sequence(&self) -> u64 {
         self.header.sequence
@@ -264,6 +273,47 @@ impl Frame {
         let end = |n: usize| layout::u32_at(&self.bytes, table + n * 4) as usize;
         let from = if number == 0 { 0 } else { end(usize::from(number) - 1) };
         &self.bytes[text + from..text + end(usize::from(number))]
+    }
+}
+
+impl Outline {
+    /// Checks bytes as [`Frame::open`] does, but leaves them where they are.
+    pub fn check(bytes: &[u8]) -> Result<Outline, FrameError> {
+        let header = Header::read(bytes)?;
+        header.check(bytes)?;
+        Ok(Outline(header))
+    }
+
+    /// See [`Frame::sequence`].
+    pub fn sequence(&self) -> u64 {
+        self.0.sequence
+    }
+
+    /// See [`Frame::epoch`].
+    pub fn epoch(&self) -> u64 {
+        self.0.epoch
+    }
+
+    /// Length in bytes.
+    pub fn length(&self) -> usize {
+        self.0.length as usize
+    }
+
+    /// Number of documents.
+    pub fn document_count(&self) -> usize {
+        self.0.document_count as usize
+    }
+
+    /// The positions in the bytes that were checked.
+    pub fn positions(&self, bytes: &[u8]) -> Vec<Position> {
+        layout::read_positions(bytes, &self.0)
+    }
+
+    /// The route bits of each document in the bytes that were checked.
+    pub fn routes<'a>(&self, bytes: &'a [u8]) -> impl Iterator<Item = u32> + use<'a> {
+        let from = self.0.documents_from as usize;
+        let table = &bytes[from..from + self.document_count() * DOCUMENT_BYTES];
+        table.chunks_exact(DOCUMENT_BYTES).map(|entry| layout::u32_at(entry, 16))
     }
 }
 

@@ -27,6 +27,16 @@ pub const JOURNAL_TAIL_BYTES: usize = 8 * 1024 * 1024;
 pub const BEST_EFFORT_LAG_BYTES: u64 = 64 * 1024 * 1024;
 /// Milliseconds between two syncs with `sync = "interval"`.
 pub const SYNC_INTERVAL_MS: u64 = 200;
+/// Milliseconds between two writes of the cursor file while cursors move.
+pub const CURSOR_INTERVAL_MS: u64 = 200;
+/// Default quota of a dead-letter store.
+pub const DEAD_LETTER_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Bytes of one journal wound that are copied to the quarantine at most.
+pub const QUARANTINE_WOUND_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Bytes of the whole quarantine; later wounds are reported, but not copied.
+pub const QUARANTINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Longest name of an output, in bytes; all names of a pipeline fit one slot of the cursor file.
+pub const OUTPUT_NAME_BYTES_MAX: usize = 255;
 /// Bytes of one bulk request before compression.
 pub const BULK_BYTES_MAX: usize = 5 * 1024 * 1024;
 /// Milliseconds that a bulk request waits for more documents.
@@ -91,6 +101,10 @@ const _: () = assert!(
 const _: () = assert!(
     SEGMENT_BYTES * 4 <= JOURNAL_BYTES_MAX,
     "a quota holds several segments, or nothing could be deleted"
+);
+const _: () = assert!(
+    QUARANTINE_WOUND_BYTES_MAX <= QUARANTINE_BYTES_MAX,
+    "the first wound can be quarantined"
 );
 const _: () = assert!(RETRY_FIRST_MS < RETRY_MAX_MS, "back-off grows");
 const _: () = assert!(

@@ -9,6 +9,8 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub mod simulated;
+
 /// A file system, shared by all that use it.
 pub type SharedStorage = Arc<dyn Storage>;
 
@@ -55,6 +57,11 @@ pub trait Storage: Send + Sync {
     fn sync_directory(&self, directory: &Path) -> io::Result<()>;
     /// Bytes free for this process on the file system that holds `path`.
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
+    /// As [`Storage::open_write`], with an exclusive lock that ends when the handle is dropped or the process ends;
+    /// `None`: another handle holds it. A storage that one process alone can see needs no lock.
+    fn open_locked(&self, path: &Path) -> io::Result<Option<Box<dyn File>>> {
+        self.open_write(path).map(Some)
+    }
 }
 
 /// What identifies a file and what changed about it.
@@ -154,11 +161,7 @@ impl Storage for DiskStorage {
     }
 
     fn open_write(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        use std::os::unix::fs::OpenOptionsExt;
-        let mut options = std::fs::OpenOptions::new();
-        let file =
-            options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        Ok(Box::new(DiskFile(file)))
+        Ok(Box::new(DiskFile(open_for_writing(path)?)))
     }
 
     fn facts(&self, path: &Path) -> io::Result<FileFacts> {
@@ -190,6 +193,21 @@ impl Storage for DiskStorage {
         let stat = rustix::fs::statvfs(path)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
+
+    fn open_locked(&self, path: &Path) -> io::Result<Option<Box<dyn File>>> {
+        let file = open_for_writing(path)?;
+        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Box::new(DiskFile(file)))),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(why) => Err(why.into()),
+        }
+    }
+}
+
+fn open_for_writing(path: &Path) -> io::Result<std::fs::File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
 const NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits() as i32;

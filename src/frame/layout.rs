@@ -85,6 +85,11 @@ pub fn header_length(bytes: &[u8]) -> Result<usize, FrameError> {
     }
 }
 
+/// The epoch that a header names; for bytes that [`header_length`] accepted.
+pub fn header_epoch(bytes: &[u8]) -> Option<u64> {
+    bytes.get(24..32).map(|_| u64_at(bytes, 24))
+}
+
 impl Header {
     pub(super) fn read(bytes: &[u8]) -> Result<Header, FrameError> {
         let length = header_length(bytes)?;

@@ -1,0 +1,130 @@
+//! What the journal says about itself: metrics and health.
+//!
+//! In: facts from the other parts. Out: counters, gauges, one health state. Promises: several troubles at once are
+//! shown as the worst one, and health is fine only when all are over. On failure: nothing can fail.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::health::{Part, State as Health};
+use crate::metrics::{Counter, Gauge, Metrics};
+
+/// The journal's metrics.
+pub struct Numbers {
+    /// Bytes of all segments, or of all frames in memory.
+    pub bytes: Gauge,
+    /// Frames appended since the start.
+    pub frames: Counter,
+    /// Documents appended since the start.
+    pub documents: Counter,
+    /// Bytes of frames appended since the start.
+    pub written: Counter,
+    /// Syncs since the start.
+    pub syncs: Counter,
+    /// Bytes that were damaged and could not be read.
+    pub lost: Counter,
+}
+
+/// The metrics of one output's cursor.
+pub struct OutputNumbers {
+    /// Bytes of frames that it is not done with.
+    pub lag_bytes: Gauge,
+    /// Documents for it that it is not done with.
+    pub lag_documents: Gauge,
+    /// Age of the oldest of them in seconds.
+    pub lag_seconds: Gauge,
+    /// Documents dropped because of the quota.
+    pub dropped_quota: Counter,
+    /// Documents dropped because a best-effort output was too far behind.
+    pub dropped_lag: Counter,
+}
+
+/// Kinds of trouble, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Frames cannot be written.
+    Write,
+    /// Written frames cannot be made durable.
+    Sync,
+    /// Cursors cannot be written.
+    Cursor,
+    /// The quota is reached.
+    Full,
+    /// An output cannot read its frames.
+    Read,
+}
+
+/// The health of one journal.
+pub struct Status {
+    part: Part,
+    troubles: Mutex<[Option<String>; 5]>,
+}
+
+impl Numbers {
+    /// Registers the metrics.
+    pub fn new(metrics: &Metrics) -> Self {
+        Numbers {
+            bytes: metrics.gauge("logweir_journal_bytes", "Bytes that the journal takes."),
+            frames: metrics.counter("logweir_journal_frames_appended_total", "Frames appended."),
+            documents: metrics.counter("logweir_journal_documents_total", "Documents appended."),
+            written: metrics
+                .counter("logweir_journal_bytes_written_total", "Bytes of frames appended."),
+            syncs: metrics.counter("logweir_journal_syncs_total", "Syncs of the journal."),
+            lost: metrics.counter(
+                "logweir_journal_lost_bytes_total",
+                "Bytes of the journal that were damaged and could not be read.",
+            ),
+        }
+    }
+}
+
+impl OutputNumbers {
+    /// Registers the metrics of an output.
+    pub fn new(metrics: &Metrics, output: &str) -> Self {
+        let metrics = metrics.with("output", output);
+        let dropped = |reason: &str| {
+            let help = "Documents dropped from the journal by a policy.";
+            metrics.with("reason", reason).counter("logweir_journal_dropped_documents_total", help)
+        };
+        OutputNumbers {
+            lag_bytes: metrics.gauge("logweir_output_lag_bytes", "Bytes not yet delivered."),
+            lag_documents: metrics
+                .gauge("logweir_output_lag_documents", "Documents not yet delivered."),
+            lag_seconds: metrics
+                .gauge("logweir_output_lag_seconds", "Age of the oldest document not delivered."),
+            dropped_quota: dropped("quota"),
+            dropped_lag: dropped("max_lag"),
+        }
+    }
+}
+
+impl Status {
+    /// The journal works.
+    pub fn new(part: Part) -> Self {
+        part.set(Health::Fine);
+        Status { part, troubles: Mutex::default() }
+    }
+
+    /// There is trouble of this kind: one sentence with the cause and what to do.
+    pub fn trouble(&self, kind: Trouble, what: String) {
+        self.set(kind, Some(what));
+    }
+
+    /// Trouble of this kind is over.
+    pub fn over(&self, kind: Trouble) {
+        self.set(kind, None);
+    }
+
+    fn set(&self, kind: Trouble, what: Option<String>) {
+        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        if troubles[kind as usize] == what {
+            return;
+        }
+        troubles[kind as usize] = what;
+        let worst = troubles.iter().enumerate().find_map(|(n, t)| Some((n, t.clone()?)));
+        self.part.set(match worst {
+            None => Health::Fine,
+            Some((n, what)) if n <= Trouble::Cursor as usize => Health::Paused(what),
+            Some((_, what)) => Health::Degraded(what),
+        });
+    }
+}

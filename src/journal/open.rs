@@ -1,0 +1,307 @@
+//! Opening a journal: lock, recovery, bits and cursors of the outputs.
+//!
+//! In: a directory and the outputs. Out: an open journal. Promises: an output keeps its bit and its cursor by name;
+//! one without a cursor begins at the oldest frame when the journal knows its name, at the end when it is new;
+//! positions are handed out only after the frames they stand for are durable.
+//! On failure: a diagnostic when the directory cannot be used; damage is reported, never an error.
+
+use std::collections::hash_map::RandomState;
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hasher};
+
+use tokio::sync::Notify;
+
+use crate::limits::{OUTPUT_NAME_BYTES_MAX, OUTPUTS_MAX};
+
+use super::numbers::{Numbers, OutputNumbers, Status};
+use super::recover::{FoundSegment, Recovered, Touch, recover};
+use super::shared::Cursors;
+use super::state::{Output, Segment, State, Totals};
+use super::writer::{Identity, Writer};
+use super::{
+    Arc, AtomicBool, Condvar, Diagnostic, Journal, Metrics, Mode, Mutex, Opened, OutputSlot, Parts,
+    Path, Position, Settings, Shared, SharedStorage, lock,
+};
+
+/// Where an output begins.
+struct Start {
+    bit: u32,
+    /// All frames up to here are done with.
+    cursor: u64,
+    bytes: u64,
+    documents: u64,
+}
+
+pub(super) fn open(
+    parts: Parts,
+    directory: &Path,
+    settings: Settings,
+    outputs: &[OutputSlot],
+    threaded: bool,
+) -> Result<Opened, Diagnostic> {
+    check_outputs(outputs)?;
+    let Parts { storage, clock, metrics, health } = parts;
+    let held = lock::take(&storage, directory)?;
+    let mut found = recover(&storage, directory, Touch::Repair).map_err(|why| {
+        Diagnostic::error(format!("cannot list the journal's directory `{}`", directory.display()))
+            .because(why)
+            .hint("make it readable for the user that runs logweir")
+    })?;
+    sync_found(&storage, directory, &mut found);
+    let totals = totals(&found.segments);
+    let starts = starts(&found, outputs, &totals);
+    let journal = found.journal.unwrap_or_else(random);
+    let epoch = random();
+    let names = starts.iter().zip(outputs).map(|(s, o)| (s.bit, o.name.clone())).collect();
+    let identity = Identity { journal, epoch, outputs: names };
+    let writer = Writer::new(
+        (storage.clone(), clock.clone(), directory),
+        identity,
+        settings.segment_bytes_used(),
+        (found.generation, found.written),
+        found.positions.clone(),
+    );
+    let numbers = Numbers::new(&metrics);
+    let lost = found.report.wounds.iter().filter(|w| !w.known && !w.torn_tail);
+    numbers.lost.add(lost.map(|w| w.bytes).sum());
+    let state = state(&found, &settings, outputs, &starts, totals, &metrics);
+    let number = found.cursors.as_ref().map_or(0, |c| c.number);
+    let shared = Arc::new(Shared {
+        storage,
+        clock,
+        directory: directory.to_path_buf(),
+        settings,
+        numbers,
+        status: Status::new(health),
+        pool: super::pool::Pool::default(),
+        journal,
+        epoch,
+        found_written: found.written,
+        state: Mutex::new(state),
+        writer: Mutex::new(writer),
+        gate: Mutex::new(()),
+        cursors: Mutex::new(Cursors { file: None, number }),
+        deferred: Mutex::default(),
+        lock: Mutex::new(Some(held)),
+        work: Condvar::new(),
+        room: Condvar::new(),
+        drained: Notify::new(),
+        threaded: AtomicBool::new(false),
+    });
+    // A new output's beginning has to be known before the first frame comes.
+    shared.write_cursors(true);
+    shared.reclaim();
+    shared.show();
+    tell(directory, &found);
+    let positions = found.positions.into_values();
+    Ok(Opened {
+        journal: Journal::new(shared, threaded)?,
+        positions: positions.map(|p| Position { new: false, ..p }).collect(),
+        report: found.report,
+        bits: starts.iter().map(|s| s.bit).collect(),
+    })
+}
+
+impl Shared {
+    /// The last steps of a close; the background thread has ended.
+    pub(super) fn finish(&self) {
+        if self.settings.mode == Mode::Memory {
+            self.store_positions();
+        } else {
+            self.sync_once();
+        }
+        self.write_cursors(true);
+        self.show();
+        *lock(&self.lock) = None;
+    }
+}
+
+fn check_outputs(outputs: &[OutputSlot]) -> Result<(), Diagnostic> {
+    if outputs.len() > OUTPUTS_MAX {
+        let message = format!("{} outputs, but a pipeline has at most {OUTPUTS_MAX}", outputs.len());
+        return Err(Diagnostic::error(message).hint("move some of them to another pipeline"));
+    }
+    match outputs.iter().find(|o| o.name.len() > OUTPUT_NAME_BYTES_MAX) {
+        Some(long) => {
+            let message = format!("the name of the output `{}` is too long", long.name);
+            let hint = format!("use at most {OUTPUT_NAME_BYTES_MAX} bytes");
+            Err(Diagnostic::error(message).hint(hint))
+        }
+        None => Ok(()),
+    }
+}
+
+/// What an earlier process wrote may still be in the machine's memory only: positions that were read from it must
+/// not outlive it.
+fn sync_found(storage: &SharedStorage, directory: &Path, found: &mut Recovered) {
+    for segment in &mut found.segments {
+        let synced = storage.open_read(&segment.path).and_then(|file| file.sync());
+        if let Err(why) = synced {
+            let path = segment.path.display();
+            tracing::error!("cannot sync `{path}`: {why}; check the device and the kernel log");
+            segment.snapshot = false;
+        }
+    }
+    if let Err(why) = storage.sync_directory(directory) {
+        tracing::error!("cannot sync `{}`: {why}; check the device", directory.display());
+    }
+}
+
+fn totals(segments: &[FoundSegment]) -> [u64; 33] {
+    let mut totals = [0; 33];
+    for segment in segments {
+        totals[32] += segment.frame_bytes;
+        for (sum, more) in totals.iter_mut().zip(segment.documents_by_bit) {
+            *sum += more;
+        }
+    }
+    totals
+}
+
+/// Bit and cursor of each output.
+fn starts(found: &Recovered, outputs: &[OutputSlot], totals: &[u64; 33]) -> Vec<Start> {
+    let ours = found.cursors.as_ref().filter(|c| Some(c.journal) == found.journal);
+    let cursors = ours.map(|c| c.cursors.as_slice()).unwrap_or_default();
+    // Bits that old frames use for other outputs are taken last.
+    let old = found.segments.iter().flat_map(|s| &s.outputs);
+    let in_old: u32 = old.fold(0, |bits, (bit, _)| bits | 1_u32.checked_shl(*bit).unwrap_or(0));
+    let mut bits: Vec<Option<u32>> = outputs
+        .iter()
+        .map(|output| {
+            let by_cursor = cursors.iter().find(|c| c.name == output.name).map(|c| c.bit);
+            let names = found.outputs.iter();
+            let by_segment = names.filter(|(_, name)| *name == output.name).map(|(bit, _)| *bit);
+            by_cursor.or(by_segment.last()).filter(|bit| *bit < OUTPUTS_MAX as u32)
+        })
+        .collect();
+    let mut used: u32 = 0;
+    for bit in &mut bits {
+        match *bit {
+            Some(wanted) if used & (1 << wanted) == 0 => used |= 1 << wanted,
+            _ => *bit = None,
+        }
+    }
+    let start = |(output, bit): (&OutputSlot, Option<u32>)| {
+        let known = bit.is_some();
+        let bit = bit.unwrap_or_else(|| {
+            let free = (0..OUTPUTS_MAX as u32).filter(|bit| used & (1 << bit) == 0);
+            free.min_by_key(|bit| in_old & (1 << bit) != 0).unwrap_or(0)
+        });
+        used |= 1 << bit;
+        let cursor = cursors.iter().find(|c| c.name == output.name && c.bit == bit);
+        if let Some(cursor) = cursor {
+            let done = found.done.iter().find(|d| d.bit == bit);
+            let (bytes, documents) = done.map_or((0, 0), |d| (d.bytes, d.documents));
+            return Start { bit, cursor: cursor.sequence, bytes, documents };
+        }
+        if known && ours.is_none() {
+            // The cursor file is lost: everything comes again.
+            return Start { bit, cursor: 0, bytes: 0, documents: 0 };
+        }
+        let (bytes, documents) = (totals[32], totals[bit as usize]);
+        Start { bit, cursor: found.written, bytes, documents }
+    };
+    outputs.iter().zip(bits).map(start).collect()
+}
+
+fn state(
+    found: &Recovered,
+    settings: &Settings,
+    outputs: &[OutputSlot],
+    starts: &[Start],
+    totals: [u64; 33],
+    metrics: &Metrics,
+) -> State {
+    let mut sums = Totals { bytes: 0, documents: vec![0; outputs.len()] };
+    let mut segments = VecDeque::new();
+    for segment in &found.segments {
+        segments.push_back(segment_of(segment, sums.clone(), outputs, starts));
+        sums.bytes += segment.frame_bytes;
+        for (sum, start) in sums.documents.iter_mut().zip(starts) {
+            *sum += segment.documents_by_bit[start.bit as usize];
+        }
+    }
+    debug_assert_eq!(sums.bytes, totals[32]);
+    let output = |(slot, start): (&OutputSlot, &Start)| Output {
+        name: slot.name.clone(),
+        bit: start.bit,
+        required: slot.required,
+        max_lag: slot.max_lag,
+        next: start.cursor + 1,
+        place: None,
+        given_bytes: start.bytes,
+        given_documents: start.documents,
+        outstanding: VecDeque::new(),
+        floor: 0,
+        wake: Arc::new(Notify::new()),
+        numbers: OutputNumbers::new(metrics, &slot.name),
+    };
+    State {
+        closed: false,
+        memory: settings.mode == Mode::Memory,
+        sync: settings.sync,
+        written: found.written,
+        synced: found.written,
+        tail: VecDeque::new(),
+        tail_bytes: 0,
+        tail_from: sums.clone(),
+        totals: sums,
+        segments,
+        trash: Vec::new(),
+        outputs: outputs.iter().zip(starts).map(output).collect(),
+        acks: VecDeque::new(),
+        barriers: VecDeque::new(),
+        sync_wanted: false,
+        cursors_moved: true,
+        cursors_known: false,
+        roll_wanted: false,
+    }
+}
+
+fn segment_of(
+    found: &FoundSegment,
+    start: Totals,
+    outputs: &[OutputSlot],
+    starts: &[Start],
+) -> Segment {
+    let means = |(output, start): (&OutputSlot, &Start)| {
+        found.outputs.is_empty()
+            || found.outputs.iter().any(|(bit, name)| *bit == start.bit && *name == output.name)
+    };
+    Segment {
+        generation: found.generation,
+        epoch: found.epoch,
+        first: found.first,
+        last: found.last,
+        path: found.path.clone(),
+        bytes: found.bytes,
+        frames_from: found.frames_from,
+        start,
+        created_ns: found.created_ns,
+        has_snapshot: found.snapshot,
+        snapshot_synced: found.snapshot,
+        accepts: outputs.iter().zip(starts).map(means).collect(),
+        broken: found.broken.clone().into(),
+    }
+}
+
+/// A number that no other run has: the standard library's hash keys come from the operating system's random source.
+pub(super) fn random() -> u64 {
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write_u32(std::process::id());
+    hasher.finish()
+}
+
+fn tell(directory: &Path, found: &Recovered) {
+    let directory = directory.display();
+    for wound in found.report.wounds.iter().filter(|w| !w.known) {
+        tracing::warn!(
+            "the journal `{directory}` is damaged in segment {} at byte {}: {} bytes, about {} frames: {}; \
+             the rest is used, a copy of the bytes is in its folder `quarantine`",
+            wound.segment, wound.offset, wound.bytes, wound.frames_lost_estimate, wound.reason
+        );
+    }
+    for (path, why) in &found.report.foreign {
+        tracing::warn!("`{}` is left alone: {why}", path.display());
+    }
+}

@@ -1,0 +1,238 @@
+//! The frames of one output.
+//!
+//! Is: the journal's [`Feed`]. In: an output's cursor. Out: its frames: from memory while it keeps up, else from
+//! segments in large reads. Promises: order, nothing twice, nothing that is not for this output; a broken place in
+//! a segment is passed over and counted. On failure: a segment that cannot be read is tried again a few times, then
+//! what is unreadable counts as lost; other outputs go on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::delivery::{BoxFuture, Feed};
+use crate::frame::{Frame, Outline};
+
+use super::numbers::Trouble;
+use super::scan::{Broken, Found, Scanner};
+use super::shared::{Shared, lock};
+use super::state::{Request, Take};
+use super::writer::Place;
+
+/// Tries of an unreadable place before it counts as lost.
+const TRIES: u32 = 5;
+/// Pause between them.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// One output's feed.
+pub struct JournalFeed {
+    shared: Arc<Shared>,
+    slot: usize,
+    bit: u32,
+    open: Option<OpenSegment>,
+    tries: u32,
+    /// The next frame may not be seen yet.
+    wait: bool,
+}
+
+struct OpenSegment {
+    generation: u64,
+    scanner: Scanner,
+}
+
+impl JournalFeed {
+    pub(super) fn new(shared: Arc<Shared>, slot: usize) -> Self {
+        let bit = lock(&shared.state).outputs[slot].bit;
+        JournalFeed { shared, slot, bit, open: None, tries: 0, wait: false }
+    }
+
+    /// Reads on from disk; `None`: look again.
+    fn read(&mut self, request: &Request) -> Option<Arc<Frame>> {
+        let generation = request.segment.generation;
+        let fits = |open: &OpenSegment| {
+            open.generation == generation && open.scanner.at() == request.offset
+        };
+        if !self.open.as_ref().is_some_and(fits) {
+            self.open = None;
+            let file = self.shared.storage.open_read(&request.segment.path);
+            match file {
+                Ok(file) => {
+                    let scanner = Scanner::new(
+                        file.into(),
+                        request.offset,
+                        request.segment.epoch,
+                        request.segment.first,
+                    );
+                    self.open = Some(OpenSegment { generation, scanner });
+                }
+                Err(why) => {
+                    self.unreadable(request, &why.to_string());
+                    return None;
+                }
+            }
+        }
+        let step = {
+            let scanner = &mut self.open.as_mut()?.scanner;
+            scanner.set_length(request.segment.bytes);
+            scanner.step()
+        };
+        match step {
+            None => {
+                self.open = None;
+                lock(&self.shared.state).segment_ended(self.slot, generation);
+                None
+            }
+            Some(Found::Broken(run)) => {
+                self.broken(request, &run);
+                None
+            }
+            Some(Found::Frame { offset, outline }) => self.found(request, offset, &outline),
+        }
+    }
+
+    fn found(&mut self, request: &Request, offset: u64, outline: &Outline) -> Option<Arc<Frame>> {
+        let scanner = &self.open.as_ref()?.scanner;
+        let bytes = scanner.bytes(offset, outline);
+        let place = Place { generation: request.segment.generation, offset: scanner.at() };
+        let mine = 1 << self.bit;
+        let accepts = request.segment.accepts.get(self.slot).copied().unwrap_or(false);
+        let count = if accepts { outline.routes(bytes).filter(|r| r & mine != 0).count() } else { 0 };
+        let mut buffer = self.shared.pool.buffer();
+        buffer.extend_from_slice(bytes);
+        let frame = Arc::new(Frame::open(buffer).ok()?);
+        self.tries = 0;
+        self.shared.status.over(Trouble::Read);
+        let mut state = lock(&self.shared.state);
+        let moved = state.outputs[self.slot].next != request.next;
+        let hidden = frame.sequence() > state.visible();
+        if moved || hidden {
+            self.open = None;
+            self.wait = hidden;
+            return None;
+        }
+        if frame.sequence() > request.segment.last {
+            // Replaced by what the following segment holds.
+            self.open = None;
+            state.segment_ended(self.slot, request.segment.generation);
+            return None;
+        }
+        if frame.sequence() < request.next {
+            state.outputs[self.slot].place = Some(place);
+            return None;
+        }
+        let appended = (place, request.segment.created_ns);
+        state.give(self.slot, &frame, appended, count as u32, true);
+        (count > 0).then_some(frame)
+    }
+
+    fn broken(&mut self, request: &Request, run: &Broken) {
+        if run.unreadable && self.tries < TRIES {
+            self.unreadable(request, &run.reason);
+            return;
+        }
+        self.tries = 0;
+        let known = request.segment.broken.iter().any(|(at, bytes)| {
+            *at <= run.offset && run.offset + run.bytes <= at + bytes
+        });
+        let path = request.segment.path.display();
+        if !known {
+            self.shared.numbers.lost.add(run.bytes);
+            tracing::error!(
+                segment = %path, offset = run.offset, bytes = run.bytes, reason = %run.reason,
+                "a part of the journal was damaged while it was open and is passed over"
+            );
+        }
+        let mut state = lock(&self.shared.state);
+        let output = &mut state.outputs[self.slot];
+        if output.next == request.next {
+            let generation = request.segment.generation;
+            output.place = Some(Place { generation, offset: run.offset + run.bytes });
+        }
+    }
+
+    fn unreadable(&mut self, request: &Request, why: &str) {
+        self.open = None;
+        let mut state = lock(&self.shared.state);
+        if !state.segments.iter().any(|s| s.generation == request.segment.generation) {
+            // It was dropped meanwhile; the output was moved on.
+            self.tries = 0;
+            return;
+        }
+        self.tries += 1;
+        let path = request.segment.path.display();
+        if self.tries > TRIES {
+            state.segment_ended(self.slot, request.segment.generation);
+            self.tries = 0;
+            self.shared.numbers.lost.add(request.segment.bytes.saturating_sub(request.offset));
+            return;
+        }
+        drop(state);
+        let what = format!(
+            "cannot read `{path}` at {}: {why}; check the device and the kernel log; other outputs go on",
+            request.offset
+        );
+        self.shared.status.trouble(Trouble::Read, what);
+    }
+
+    fn take(&mut self) -> Option<Arc<Frame>> {
+        loop {
+            let take = lock(&self.shared.state).take(self.slot);
+            match take {
+                Take::Nothing => return None,
+                Take::Frame(frame) => {
+                    self.open = None;
+                    return Some(frame);
+                }
+                Take::Read(request) => {
+                    let tries = self.tries;
+                    if let Some(frame) = self.read(&request) {
+                        return Some(frame);
+                    }
+                    if self.tries > tries || std::mem::take(&mut self.wait) {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Feed for JournalFeed {
+    fn next(&mut self) -> BoxFuture<'_, Option<Arc<Frame>>> {
+        Box::pin(async move {
+            let wake = Arc::clone(&lock(&self.shared.state).outputs[self.slot].wake);
+            loop {
+                if lock(&self.shared.state).closed {
+                    // The other feeds of this output, if any, want to know too.
+                    wake.notify_one();
+                    return None;
+                }
+                if let Some(frame) = self.take() {
+                    return Some(frame);
+                }
+                if self.tries > 0 {
+                    let _ = tokio::time::timeout(PAUSE, wake.notified()).await;
+                } else {
+                    wake.notified().await;
+                }
+            }
+        })
+    }
+
+    fn next_now(&mut self) -> Option<Arc<Frame>> {
+        self.take()
+    }
+
+    fn done(&mut self, sequence: u64) {
+        let mut state = lock(&self.shared.state);
+        state.done(self.slot, sequence, &self.shared.pool);
+        if state.memory && !state.acks.is_empty() {
+            state.sync_wanted = true;
+        }
+        let drained = state.passed_by_required() >= state.written;
+        drop(state);
+        self.shared.work.notify_one();
+        if drained {
+            self.shared.drained.notify_waiters();
+        }
+        self.shared.room.notify_all();
+    }
+}

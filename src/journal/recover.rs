@@ -1,0 +1,478 @@
+//! From whatever files are there to a journal that can go on.
+//!
+//! Is: one pass over a journal's directory. In: segments and cursors, intact or not. Out: the segments with their
+//! frames counted, the newest positions, the cursors, and a report of everything that was wrong.
+//! Promises: every intact frame is kept; nothing that is damaged makes it fail; files that are not this journal's
+//! are left alone. On failure: only when the directory itself cannot be listed.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::frame::Outline;
+use crate::storage::{File, SharedStorage};
+
+use super::cursor::{self, Cursors};
+use super::lock::LOCK_NAME;
+use super::quarantine::{self, Kept, QUARANTINE_NAME};
+use super::scan::{Broken, Found, Scanner};
+use super::segment::{self, HEADER_BYTES_MAX, Header};
+use super::writer::{Positions, remember};
+
+/// What a start found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Intact frames.
+    pub frames: u64,
+    /// Bytes of all segments.
+    pub bytes: u64,
+    /// Places that hold no frames but should.
+    pub wounds: Vec<Wound>,
+    /// Bytes of a write that did not finish, cut off after they were copied.
+    pub bytes_cut: u64,
+    /// Files that are not this journal's, with the reason; they are left alone.
+    pub foreign: Vec<(PathBuf, String)>,
+}
+
+/// A place of a segment that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wound {
+    /// The segment, by the sequence in its name.
+    pub segment: u64,
+    /// Where it begins.
+    pub offset: u64,
+    /// How long it is; 0: whole frames are missing between two segments.
+    pub bytes: u64,
+    /// How many frames were there, from the gap in the sequences; 0 where nothing tells.
+    pub frames_lost_estimate: u64,
+    /// What is wrong, in words.
+    pub reason: String,
+    /// The end of the newest segment: a write that did not finish. Nothing in it was promised to anybody.
+    pub torn_tail: bool,
+    /// An earlier start reported it already.
+    pub known: bool,
+}
+
+/// A segment as it was found.
+#[derive(Clone, Debug)]
+pub struct FoundSegment {
+    /// See [`Header::generation`].
+    pub generation: u64,
+    /// The run that wrote it; `None`: neither a header nor a frame names it.
+    pub epoch: Option<u64>,
+    /// Sequence of its first frame, by name.
+    pub first: u64,
+    /// Sequence of its last intact frame; `first - 1` where it holds none.
+    pub last: u64,
+    /// Its file.
+    pub path: PathBuf,
+    /// Length of the file.
+    pub bytes: u64,
+    /// Bytes of its intact frames, without the snapshot.
+    pub frame_bytes: u64,
+    /// Intact frames, without the snapshot.
+    pub frames: u64,
+    /// Documents.
+    pub documents: u64,
+    /// Documents for each bit.
+    pub documents_by_bit: [u64; 32],
+    /// When it was made, nanoseconds since the epoch; 0 where the header is broken.
+    pub created_ns: i64,
+    /// Where its first frame begins.
+    pub frames_from: u64,
+    /// An intact snapshot of all positions is at its beginning.
+    pub snapshot: bool,
+    /// Bit and name of each output while it was written.
+    pub outputs: Vec<(u32, String)>,
+    /// Offset and length of each broken run.
+    pub broken: Vec<(u64, u64)>,
+}
+
+/// Everything found.
+#[derive(Default)]
+pub struct Recovered {
+    /// The journal's number; `None`: nothing names one.
+    pub journal: Option<u64>,
+    /// The segments, oldest first.
+    pub segments: Vec<FoundSegment>,
+    /// The newest positions.
+    pub positions: Positions,
+    /// The cursor file.
+    pub cursors: Option<Cursors>,
+    /// Cursors' bits as the newest segment knows them; for a lost cursor file.
+    pub outputs: Vec<(u32, String)>,
+    /// Documents for each bit up to each cursor, in the order of the cursors: `(bit, frames' bytes, documents)`.
+    pub done: Vec<Done>,
+    /// Highest generation ever seen.
+    pub generation: u64,
+    /// Highest sequence ever seen.
+    pub written: u64,
+    /// What to tell the user.
+    pub report: Recovery,
+    last_epoch: Option<u64>,
+}
+
+/// How much of the journal an output is done with, counted from the oldest frame found.
+#[derive(Clone, Debug, Default)]
+pub struct Done {
+    /// The output's bit.
+    pub bit: u32,
+    /// Its cursor.
+    pub sequence: u64,
+    /// Bytes of frames up to the cursor.
+    pub bytes: u64,
+    /// Documents for the output up to the cursor.
+    pub documents: u64,
+}
+
+/// Whether recovery may change files.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Touch {
+    /// Quarantine wounds, cut torn tails, remove what was replaced.
+    Repair,
+    /// Only look.
+    Nothing,
+}
+
+struct Candidate {
+    first: u64,
+    path: PathBuf,
+    file: Arc<dyn File>,
+    header: Option<(Header, usize)>,
+    why: String,
+}
+
+/// Reads the whole directory.
+pub fn recover(storage: &SharedStorage, directory: &Path, touch: Touch) -> io::Result<Recovered> {
+    let mut found = Recovered { cursors: cursor::read(storage, directory), ..Recovered::default() };
+    let mut candidates = candidates(storage, directory, touch, &mut found.report)?;
+    found.journal = journal_of(&candidates, found.cursors.as_ref());
+    keep_own(&mut candidates, found.journal, &mut found.report);
+    let ordered = in_order(candidates, storage, touch);
+    let cursors = found.cursors.iter().flat_map(|c| &c.cursors);
+    found.done = cursors
+        .map(|c| Done { bit: c.bit, sequence: c.sequence, ..Done::default() })
+        .collect();
+    found.written = found.done.iter().map(|d| d.sequence).max().unwrap_or(0);
+    let count = ordered.len();
+    let limits: Vec<u64> = ordered.iter().skip(1).map(|c| c.first).chain([u64::MAX]).collect();
+    for (n, (candidate, limit)) in ordered.iter().zip(limits).enumerate() {
+        let place = Place { storage, directory, touch, newest: n + 1 == count, limit };
+        read_segment(&place, candidate, &mut found);
+    }
+    found.report.bytes = found.segments.iter().map(|s| s.bytes).sum();
+    found.report.frames = found.segments.iter().map(|s| s.frames).sum();
+    Ok(found)
+}
+
+/// Opens everything that has a segment's name and reads the headers.
+fn candidates(
+    storage: &SharedStorage,
+    directory: &Path,
+    touch: Touch,
+    report: &mut Recovery,
+) -> io::Result<Vec<Candidate>> {
+    let mut candidates = Vec::new();
+    for path in storage.list(directory)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if let Some(first) = segment::first_of(&path) {
+            match storage.open_read(&path) {
+                Ok(file) => candidates.push(candidate(first, path, file.into())),
+                Err(why) => report.foreign.push((path, format!("it cannot be opened: {why}"))),
+            }
+        } else if name.ends_with(segment::NEW_SUFFIX) {
+            // Left by a stop while a segment was made; nothing refers to it.
+            if touch == Touch::Repair {
+                let _ = storage.remove(&path);
+            }
+        } else if ![LOCK_NAME, cursor::CURSOR_NAME, QUARANTINE_NAME].contains(&name.as_str()) {
+            report.foreign.push((path, "it is no file of a journal".to_string()));
+        }
+    }
+    Ok(candidates)
+}
+
+fn candidate(first: u64, path: PathBuf, file: Arc<dyn File>) -> Candidate {
+    let mut bytes = vec![0; HEADER_BYTES_MAX];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read_at(&mut bytes[filled..], filled as u64) {
+            Ok(0) | Err(_) => break,
+            Ok(read) => filled += read,
+        }
+    }
+    let (header, why) = match Header::decode(&bytes[..filled]) {
+        Ok(header) => (Some(header), String::new()),
+        Err(why) => (None, why.to_string()),
+    };
+    Candidate { first, path, file, header, why }
+}
+
+/// The number that most segments carry; without segments the cursor file's.
+fn journal_of(candidates: &[Candidate], cursors: Option<&Cursors>) -> Option<u64> {
+    let mut votes: BTreeMap<u64, usize> = BTreeMap::new();
+    for (header, _) in candidates.iter().filter_map(|c| c.header.as_ref()) {
+        *votes.entry(header.journal).or_default() += 1;
+    }
+    if let Some(cursors) = cursors {
+        // The cursor file decides between equals.
+        *votes.entry(cursors.journal).or_default() += 1;
+    }
+    votes.into_iter().max_by_key(|(_, count)| *count).map(|(journal, _)| journal)
+}
+
+fn keep_own(candidates: &mut Vec<Candidate>, journal: Option<u64>, report: &mut Recovery) {
+    candidates.retain(|candidate| {
+        let Some((header, _)) = &candidate.header else { return true };
+        let reason = if Some(header.journal) != journal {
+            "it belongs to another journal".to_string()
+        } else if header.first != candidate.first {
+            format!("it is a copy of `{}`", segment::name(header.first))
+        } else {
+            return true;
+        };
+        report.foreign.push((candidate.path.clone(), reason));
+        false
+    });
+}
+
+/// Oldest first. A later generation replaces what earlier ones hold from its first sequence on; a segment with a
+/// broken header stands where its name says.
+fn in_order(
+    mut candidates: Vec<Candidate>,
+    storage: &SharedStorage,
+    touch: Touch,
+) -> Vec<Candidate> {
+    candidates.sort_by_key(|c| c.first);
+    let mut ordered: Vec<Candidate> = Vec::new();
+    let mut highest = 0;
+    let generations: Vec<u64> =
+        candidates.iter().map(|c| c.header.as_ref().map_or(0, |(h, _)| h.generation)).collect();
+    for (n, candidate) in candidates.into_iter().enumerate() {
+        let replaced = generations[n] != 0 && generations[n] < highest;
+        highest = highest.max(generations[n]);
+        if !replaced {
+            ordered.push(candidate);
+        } else if touch == Touch::Repair {
+            // Left by a stop between two steps of a rewrite.
+            let _ = storage.remove(&candidate.path);
+        }
+    }
+    ordered
+}
+
+struct Place<'a> {
+    storage: &'a SharedStorage,
+    directory: &'a Path,
+    touch: Touch,
+    newest: bool,
+    /// Frames from here on are the next segment's.
+    limit: u64,
+}
+
+/// One segment while it is read.
+struct Reading<'a> {
+    place: &'a Place<'a>,
+    candidate: &'a Candidate,
+    segment: FoundSegment,
+    wounds: Vec<Wound>,
+    epoch: Option<u64>,
+}
+
+fn read_segment(place: &Place<'_>, candidate: &Candidate, found: &mut Recovered) {
+    let mut reading = Reading::begin(place, candidate, found);
+    reading.scan(found);
+    reading.settle(found);
+    let mut segment = reading.segment;
+    segment.epoch = reading.epoch;
+    // A sequence that may have been given out in a place that is broken now is not given out again.
+    let untouched = candidate.header.is_some() && reading.wounds.is_empty();
+    let highest = if untouched { segment.last } else { segment.last.max(segment.first) };
+    found.written = found.written.max(highest);
+    found.report.wounds.append(&mut reading.wounds);
+    found.last_epoch = reading.epoch;
+    found.segments.push(segment);
+}
+
+impl<'a> Reading<'a> {
+    fn begin(place: &'a Place<'a>, candidate: &'a Candidate, found: &mut Recovered) -> Self {
+        let header = candidate.header.as_ref().map(|(header, _)| header);
+        let generation = header.map_or(found.generation, |h| h.generation);
+        found.generation = found.generation.max(generation);
+        if let Some(header) = header {
+            found.outputs.clone_from(&header.outputs);
+        }
+        let segment = FoundSegment {
+            generation,
+            epoch: None,
+            first: candidate.first,
+            last: candidate.first.saturating_sub(1),
+            path: candidate.path.clone(),
+            bytes: 0,
+            frame_bytes: 0,
+            frames: 0,
+            documents: 0,
+            documents_by_bit: [0; 32],
+            created_ns: header.map_or(0, |h| h.created_ns),
+            frames_from: candidate.header.as_ref().map_or(0, |(_, length)| *length as u64),
+            snapshot: false,
+            outputs: found.outputs.clone(),
+            broken: Vec::new(),
+        };
+        Reading { place, candidate, segment, wounds: Vec::new(), epoch: header.map(|h| h.epoch) }
+    }
+
+    fn scan(&mut self, found: &mut Recovered) {
+        let before_first = self.segment.last;
+        let with_snapshot = self.candidate.header.as_ref().is_none_or(|(h, _)| h.snapshot);
+        let file = Arc::clone(&self.candidate.file);
+        let mut scanner =
+            Scanner::new(file, self.segment.frames_from, self.epoch, before_first);
+        // Whether the gap in the sequences, if there is one, belongs to a wound already noted.
+        let mut gap_noted = false;
+        while let Some(step) = scanner.step() {
+            let (offset, outline) = match step {
+                Found::Broken(run) => {
+                    gap_noted = true;
+                    self.wound(&run);
+                    continue;
+                }
+                Found::Frame { offset, outline } => (offset, outline),
+            };
+            let bytes = scanner.bytes(offset, &outline);
+            if outline.sequence() >= self.place.limit {
+                break;
+            }
+            if self.segment.frames == 0 {
+                self.check_missing(outline.epoch(), found);
+            }
+            if outline.sequence() == before_first {
+                if with_snapshot {
+                    found.positions.clear();
+                    self.segment.snapshot = true;
+                }
+                remember(&mut found.positions, outline.positions(bytes));
+                self.segment.frames_from = offset + bytes.len() as u64;
+                continue;
+            }
+            self.close_gap(outline.sequence() - self.segment.last - 1, gap_noted);
+            gap_noted = false;
+            remember(&mut found.positions, outline.positions(bytes));
+            self.count(&outline, bytes, &mut found.done);
+        }
+        self.segment.bytes = scanner.length();
+    }
+
+    fn wound(&mut self, run: &Broken) {
+        self.segment.broken.push((run.offset, run.bytes));
+        let header_broken = run.offset == 0 && self.candidate.header.is_none();
+        self.wounds.push(Wound {
+            segment: self.candidate.first,
+            offset: run.offset,
+            bytes: run.bytes,
+            frames_lost_estimate: 0,
+            reason: if header_broken { self.candidate.why.clone() } else { run.reason.clone() },
+            torn_tail: false,
+            known: false,
+        });
+    }
+
+    /// The sequences jump: the frames between are lost.
+    fn close_gap(&mut self, gap: u64, noted: bool) {
+        match self.wounds.last_mut() {
+            Some(wound) if noted => wound.frames_lost_estimate = gap,
+            _ if gap > 0 => self.wounds.push(Wound {
+                frames_lost_estimate: gap,
+                ..missing(self.candidate.first, "frames are missing here")
+            }),
+            _ => {}
+        }
+    }
+
+    /// Segments of one run follow one another without a gap.
+    fn check_missing(&mut self, epoch: u64, found: &mut Recovered) {
+        self.epoch = Some(epoch);
+        let Some(before) = found.segments.last() else { return };
+        let gap = self.candidate.first.saturating_sub(before.last + 1);
+        if gap == 0 || found.last_epoch != self.epoch {
+            return;
+        }
+        match found.report.wounds.iter_mut().rfind(|w| w.segment == before.first) {
+            Some(wound) if wound.offset + wound.bytes == before.bytes => {
+                wound.frames_lost_estimate = gap;
+            }
+            _ => self.wounds.push(Wound {
+                frames_lost_estimate: gap,
+                ..missing(self.candidate.first, "a segment is missing before this one")
+            }),
+        }
+    }
+
+    fn count(&mut self, outline: &Outline, bytes: &[u8], done: &mut [Done]) {
+        let segment = &mut self.segment;
+        segment.last = outline.sequence();
+        segment.frames += 1;
+        segment.frame_bytes += bytes.len() as u64;
+        segment.documents += outline.document_count() as u64;
+        let mut by_bit = [0_u32; 32];
+        for routes in outline.routes(bytes) {
+            let mut left = routes;
+            while left != 0 {
+                by_bit[left.trailing_zeros() as usize] += 1;
+                left &= left - 1;
+            }
+        }
+        for (sum, documents) in segment.documents_by_bit.iter_mut().zip(by_bit) {
+            *sum += u64::from(documents);
+        }
+        for done in done.iter_mut().filter(|d| d.sequence >= outline.sequence()) {
+            done.bytes += bytes.len() as u64;
+            done.documents += u64::from(by_bit.get(done.bit as usize).copied().unwrap_or(0));
+        }
+    }
+
+    /// Copies the wounds and cuts a torn tail, so that the next start does not meet it again.
+    fn settle(&mut self, found: &mut Recovered) {
+        let end = self.segment.bytes;
+        let Place { storage, directory, touch, newest, .. } = *self.place;
+        for wound in self.wounds.iter_mut().filter(|w| w.bytes > 0) {
+            wound.torn_tail = newest && wound.offset + wound.bytes == end;
+            let file = (wound.segment, &*self.candidate.file);
+            let kept = match touch {
+                Touch::Repair => quarantine::keep(storage, directory, file, wound.range()),
+                Touch::Nothing => Kept::No,
+            };
+            wound.known = kept == Kept::Known;
+            if wound.torn_tail && kept == Kept::Copied {
+                let cut = storage.open_write(&self.candidate.path).and_then(|file| {
+                    file.set_len(wound.offset)?;
+                    file.sync()
+                });
+                if cut.is_ok() {
+                    self.segment.bytes = wound.offset;
+                    found.report.bytes_cut += wound.bytes;
+                }
+            }
+        }
+    }
+}
+
+impl Wound {
+    /// Its bytes in the segment.
+    pub fn range(&self) -> std::ops::Range<u64> {
+        self.offset..self.offset + self.bytes
+    }
+}
+
+fn missing(segment: u64, reason: &str) -> Wound {
+    Wound {
+        segment,
+        offset: 0,
+        bytes: 0,
+        frames_lost_estimate: 0,
+        reason: reason.to_string(),
+        torn_tail: false,
+        known: false,
+    }
+}

@@ -1,0 +1,7 @@
+mod dead_letters;
+mod feeds;
+mod injury;
+mod model;
+mod places;
+mod pressure;
+mod support;
