@@ -13,7 +13,7 @@ use super::compressed::{Gzip, is_gzip};
 use super::generation::Generation;
 use super::identity::{Content, Inode, Marker, same_start};
 use super::names;
-use super::tailer::{Place, Tailer};
+use super::tailer::Tailer;
 use crate::storage::FileFacts;
 
 /// Siblings whose content is compared for one lost file at most, the newest first.
@@ -54,10 +54,10 @@ impl Tailer {
             lost().flat_map(|g| [&g.label, &g.last]).filter_map(|path| name_of(path)).collect();
         let mut siblings = Vec::new();
         for path in self.parts.storage.list(folder).unwrap_or_default() {
-            if self.generation_at(&path).is_some() {
+            let Ok(facts) = self.parts.storage.facts(&path) else { continue };
+            if self.is_bound(&path, &facts) {
                 continue;
             }
-            let Ok(facts) = self.parts.storage.facts(&path) else { continue };
             let fits = name_of(&path).is_some_and(|name| {
                 names::originals(name).iter().any(|original| bases.contains(original.as_str()))
             });
@@ -72,7 +72,7 @@ impl Tailer {
 
     fn place_one(&mut self, id: u64, siblings: &[Sibling]) {
         let free =
-            |tailer: &Tailer, sibling: &&Sibling| tailer.generation_at(&sibling.path).is_none();
+            |tailer: &Tailer, sibling: &&Sibling| !tailer.is_bound(&sibling.path, &sibling.facts);
         let Some(generation) = self.generations.get(&id) else { return };
         if !generation.lost {
             let same = |s: &&Sibling| Inode::from(&s.facts).may_be(&generation.inode);
@@ -89,8 +89,10 @@ impl Tailer {
             }
         }
         let copies = generation.copies.clone();
-        let candidates: Vec<&Sibling> = siblings.iter().filter(|s| free(self, s)).collect();
-        for sibling in candidates.into_iter().filter(|s| self.is_copy_name(id, &s.path)) {
+        let fits = |s: &&Sibling| free(self, s) && self.is_copy_name(id, s);
+        let candidates: Vec<&Sibling> =
+            siblings.iter().filter(fits).take(CANDIDATES_MAX).collect();
+        for sibling in candidates {
             let compressed = self.is_compressed(&sibling.path);
             match self.holds(id, sibling) {
                 Content::Same => {
@@ -115,11 +117,23 @@ impl Tailer {
         self.forget(id);
     }
 
-    fn is_copy_name(&self, id: u64, path: &Path) -> bool {
+    // A path that was given to another file since it was looked at counts as free.
+    fn is_bound(&self, path: &Path, facts: &FileFacts) -> bool {
+        let bound = self.generation_at(path).and_then(|id| self.generations.get(&id));
+        bound.is_some_and(|generation| generation.inode.may_be(&Inode::from(facts)))
+    }
+
+    // By name; where nothing was read yet, so that content proves nothing, also by age and size.
+    fn is_copy_name(&self, id: u64, sibling: &Sibling) -> bool {
         let Some(generation) = self.generations.get(&id) else { return false };
         let bases = [name_of(&generation.label), name_of(&generation.last)];
-        generation.offset > 0
-            && name_of(path).is_some_and(|name| {
+        let proved = generation.offset > 0
+            || (generation.lost
+                && generation.size > 0
+                && sibling.facts.size >= generation.size
+                && sibling.facts.born_ns >= generation.inode.born_ns);
+        proved
+            && name_of(&sibling.path).is_some_and(|name| {
                 names::originals(name).iter().any(|o| bases.contains(&Some(o.as_str())))
             })
     }
@@ -204,11 +218,6 @@ impl Tailer {
         }
         let same = same_start(&mut |b, o| copy.read_at(b, o), &mut theirs, length)?;
         Ok((same, length))
-    }
-
-    /// Whether a path is held back as a copy of another file.
-    pub fn is_held(&self, path: &Path) -> bool {
-        matches!(self.paths.get(path), Some(Place::Held { .. }))
     }
 }
 
