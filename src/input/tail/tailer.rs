@@ -523,7 +523,13 @@ impl Tailer {
             let path = generation.names.first().unwrap_or(&generation.last).to_path_buf();
             self.problems.remove(&path);
         }
-        let generation = &self.generations[&id];
+        if generation.partial_since.is_some() && !generation.announced {
+            // Nothing can be handed on yet, but a rotation while the agent is down must not hide the file.
+            let offset = generation.offset;
+            let told = self.chunk(id, Vec::new(), offset, false);
+            self.outbox.extend(told);
+        }
+        let Some(generation) = self.generations.get_mut(&id) else { return };
         let (left, open) = (generation.left, generation.body.is_some());
         let partial = generation.partial_since.map(|since| since + self.settings.partial_line_ns);
         let pause =

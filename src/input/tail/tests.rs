@@ -175,6 +175,22 @@ impl Bench {
         lines
     }
 
+    /// Lines that are missing or came more than once; both empty when all is well.
+    pub fn faults(&self, expected: &[String]) -> (Vec<String>, Vec<String>) {
+        let mut counts: BTreeMap<String, i32> = BTreeMap::new();
+        for line in self.lines() {
+            *counts.entry(line).or_default() += 1;
+        }
+        for line in expected {
+            *counts.entry(line.clone()).or_default() -= 1;
+        }
+        let of = |sign: i32| {
+            let found = counts.iter().filter(|(_, n)| n.signum() == sign);
+            found.map(|(line, n)| format!("{n} × {line}")).collect()
+        };
+        (of(-1), of(1))
+    }
+
     pub fn metric(&self, name: &str) -> i64 {
         let text = self.metrics.render();
         let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
