@@ -121,13 +121,19 @@ impl File for DiskFile {
     fn append_at(&self, buffer: &mut Vec<u8>, limit: usize, offset: u64) -> io::Result<usize> {
         buffer.reserve(limit);
         let start = buffer.len();
+        // A buffer with much more room would be filled beyond what was asked for: only then is it cleared first.
+        let roomy = buffer.capacity() - start > limit + limit / 2;
+        if roomy {
+            buffer.resize(start + limit, 0);
+            let result = self.read_at(&mut buffer[start..], offset);
+            buffer.truncate(start + result.as_ref().map_or(0, |n| *n));
+            return result;
+        }
         loop {
-            let spare = rustix::buffer::spare_capacity(buffer);
-            match rustix::io::pread(&self.0, spare, offset) {
+            match rustix::io::pread(&self.0, rustix::buffer::spare_capacity(buffer), offset) {
                 Err(rustix::io::Errno::INTR) => {}
                 Err(why) => return Err(why.into()),
                 Ok(_) => {
-                    // A buffer may have more room than was asked for.
                     buffer.truncate(start + limit);
                     return Ok(buffer.len() - start);
                 }

@@ -4,7 +4,7 @@
 //! Promises: a folder is listed once for all of its lost files; an inode is believed before a name, and a name only
 //! with the content's consent. On failure: a sibling that cannot be read is not the one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::compressed::{Gzip, is_gzip};
 use super::generation::Generation;
 use super::identity::{Content, Inode, Marker, same_start};
 use super::names;
-use super::tailer::{Place, Tailer};
+use super::tailer::Tailer;
 use crate::storage::FileFacts;
 
 /// Siblings whose content is compared for one lost file at most, the newest first.
@@ -49,19 +49,18 @@ impl Tailer {
     // The files of a folder that could be one of the lost: not bound, and either of a lost inode or a fitting name.
     fn siblings(&self, folder: &Path, ids: &[u64]) -> Vec<Sibling> {
         let lost = || ids.iter().filter_map(|id| self.generations.get(id));
-        let inodes: HashMap<(u64, u64), ()> = lost().map(|g| (g.inode.number(), ())).collect();
-        let bases: std::collections::HashSet<&str> =
-            lost().flat_map(|g| [&g.label, &g.last]).filter_map(|path| name_of(path)).collect();
+        let inodes: HashSet<(u64, u64)> = lost().map(|g| g.inode.number()).collect();
+        let bases: HashSet<String> = lost().flat_map(family).collect();
         let mut siblings = Vec::new();
         for path in self.parts.storage.list(folder).unwrap_or_default() {
-            if self.generation_at(&path).is_some() {
+            let Ok(facts) = self.parts.storage.facts(&path) else { continue };
+            if self.is_bound(&path, &facts) {
                 continue;
             }
-            let Ok(facts) = self.parts.storage.facts(&path) else { continue };
             let fits = name_of(&path).is_some_and(|name| {
-                names::originals(name).iter().any(|original| bases.contains(original.as_str()))
+                names::originals(name).iter().any(|original| bases.contains(original))
             });
-            let found = inodes.contains_key(&(facts.device, facts.inode));
+            let found = inodes.contains(&(facts.device, facts.inode));
             if facts.regular && (fits || found) {
                 siblings.push(Sibling { path: path.into(), facts });
             }
@@ -72,7 +71,7 @@ impl Tailer {
 
     fn place_one(&mut self, id: u64, siblings: &[Sibling]) {
         let free =
-            |tailer: &Tailer, sibling: &&Sibling| tailer.generation_at(&sibling.path).is_none();
+            |tailer: &Tailer, sibling: &&Sibling| !tailer.is_bound(&sibling.path, &sibling.facts);
         let Some(generation) = self.generations.get(&id) else { return };
         if !generation.lost {
             let same = |s: &&Sibling| Inode::from(&s.facts).may_be(&generation.inode);
@@ -82,28 +81,51 @@ impl Tailer {
                 self.bind(id, &sibling.path);
                 return self.grow(id, &sibling.facts);
             }
-            if generation.body.is_some() {
-                // Its descriptor is read to the end and then held for a while.
-                self.set_timer(id, self.now() + super::tailer::POLL_NS);
-                return self.queue(id);
-            }
         }
+        let held = generation.body.as_ref().filter(|_| !generation.lost);
+        let removed = held.is_none_or(|body| body.facts().is_ok_and(|facts| facts.links == 0));
+        let held = held.is_some();
+        if removed && self.find_copy(id, siblings) {
+            return;
+        }
+        if held {
+            // Its descriptor is read to the end and then held for a while.
+            self.set_timer(id, self.now() + super::tailer::POLL_NS);
+            return self.queue(id);
+        }
+        self.give_up(id);
+    }
+
+    // Whether the bytes were found in a sibling: a copy, or compressed.
+    fn find_copy(&mut self, id: u64, siblings: &[Sibling]) -> bool {
+        let Some(generation) = self.generations.get(&id) else { return false };
         let copies = generation.copies.clone();
-        let candidates: Vec<&Sibling> = siblings.iter().filter(|s| free(self, s)).collect();
-        for sibling in candidates.into_iter().filter(|s| self.is_copy_name(id, &s.path)) {
+        let fits = |s: &&Sibling| {
+            !self.is_bound(&s.path, &s.facts) && self.is_copy_name(id, s)
+        };
+        let candidates: Vec<&Sibling> =
+            siblings.iter().filter(fits).take(CANDIDATES_MAX).collect();
+        for sibling in candidates {
             let compressed = self.is_compressed(&sibling.path);
             match self.holds(id, sibling) {
                 Content::Same => {
-                    return self.take_over(id, &sibling.path, &sibling.facts, compressed);
+                    self.take_over(id, &sibling.path, &sibling.facts, compressed);
+                    return true;
                 }
                 // A copy made before the last bytes came; all of it was read.
                 Content::Short if copies.contains(&sibling.path) && !compressed => {
                     self.shorten(id, sibling);
-                    return self.take_over(id, &sibling.path, &sibling.facts, false);
+                    self.take_over(id, &sibling.path, &sibling.facts, false);
+                    return true;
                 }
                 _ => {}
             }
         }
+        false
+    }
+
+    // The bytes are nowhere.
+    fn give_up(&mut self, id: u64) {
         let lag = self.generations.get(&id).map_or(0, |g| g.size.saturating_sub(g.offset));
         let lost = self.generations.get(&id).is_some_and(|g| g.lost);
         let compressed = self.generations.get(&id).is_some_and(|g| g.compressed);
@@ -115,13 +137,23 @@ impl Tailer {
         self.forget(id);
     }
 
-    fn is_copy_name(&self, id: u64, path: &Path) -> bool {
+    // A path that was given to another file since it was looked at counts as free.
+    fn is_bound(&self, path: &Path, facts: &FileFacts) -> bool {
+        let bound = self.generation_at(path).and_then(|id| self.generations.get(&id));
+        bound.is_some_and(|generation| generation.inode.may_be(&Inode::from(facts)))
+    }
+
+    // By name; where nothing was read yet, so that content proves nothing, also by age and size.
+    fn is_copy_name(&self, id: u64, sibling: &Sibling) -> bool {
         let Some(generation) = self.generations.get(&id) else { return false };
-        let bases = [name_of(&generation.label), name_of(&generation.last)];
-        generation.offset > 0
-            && name_of(path).is_some_and(|name| {
-                names::originals(name).iter().any(|o| bases.contains(&Some(o.as_str())))
-            })
+        let Some(name) = name_of(&sibling.path) else { return false };
+        let bases = family(generation);
+        let proved = generation.offset > 0
+            || (generation.lost
+                && generation.size > 0
+                && sibling.facts.size >= generation.size
+                && sibling.facts.born_ns >= generation.inode.born_ns);
+        proved && names::originals(name).iter().any(|original| bases.contains(original))
     }
 
     fn is_compressed(&self, path: &Path) -> bool {
@@ -205,11 +237,12 @@ impl Tailer {
         let same = same_start(&mut |b, o| copy.read_at(b, o), &mut theirs, length)?;
         Ok((same, length))
     }
+}
 
-    /// Whether a path is held back as a copy of another file.
-    pub fn is_held(&self, path: &Path) -> bool {
-        matches!(self.paths.get(path), Some(Place::Held { .. }))
-    }
+// The names that a file had, and those that they may have been rotated from.
+fn family(generation: &Generation) -> Vec<String> {
+    let own = [&generation.label, &generation.last].into_iter().filter_map(|path| name_of(path));
+    own.flat_map(|name| names::originals(name).into_iter().chain([name.to_string()])).collect()
 }
 
 fn name_of(path: &Path) -> Option<&str> {

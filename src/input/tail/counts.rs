@@ -38,7 +38,7 @@ impl Counts {
             let help = "Bytes of files that were left out, by reason.";
             metrics.with("reason", reason).counter("logweir_input_bytes_skipped_total", help)
         };
-        Counts {
+        let counts = Counts {
             bytes: metrics.counter("logweir_input_bytes_total", "Bytes read and handed on."),
             files: metrics.gauge("logweir_input_files", "Files known."),
             open: metrics.gauge("logweir_input_files_open", "File descriptors held."),
@@ -58,6 +58,11 @@ impl Counts {
             skipped_truncated: skipped("truncated"),
             skipped_removed: skipped("removed"),
             skipped_start: skipped("start_at_end"),
+        };
+        // An input that was reloaded starts to count what it holds anew.
+        for gauge in [&counts.files, &counts.open, &counts.lag] {
+            gauge.set(0);
         }
+        counts
     }
 }

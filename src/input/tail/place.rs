@@ -128,6 +128,9 @@ impl Tailer {
             return;
         }
         let original = self.original(path, facts, compressed);
+        if self.generation_at(path).is_some() {
+            return;
+        }
         let seen = original.map(|(_, original)| original);
         let size = Some(facts.size);
         match decide(&Seen { size, here: None, elsewhere: None, original: seen }) {
@@ -177,8 +180,12 @@ impl Tailer {
         if !generation.inode.may_be(&Inode::from(facts)) || generation.lost {
             return None;
         }
-        // An inode that is held open cannot be given to another file.
-        let content = if generation.body.is_some() {
+        // An inode that is held open cannot be given to another file; to unpack a whole archive for a check that its
+        // birth has passed would cost too much.
+        let (ours, theirs) = (generation.inode.born_ns, facts.born_ns);
+        let content = if generation.body.is_some()
+            || (generation.compressed && ours == theirs && ours != 0)
+        {
             Content::Same
         } else {
             let (marker, offset) = (generation.marker, generation.offset);
@@ -246,13 +253,18 @@ impl Tailer {
         if generation.names.is_empty() {
             generation.last = Arc::clone(path);
             self.adrift.push(id);
+            self.nameless.insert(Arc::clone(path), id);
         }
-        if !generation.left && *generation.label == **path {
+        let copies = generation.copies.clone();
+        if *generation.label == **path || generation.names.is_empty() {
+            if !generation.left {
+                self.parts.counts.rotations.increment();
+            }
             generation.left = true;
-            self.parts.counts.rotations.increment();
+            generation.finished = false;
+            self.leaving.push(id);
         }
-        generation.finished = false;
-        self.leaving.push(id);
+        self.again.extend(copies);
         self.queue(id);
     }
 
@@ -264,6 +276,9 @@ impl Tailer {
             self.leave(path);
         }
         let Some(generation) = self.generations.get_mut(&id) else { return };
+        if self.nameless.get(&generation.last) == Some(&id) {
+            self.nameless.remove(&generation.last);
+        }
         if !generation.names.contains(path) {
             generation.names.push(Arc::clone(path));
         }
@@ -352,7 +367,7 @@ impl Tailer {
 
     // The generation that a file may be a copy of, by its name, with the best agreement of content.
     fn original(
-        &self,
+        &mut self,
         path: &Path,
         facts: &FileFacts,
         compressed: bool,
@@ -363,8 +378,14 @@ impl Tailer {
         let mut best: Option<(u64, Original)> = None;
         for base in names::originals(name) {
             for folder in folders.into_iter().flatten() {
-                let Some(id) = self.generation_at(&folder.join(&base)) else { continue };
-                let Some(original) = self.compare(id, path, facts, compressed) else { continue };
+                let base: Arc<Path> = folder.join(&base).into();
+                self.refresh(&base);
+                if self.generation_at(path).is_some() {
+                    return None;
+                }
+                let Some((id, original)) = self.compare_with(&base, path, facts, compressed) else {
+                    continue;
+                };
                 if original.content != Content::Differs {
                     return Some((id, original));
                 }
@@ -372,6 +393,44 @@ impl Tailer {
             }
         }
         best
+    }
+
+    // Makes sure that what is known of a possible original is true now: its copy may have been seen first.
+    fn refresh(&mut self, base: &Arc<Path>) {
+        let Some(id) = self.generation_at(base) else { return };
+        self.look_at_known(base);
+        if self.generation_at(base) == Some(id)
+            && let Some(generation) = self.generations.get(&id)
+            && !generation.compressed
+            && let Ok(facts) = self.parts.storage.facts(base)
+        {
+            let (marker, offset) = (generation.marker, generation.offset);
+            if self.content(base, &facts, false, &marker, offset) == Content::Differs {
+                self.truncated(id, &facts);
+            }
+        }
+        self.place_adrift();
+    }
+
+    fn compare_with(
+        &self,
+        base: &Arc<Path>,
+        path: &Path,
+        facts: &FileFacts,
+        compressed: bool,
+    ) -> Option<(u64, Original)> {
+        if let Some(id) = self.generation_at(base) {
+            return Some((id, self.compare(id, path, facts, compressed)?));
+        }
+        // Removed, but its end may still be held open.
+        let id = *self.nameless.get(base)?;
+        let generation = self.generations.get(&id)?;
+        let (marker, offset) = (generation.marker, generation.offset);
+        if offset == 0 || generation.compressed {
+            return None;
+        }
+        let content = self.content(path, facts, compressed, &marker, offset);
+        Some((id, Original { alive: false, content, strong: true, settled: true }))
     }
 
     fn compare(
@@ -387,7 +446,7 @@ impl Tailer {
         }
         let now = self.now();
         let (since, size) = match self.paths.get(path) {
-            Some(Place::Held { since, size, .. }) => (*since, *size),
+            Some(Place::Held { since, size }) => (*since, *size),
             _ => (now, facts.size),
         };
         let settled = size == facts.size && now >= since.saturating_add(HOLD_NS);
@@ -404,7 +463,7 @@ impl Tailer {
     fn hold_back(&mut self, original: u64, path: &Arc<Path>, facts: &FileFacts) {
         let now = self.now();
         let since = match self.paths.get(path) {
-            Some(Place::Held { since, size, .. }) if *size == facts.size => *since,
+            Some(Place::Held { since, size }) if *size == facts.size => *since,
             _ => now,
         };
         if let Some(generation) = self.generations.get_mut(&original)
@@ -412,7 +471,7 @@ impl Tailer {
         {
             generation.copies.push(Arc::clone(path));
         }
-        let place = Place::Held { original, since, size: facts.size };
+        let place = Place::Held { since, size: facts.size };
         self.paths.insert(Arc::clone(path), place);
         if now < since + HOLD_NS {
             self.timers.insert((since + HOLD_NS, Timer::Path(Arc::clone(path))));
@@ -471,6 +530,9 @@ impl Tailer {
             self.timers.remove(&(due, Timer::Generation(id)));
         }
         self.adrift.retain(|other| *other != id);
+        if self.nameless.get(&generation.last) == Some(&id) {
+            self.nameless.remove(&generation.last);
+        }
         self.problems.remove(&*generation.last);
         // What was held back as its copy is looked at without it.
         self.again.extend(generation.copies);

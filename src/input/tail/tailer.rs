@@ -54,7 +54,7 @@ pub(super) enum Place {
     /// A file that is read, or was.
     Generation(u64),
     /// The copy of a file that is read elsewhere, or too early to tell.
-    Held { original: u64, since: u64, size: u64 },
+    Held { since: u64, size: u64 },
     /// Not a file to read; said once.
     Skipped,
 }
@@ -96,6 +96,8 @@ pub struct Tailer {
     pub(super) leaving: Vec<u64>,
     /// Without a name: to be looked for.
     pub(super) adrift: Vec<u64>,
+    /// Without a name but open, by the last path.
+    pub(super) nameless: HashMap<Arc<Path>, u64>,
     /// Paths to look at again in the next step.
     pub(super) again: Vec<Arc<Path>>,
     pub(super) problems: BTreeMap<PathBuf, String>,
@@ -127,6 +129,7 @@ impl Tailer {
             successors: HashMap::new(),
             leaving: Vec::new(),
             adrift: Vec::new(),
+            nameless: HashMap::new(),
             again: Vec::new(),
             problems: BTreeMap::new(),
             new_files: Vec::new(),
@@ -520,7 +523,13 @@ impl Tailer {
             let path = generation.names.first().unwrap_or(&generation.last).to_path_buf();
             self.problems.remove(&path);
         }
-        let generation = &self.generations[&id];
+        if generation.partial_since.is_some() && !generation.announced {
+            // Nothing can be handed on yet, but a rotation while the agent is down must not hide the file.
+            let offset = generation.offset;
+            let told = self.chunk(id, Vec::new(), offset, false);
+            self.outbox.extend(told);
+        }
+        let Some(generation) = self.generations.get_mut(&id) else { return };
         let (left, open) = (generation.left, generation.body.is_some());
         let partial = generation.partial_since.map(|since| since + self.settings.partial_line_ns);
         let pause =

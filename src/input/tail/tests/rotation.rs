@@ -1,0 +1,379 @@
+use super::*;
+
+fn path_of(chunk: &Chunk) -> String {
+    let mut out = Vec::new();
+    let (_, fields) = chunk.source.fields.iter().find(|(key, _)| *key == Key::LOG).unwrap();
+    Literal::write_json(fields, &mut out);
+    String::from_utf8(out).unwrap()
+}
+
+fn gzip(bench: &Bench, from: &str, to: &str) {
+    let mut encoder = flate2::write::GzEncoder::new(
+        fs::File::create(bench.path(to)).unwrap(),
+        flate2::Compression::fast(),
+    );
+    encoder.write_all(&fs::read(bench.path(from)).unwrap()).unwrap();
+    encoder.finish().unwrap();
+    fs::remove_file(bench.path(from)).unwrap();
+}
+
+fn numbered(from: usize, to: usize) -> String {
+    (from..to).map(|n| format!("line {n:05} of a log with some more text in it\n")).collect()
+}
+
+#[test]
+fn a_file_is_read_as_it_grows_with_one_source_and_offsets() {
+    let mut bench = Bench::new(&["*.log"]);
+    bench.append("a.log", "one\ntw");
+    bench.start();
+    bench.append("a.log", "o\nthree\n");
+    bench.step();
+    assert_eq!(bench.text(), "one\ntwo\nthree\n");
+    let offsets: Vec<u64> = bench.chunks.iter().map(|chunk| chunk.offset).collect();
+    assert_eq!(offsets, [0, 4]);
+    let id = bench.chunks[0].source.id;
+    assert!(bench.chunks.iter().all(|chunk| chunk.source.id == id));
+    assert_eq!(bench.chunks[0].source.kind, SourceKind::File { generation: id });
+    let path = bench.path("a.log");
+    assert_eq!(
+        path_of(&bench.chunks[0]),
+        format!("{{\"file\":{{\"path\":\"{}\"}}}}", path.display())
+    );
+    assert_eq!(bench.metric("logweir_input_bytes_total"), 14);
+    assert_eq!(bench.metric("logweir_input_lag_bytes"), 0);
+}
+
+#[test]
+fn a_renamed_file_is_finished_before_its_successor_and_keeps_its_source() {
+    for paths in [["*.log"], ["*"]] {
+        let mut bench = Bench::new(&paths);
+        bench.append("a.log", "1\n");
+        bench.start();
+        bench.append("a.log", "2\n");
+        bench.rename("a.log", "a.log.1");
+        bench.append("a.log", "4\n");
+        bench.append("a.log.1", "3\n");
+        bench.step();
+        assert_eq!(bench.text(), "1\n2\n3\n4\n", "{paths:?}");
+        assert_eq!(bench.chunks[0].source.id, bench.chunks[1].source.id);
+        assert_ne!(bench.chunks[0].source.id, bench.chunks[2].source.id);
+        // The writer may go on in the renamed file for long.
+        bench.pass(60);
+        bench.append("a.log.1", "5\n");
+        bench.step();
+        assert_eq!(bench.lines().last().unwrap(), "5", "{paths:?}");
+        assert_eq!(bench.metric("logweir_input_rotations_total"), 1);
+    }
+}
+
+#[test]
+fn copytruncate_gives_each_line_once_whether_the_copy_matches_or_not() {
+    for paths in [["a.log"], ["a.log*"]] {
+        let mut bench = Bench::new(&paths);
+        bench.append("a.log", numbered(0, 50));
+        bench.start();
+        for round in 1..5 {
+            bench.append("a.log", numbered(round * 100, round * 100 + 10));
+            bench.step();
+            bench.append("a.log", numbered(round * 100 + 10, round * 100 + 30));
+            if round > 1 {
+                bench.rename("a.log.1", "a.log.2");
+            }
+            bench.copy_truncate("a.log", "a.log.1");
+            if round % 2 == 0 {
+                bench.append("a.log", numbered(round * 100 + 30, round * 100 + 99));
+            }
+            bench.step();
+            bench.pass(12);
+        }
+        let mut expected = numbered(0, 50);
+        for round in 1..5 {
+            let end = if round % 2 == 0 { 99 } else { 30 };
+            expected += &numbered(round * 100, round * 100 + end);
+        }
+        let expected: Vec<String> = expected.lines().map(str::to_string).collect();
+        assert_eq!(bench.faults(&expected), (vec![], vec![]), "{paths:?}");
+        assert_eq!(bench.metric("logweir_input_truncations_total"), 4);
+    }
+}
+
+#[test]
+fn a_copy_seen_while_it_is_made_is_not_read() {
+    let mut bench = Bench::new(&["a.log*"]);
+    let text = numbered(0, 400);
+    bench.append("a.log", &text);
+    bench.start();
+    for part in text.as_bytes().chunks(3000) {
+        bench.append("a.log.1", part);
+        bench.look(vec![Wake::Appeared(bench.path("a.log.1"))]);
+        bench.drain();
+    }
+    fs::File::create(bench.path("a.log")).unwrap();
+    bench.append("a.log", "new\n");
+    bench.step();
+    bench.pass(20);
+    assert_eq!(bench.text(), text + "new\n");
+}
+
+#[test]
+fn files_with_equal_headers_are_two_files() {
+    let mut bench = Bench::new(&["*.log"]);
+    let header = "# a header that is longer than a kilobyte\n".repeat(30);
+    bench.append("app.log", format!("{header}one\n"));
+    bench.append("app-2.log", format!("{header}two\n"));
+    bench.start();
+    bench.append("app.1.log", &header);
+    bench.step();
+    bench.append("app.1.log", "three\n");
+    bench.step();
+    for line in ["one", "two", "three"] {
+        assert_eq!(bench.lines().iter().filter(|l| *l == line).count(), 1, "{line}");
+    }
+    assert_eq!(bench.text().len(), 3 * header.len() + 14);
+}
+
+#[test]
+fn tiny_and_empty_files_are_read_at_once_and_a_tiny_equal_one_soon() {
+    let mut bench = Bench::new(&["*.log"]);
+    bench.append("a.log", "");
+    bench.append("b.log", "\n");
+    bench.append("c.log", "x\n");
+    bench.start();
+    assert_eq!(bench.sorted(), ["", "x"]);
+    bench.append("c.1.log", "x\n");
+    bench.step();
+    bench.pass(6);
+    assert_eq!(bench.sorted(), ["", "x", "x"]);
+}
+
+#[test]
+fn a_last_line_without_a_line_feed_is_handed_on_after_its_time() {
+    let mut bench = Bench::new(&["*.log"]);
+    bench.append("a.log", "one\nend");
+    bench.start();
+    bench.pass(4);
+    assert_eq!(bench.text(), "one\n");
+    bench.append("a.log", "s");
+    bench.step();
+    bench.pass(4);
+    assert_eq!(bench.text(), "one\n");
+    bench.pass(2);
+    assert_eq!(bench.text(), "one\nends");
+    bench.append("a.log", "more\n");
+    bench.step();
+    assert_eq!(bench.text(), "one\nendsmore\n");
+    assert_eq!(bench.chunks.len(), 3);
+}
+
+#[test]
+fn a_line_of_ten_megabytes_is_split_and_the_file_goes_on() {
+    let mut bench = Bench::new(&["*.log"]);
+    let long = "x".repeat(10_000_000);
+    bench.append("a.log", format!("before\n{long}"));
+    bench.start();
+    bench.append("a.log", "\nafter\n");
+    bench.step();
+    assert_eq!(bench.text(), format!("before\n{long}\nafter\n"));
+    assert_eq!(bench.chunks.iter().filter(|chunk| chunk.piece).count(), 10);
+    assert_eq!(bench.metric("logweir_input_lines_split_total"), 1);
+    assert!(!bench.chunks.last().unwrap().piece);
+}
+
+#[test]
+fn invalid_utf_8_passes_as_it_is() {
+    let mut bench = Bench::new(&["*.log"]);
+    bench.append("a.log", b"\xff\xfe\n\xc3\n");
+    bench.start();
+    assert_eq!(bench.chunks[0].text, b"\xff\xfe\n\xc3\n");
+}
+
+#[test]
+fn the_hole_of_a_writer_without_append_is_left_out_and_counted() {
+    let mut bench = Bench::new(&["a.log"]);
+    bench.append("a.log", numbered(0, 20));
+    bench.start();
+    let end = fs::metadata(bench.path("a.log")).unwrap().len();
+    bench.copy_truncate("a.log", "a.log.1");
+    use std::os::unix::fs::FileExt;
+    let file = fs::OpenOptions::new().write(true).open(bench.path("a.log")).unwrap();
+    file.write_all_at(b"new\n", end).unwrap();
+    bench.step();
+    assert_eq!(bench.text(), numbered(0, 20) + "new\n");
+    assert_eq!(bench.metric("logweir_input_bytes_skipped_total{reason=\"hole\"}"), end as i64);
+}
+
+#[test]
+fn a_restart_goes_on_where_the_journal_says() {
+    let mut bench = Bench::new(&["*.log"]);
+    bench.append("a.log", "1\n2\n");
+    bench.start();
+    bench.append("a.log", "3\n");
+    bench.start();
+    bench.start();
+    assert_eq!(bench.text(), "1\n2\n3\n");
+    assert_eq!(bench.chunks[0].source.id, bench.chunks[1].source.id);
+}
+
+#[test]
+fn what_was_rotated_while_the_agent_was_down_is_finished_first() {
+    for paths in [["a.log"], ["a.log*"]] {
+        for how in 0..4 {
+            let mut bench = Bench::new(&paths);
+            bench.append("a.log", numbered(0, 40));
+            bench.start();
+            bench.append("a.log", numbered(40, 50));
+            match how {
+                0 => bench.rename("a.log", "a.log.1"),
+                1 => bench.rename("a.log", "a.log-20260101"),
+                2 => bench.copy_truncate("a.log", "a.log.1"),
+                _ => gzip(&bench, "a.log", "a.log.1.gz"),
+            }
+            bench.append("a.log", numbered(50, 60));
+            bench.start();
+            assert_eq!(bench.text(), numbered(0, 60), "{paths:?} {how}");
+            assert_eq!(bench.chunks[0].source.id, bench.chunks[1].source.id);
+            bench.pass(40);
+            bench.start();
+            bench.pass(40);
+            assert_eq!(bench.text(), numbered(0, 60), "{paths:?} {how}, once more");
+        }
+    }
+}
+
+#[test]
+fn a_rotated_file_that_is_compressed_while_we_look_is_not_read_again() {
+    let mut bench = Bench::new(&["a.log*"]);
+    bench.append("a.log", numbered(0, 40));
+    bench.start();
+    bench.rename("a.log", "a.log.1");
+    bench.append("a.log", numbered(40, 50));
+    bench.step();
+    gzip(&bench, "a.log.1", "a.log.1.gz");
+    bench.step();
+    bench.pass(60);
+    bench.start();
+    bench.rename("a.log.1.gz", "a.log.2.gz");
+    bench.step();
+    bench.pass(20);
+    assert_eq!(bench.text(), numbered(0, 50));
+}
+
+#[test]
+fn an_unknown_gzip_is_read_from_its_start() {
+    let mut bench = Bench::new(&["a.log*"]);
+    bench.append("old", numbered(0, 20_000));
+    gzip(&bench, "old", "a.log.9.gz");
+    bench.start();
+    assert_eq!(bench.text(), numbered(0, 20_000));
+    bench.start();
+    assert_eq!(bench.text(), numbered(0, 20_000));
+}
+
+#[test]
+fn a_position_beyond_the_file_or_of_another_content_starts_again() {
+    let mut bench = Bench::new(&["*.log"]);
+    bench.append("a.log", "old 1\nold 2\n");
+    bench.start();
+    fs::write(bench.path("a.log"), "new 1\n").unwrap();
+    bench.start();
+    fs::write(bench.path("a.log"), "newer 1\nnewer 2\n").unwrap();
+    bench.start();
+    // The same size, the same inode.
+    fs::write(bench.path("a.log"), "other 1\nother 2\n").unwrap();
+    bench.step();
+    assert_eq!(
+        bench.text(),
+        "old 1\nold 2\nnew 1\nnewer 1\nnewer 2\nother 1\nother 2\n"
+    );
+    assert_eq!(bench.journal.len(), 1, "positions of what is gone are forgotten");
+}
+
+#[test]
+fn an_inode_that_is_used_again_is_another_file() {
+    let mut bench = Bench::new(&["*.log"]);
+    for round in 0..20 {
+        let name = format!("{round}.log");
+        bench.append(&name, format!("first of {round}\nsecond of {round}\n"));
+        if round % 3 == 0 {
+            bench.start();
+        } else {
+            bench.step();
+        }
+        bench.pass(3);
+        fs::remove_file(bench.path(&name)).unwrap();
+    }
+    assert_eq!(bench.lines().len(), 40);
+    bench.step();
+    bench.pass(40);
+    assert_eq!(bench.journal.len(), 0);
+    assert_eq!(bench.metric("logweir_input_files{}").max(0), 0);
+    assert_eq!(bench.metric("logweir_input_files_open"), 0);
+}
+
+#[test]
+fn a_removed_file_is_read_to_its_end() {
+    let mut bench = Bench::new(&["*.log"]);
+    bench.append("a.log", "1\n");
+    bench.start();
+    bench.append("a.log", "2\n");
+    bench.look(vec![Wake::Changed(bench.path("a.log"))]);
+    bench.tailer.hold();
+    fs::remove_file(bench.path("a.log")).unwrap();
+    bench.append("a.log", "3\n");
+    bench.step();
+    assert_eq!(bench.text(), "1\n2\n3\n");
+}
+
+#[test]
+fn start_at_end_counts_once_and_later_files_are_read_whole() {
+    let mut bench = Bench::with(&["*.log"], |s| s.start_at = StartAt::End, disk());
+    bench.append("a.log", "old\nhalf");
+    bench.start();
+    bench.append("a.log", " line\n");
+    bench.append("b.log", "b\n");
+    bench.step();
+    bench.append("c.log", "c\n");
+    bench.start();
+    assert_eq!(bench.sorted(), ["b", "c", "half line"]);
+}
+
+#[test]
+fn hard_links_are_one_file_and_a_swapped_link_is_another() {
+    let mut bench = Bench::new(&["*.log"]);
+    bench.append("one", "one\n");
+    bench.append("two", "two\n");
+    std::os::unix::fs::symlink(bench.path("one"), bench.path("link.log")).unwrap();
+    fs::hard_link(bench.path("one"), bench.path("hard.log")).unwrap();
+    bench.start();
+    assert_eq!(bench.text(), "one\n");
+    fs::remove_file(bench.path("link.log")).unwrap();
+    std::os::unix::fs::symlink(bench.path("two"), bench.path("link.log")).unwrap();
+    bench.append("one", "one more\n");
+    bench.step();
+    assert_eq!(bench.sorted(), ["one", "one more", "two"]);
+}
+
+#[test]
+fn two_thousand_idle_files_hold_few_descriptors() {
+    let mut bench = Bench::new(&["*.log"]);
+    for n in 0..2000 {
+        bench.append(&format!("{n}.log"), format!("{n}\n"));
+    }
+    bench.start();
+    assert_eq!(bench.lines().len(), 2000);
+    assert!(bench.metric("logweir_input_files_open") <= 64);
+    bench.pass(5);
+    assert_eq!(bench.metric("logweir_input_files_open"), 0);
+    assert_eq!(bench.metric("logweir_input_files{}").max(bench.metric("logweir_input_files ")), 2000);
+}
+
+#[test]
+fn what_is_not_a_file_is_left_alone_and_the_rest_goes_on() {
+    let mut bench = Bench::new(&["*.log"]);
+    fs::create_dir(bench.path("folder.log")).unwrap();
+    bench.append("a.log", "a\n");
+    bench.start();
+    bench.step();
+    assert_eq!(bench.text(), "a\n");
+    assert_eq!(bench.tailer.problem(), None);
+}
