@@ -1,9 +1,9 @@
-//! Elasticsearch and OpenSearch: documents in bulk, each exactly once.
+//! Elasticsearch and `OpenSearch`: documents in bulk, each exactly once.
 //!
 //! Is: the output `type = "elasticsearch"`. In: frames. Out: requests to `/_bulk`. Promises: each document has its
 //! own fate (stored, stored before, dead letter, tried again), and nothing else moves the cursor; a document keeps
 //! its id, so that sending it twice stores it once (with `ids = "server"`: at least once); memory is bounded by
-//! `requests` times `bulk_size` plus `waiting_size`. Works with Elasticsearch 7.17 to 9 and OpenSearch 2 and 3; only
+//! `requests` times `bulk_size` plus `waiting_size`. Works with Elasticsearch 7.17 to 9 and `OpenSearch` 2 and 3; only
 //! `/_bulk` and, for `template`, `/_index_template` are used.
 //! On failure: what may pass is tried again for ever with growing pauses, at other nodes first; health says what
 //! is wrong and what to do; see [`outcome`] for the tables.

@@ -1,6 +1,6 @@
 //! What an answer means for a document, and for a whole request: the two tables.
 //!
-//! In: a status and the error's type and reason, as Elasticsearch 7.17–9 and OpenSearch 2–3 give them
+//! In: a status and the error's type and reason, as Elasticsearch 7.17–9 and `OpenSearch` 2–3 give them
 //! (<https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-bulk>). Out: [`ItemOutcome`],
 //! [`RequestOutcome`]. Promises: what may pass later is never taken for a refusal of the document; what is unknown
 //! is tried again. On failure: nothing can fail.

@@ -71,17 +71,13 @@ pub(super) fn read_error(body: &[u8]) -> (Cause, bool) {
     struct Whole {
         error: Cause,
     }
-    match serde_json::from_slice::<Whole>(body) {
-        Ok(whole) => {
-            let shaped = !whole.error.kind.is_empty();
-            (whole.error, shaped)
-        }
-        Err(_) => {
-            let start = &body[..body.len().min(200)];
-            let reason = one_line(String::from_utf8_lossy(start).trim());
-            (Cause { kind: String::new(), reason }, false)
-        }
+    if let Ok(Whole { error }) = serde_json::from_slice(body) {
+        let shaped = !error.kind.is_empty();
+        return (error, shaped);
     }
+    let start = &body[..body.len().min(200)];
+    let reason = one_line(String::from_utf8_lossy(start).trim());
+    (Cause { kind: String::new(), reason }, false)
 }
 
 /// The short way for the usual reply, which costs more to read than all else about a request.

@@ -201,7 +201,9 @@ impl Runner {
 
     fn store(&mut self, mut letters: Vec<DeadLetter>) {
         let now_ns = self.context.clock.now_ns();
-        letters.iter_mut().for_each(|letter| letter.refused_ns = now_ns);
+        for letter in &mut letters {
+            letter.refused_ns = now_ns;
+        }
         let store = Arc::clone(&self.context.dead_letters);
         self.tasks.spawn_blocking(move || Done::Stored(store.put(&letters)));
     }

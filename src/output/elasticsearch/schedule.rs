@@ -117,6 +117,14 @@ struct Request {
     group: Option<String>,
 }
 
+impl Request {
+    fn new(bulk: Bulk, group: Option<String>, now_ns: u64) -> Request {
+        let (ticket, host) = (0, 0);
+        let (due_ns, sent_ns) = (now_ns, now_ns);
+        Request { ticket, bulk, due_ns, failures: 0, broken: 0, sent_ns, host, group }
+    }
+}
+
 impl Scheduler {
     /// A scheduler for these nodes (shown names).
     pub(super) fn new(policy: Policy, hosts: Vec<String>, report: Report) -> Scheduler {
@@ -162,18 +170,19 @@ impl Scheduler {
             return letters;
         }
         if let Some(host) = self.unasked.pop() {
-            return self.send(self.request(Bulk::empty(), None, now_ns), host, now_ns);
+            return self.send(Request::new(Bulk::empty(), None, now_ns), host, now_ns);
         }
         self.queue_due(now_ns);
         let due = self.queue.iter().position(|r| r.due_ns <= now_ns);
         if let Some(at) = due
+            && self.may_send()
             && let Pick::Host(host) = self.hosts.pick(now_ns)
             && let Some(request) = self.queue.remove(at)
         {
             return self.send(request, host, now_ns);
         }
         if let Some(host) = self.hosts.pick_failed(now_ns) {
-            return self.send(self.request(Bulk::empty(), None, now_ns), host, now_ns);
+            return self.send(Request::new(Bulk::empty(), None, now_ns), host, now_ns);
         }
         Step::Wait(self.deadline(now_ns))
     }
@@ -297,14 +306,16 @@ impl Scheduler {
             let limit = self.builder.limit();
             if let Some((index, documents)) = self.waiting.take_due(now_ns, limit) {
                 let mut builder = self.spare_builder();
-                documents.iter().for_each(|kept| builder.add_again(kept));
-                let request = self.request(builder.seal(), Some(index), now_ns);
+                for kept in &documents {
+                    builder.add_again(kept);
+                }
+                let request = Request::new(builder.seal(), Some(index), now_ns);
                 self.queue.push_back(request);
             } else if self.cut_ns(now_ns).is_some_and(|at| at <= now_ns) {
                 let bulk = self.builder.seal();
                 self.builder_full = false;
                 self.sent_ns = Some(now_ns);
-                let request = self.request(bulk, None, now_ns);
+                let request = Request::new(bulk, None, now_ns);
                 self.queue.push_back(request);
                 self.fill(now_ns);
             } else {
@@ -323,19 +334,22 @@ impl Scheduler {
         Some(if self.builder_full { now_ns } else { calm })
     }
 
+    /// Whether one more request may be made. Two may exist even if only one may be under way, so that one which
+    /// fails again and again does not keep all others from showing that the node works.
     fn has_slot(&self) -> bool {
-        let in_flight = self.in_flight.iter().filter(|r| !r.bulk.entries.is_empty()).count();
-        in_flight + self.queue.len() < self.window.size()
+        self.in_flight_count() + self.queue.len() < self.window.size().max(2)
+    }
+
+    fn in_flight_count(&self) -> usize {
+        self.in_flight.iter().filter(|r| !r.bulk.entries.is_empty()).count()
+    }
+
+    fn may_send(&self) -> bool {
+        self.in_flight_count() < self.window.size()
     }
 
     fn spare_builder(&self) -> Builder {
         Builder::new(self.policy.form, usize::MAX)
-    }
-
-    fn request(&self, bulk: Bulk, group: Option<String>, now_ns: u64) -> Request {
-        let (ticket, host) = (0, 0);
-        let (due_ns, sent_ns) = (now_ns, now_ns);
-        Request { ticket, bulk, due_ns, failures: 0, broken: 0, sent_ns, host, group }
     }
 
     fn send(&mut self, mut request: Request, host: usize, now_ns: u64) -> Step {
@@ -353,7 +367,9 @@ impl Scheduler {
     fn deadline(&self, now_ns: u64) -> Option<u64> {
         let mut times = vec![self.letters.due_ns(), self.hosts.next_try_ns()];
         if self.hosts.available(now_ns) {
-            times.push(self.queue.iter().map(|r| r.due_ns).min());
+            if self.may_send() {
+                times.push(self.queue.iter().map(|r| r.due_ns).min());
+            }
             if self.has_slot() {
                 times.push(self.waiting.next_due_ns());
                 times.push(self.cut_ns(now_ns));

@@ -197,15 +197,12 @@ fn decode_percent(text: &str) -> String {
     while let [first, after @ ..] = rest {
         let code = after.get(..2).filter(|_| *first == b'%');
         let code = code.and_then(|c| std::str::from_utf8(c).ok());
-        match code.and_then(|c| u8::from_str_radix(c, 16).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                out.push(*first);
-                rest = after;
-            }
+        if let Some(byte) = code.and_then(|c| u8::from_str_radix(c, 16).ok()) {
+            out.push(byte);
+            rest = &after[2..];
+        } else {
+            out.push(*first);
+            rest = after;
         }
     }
     String::from_utf8_lossy(&out).into_owned()

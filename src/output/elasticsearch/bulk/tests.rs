@@ -50,7 +50,9 @@ fn compressed_or_not_all_documents_come_out_again_in_order() {
             picked.push(kept);
         });
         let mut builder = Builder::new(Form { gzip, ..FORM }, usize::MAX);
-        picked.iter().for_each(|kept| builder.add_again(kept));
+        for kept in &picked {
+            builder.add_again(kept);
+        }
         let again = builder.seal();
         let bodies: Vec<String> = parse(&again.body, gzip).into_iter().map(|s| s.body).collect();
         assert_eq!(bodies, [0, 7, 1999].map(|n: usize| sent[n].body.clone()));

@@ -22,7 +22,7 @@ impl Scheduler {
         now_ns: u64,
     ) {
         let Some(at) = self.in_flight.iter().position(|r| r.ticket == ticket) else { return };
-        let full = !self.has_slot();
+        let full = !self.may_send();
         let request = self.in_flight.swap_remove(at);
         match result {
             Err(failure) => {
@@ -84,12 +84,12 @@ impl Scheduler {
             },
             RequestOutcome::TooLarge => {
                 self.hosts.works(request.host, true);
-                self.too_large(request, now_ns);
+                self.too_large(&request, now_ns);
             }
             RequestOutcome::NoCompression => self.without_compression(request, now_ns),
             RequestOutcome::Malformed if self.hosts.is_proven(request.host) => {
                 self.hosts.works(request.host, true);
-                self.malformed(request, &cause, now_ns);
+                self.malformed(&request, &cause, now_ns);
             }
             _ => {
                 if outcome == RequestOutcome::Busy {
@@ -230,10 +230,10 @@ impl Scheduler {
         self.letters.add(frame, letter);
     }
 
-    fn too_large(&mut self, request: Request, now_ns: u64) {
+    fn too_large(&mut self, request: &Request, now_ns: u64) {
         let size = request.bulk.size;
         if request.bulk.entries.len() > 1 {
-            let limit = (size / 2).clamp(BULK_BYTES_MIN, self.builder.limit().max(BULK_BYTES_MIN));
+            let limit = (size / 2).max(BULK_BYTES_MIN).min(self.builder.limit());
             self.report.problem("413", request.bulk.entries.len(), now_ns, || {
                 format!(
                     "a request of {size} bytes is too large for the server (413) and is split; requests now have \
@@ -241,7 +241,7 @@ impl Scheduler {
                 )
             });
             self.builder.set_limit(limit);
-            self.split(&request, now_ns);
+            self.split(request, now_ns);
         } else {
             let reason = format!("too large for the server: {size} bytes (status 413)");
             self.dead_alone(request, &reason, now_ns);
@@ -249,18 +249,18 @@ impl Scheduler {
     }
 
     /// One document of the request makes the server refuse all: found by halving.
-    fn malformed(&mut self, request: Request, cause: &Cause, now_ns: u64) {
+    fn malformed(&mut self, request: &Request, cause: &Cause, now_ns: u64) {
         if request.bulk.entries.len() > 1 {
             self.report.problem("400", request.bulk.entries.len(), now_ns, || {
                 format!("a request was refused as a whole and is split to find out why: {cause}")
             });
-            self.split(&request, now_ns);
+            self.split(request, now_ns);
         } else {
             self.dead_alone(request, &cause.to_string(), now_ns);
         }
     }
 
-    fn dead_alone(&mut self, request: Request, reason: &str, now_ns: u64) {
+    fn dead_alone(&mut self, request: &Request, reason: &str, now_ns: u64) {
         request.bulk.pick(&[0], |_, kept| self.dead(&kept, reason.to_string(), now_ns));
         if let Some(index) = &request.group {
             self.waiting.tried(index, false, 1, now_ns, &mut self.backoff);
@@ -273,7 +273,7 @@ impl Scheduler {
         self.report.request_again();
         self.report.retried(request.bulk.entries.len());
         for half in [second, first].into_iter().filter(|half| !half.entries.is_empty()) {
-            let half = self.request(half, request.group.clone(), now_ns);
+            let half = Request::new(half, request.group.clone(), now_ns);
             self.queue.push_front(half);
         }
     }
