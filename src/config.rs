@@ -43,6 +43,8 @@ pub struct Plan {
     pub outputs: Vec<OutputPlan>,
     /// Its journal.
     pub journal: journal::Settings,
+    /// Bytes that the store of dead letters holds at most.
+    pub dead_letters_bytes: u64,
     /// Threads that decode, filter and encode.
     pub workers: usize,
     /// The tests written in it.
@@ -153,6 +155,11 @@ fn load_root(name: &str, root: &Section<'_>, around: &Surroundings) -> Option<Pl
     if let Some(section) = journal_section {
         section.finish();
     }
+    let dead_letters_bytes = root.section("dead_letters").map_or(limits::DEAD_LETTER_BYTES_MAX, |table| {
+        let bytes = table.bytes_or("max_size", limits::DEAD_LETTER_BYTES_MAX);
+        table.finish();
+        bytes
+    });
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let workers = cores.min(limits::WORKERS_MAX) as i64;
     let workers = root.integer_or("workers", workers, 1..65) as usize;
@@ -161,7 +168,7 @@ fn load_root(name: &str, root: &Section<'_>, around: &Surroundings) -> Option<Pl
     let source = Arc::clone(root.source());
     root.finish_ref();
     let keys = Arc::new(keys);
-    Some(Plan { name: name.to_string(), source, keys, inputs, chain, outputs, journal, workers, tests })
+    Some(Plan { name: name.to_string(), source, keys, inputs, chain, outputs, journal, dead_letters_bytes, workers, tests })
 }
 
 fn check_whole(root: &Section<'_>, inputs: &[InputPlan], outputs: &[OutputPlan]) {

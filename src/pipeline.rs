@@ -17,11 +17,11 @@ use crate::chunk;
 use crate::clock::SharedClock;
 use crate::config::Plan;
 use crate::decode::Codec;
-use crate::delivery::OutputContext;
+use crate::delivery::{DeadLetters, OutputContext};
 use crate::diagnostic::Diagnostic;
 use crate::health::Health;
 use crate::input::InputContext;
-use crate::journal::{Journal, OutputSlot};
+use crate::journal::{Journal, OutputSlot, Parts, Recovery, dead_letter};
 use crate::metrics::Metrics;
 use crate::route::Route;
 use crate::storage::SharedStorage;
@@ -68,15 +68,23 @@ impl Pipeline {
             max_lag: o.max_lag,
         };
         let slots: Vec<OutputSlot> = plan.outputs.iter().map(slot).collect();
-        let opened = Journal::open(
+        let directory = data.join(&plan.name);
+        let journal_health = services.health.part(&format!("{}/journal", plan.name));
+        let parts = Parts {
+            storage: Arc::clone(&services.storage),
+            clock: Arc::clone(&services.clock),
+            metrics: metrics.clone(),
+            health: journal_health.clone(),
+        };
+        let opened = Journal::open(parts, &directory, plan.journal.clone(), &slots)?;
+        tell_recovery(&plan.name, &opened.report);
+        let dead_letters: Arc<dyn DeadLetters> = Arc::new(dead_letter::Store::open(
             Arc::clone(&services.storage),
             Arc::clone(&services.clock),
             &metrics,
-            services.health.part(&format!("{}/journal", plan.name)),
-            &data.join(&plan.name),
-            plan.journal.clone(),
-            &slots,
-        )?;
+            &directory.join("dead-letters"),
+            plan.dead_letters_bytes,
+        )?);
         let journal = opened.journal;
         let (stop_inputs, inputs_stop) = watch::channel(false);
         let (stop_outputs, outputs_stop) = watch::channel(false);
@@ -85,6 +93,7 @@ impl Pipeline {
         let mut outputs = JoinSet::new();
         for (output, bit) in plan.outputs.into_iter().zip(&opened.bits) {
             let labelled = metrics.with("output", &output.name);
+            let Some(feed) = journal.feed(*bit) else { continue };
             routes.push(Route {
                 name: output.name.clone(),
                 bit: *bit,
@@ -96,8 +105,8 @@ impl Pipeline {
                 ),
             });
             let context = OutputContext {
-                feed: journal.feed(*bit),
-                dead_letters: journal.dead_letters(),
+                feed,
+                dead_letters: Arc::clone(&dead_letters),
                 clock: Arc::clone(&services.clock),
                 storage: Arc::clone(&services.storage),
                 metrics: labelled,
@@ -160,13 +169,14 @@ impl Pipeline {
                 }
             })
             .await;
-            self.journal.drained().await;
+            self.journal.until_drained().await;
         };
         match drain {
             None => finish.await,
             Some(limit) => {
                 if tokio::time::timeout(limit, finish).await.is_err() {
-                    let lag = self.journal.waiting_documents();
+                    let outputs = self.journal.stats().outputs;
+                    let lag: u64 = outputs.iter().map(|o| o.documents).sum();
                     tracing::warn!(
                         pipeline = %self.name,
                         "stopped with {lag} documents undelivered; they are in the journal and go out after the next start"
@@ -180,5 +190,26 @@ impl Pipeline {
             self.outputs.abort_all();
         }
         self.journal.close();
+    }
+}
+
+/// Says what was wrong with the journal, each wound with its place.
+fn tell_recovery(pipeline: &str, report: &Recovery) {
+    for wound in report.wounds.iter().filter(|w| !w.known && !w.torn_tail) {
+        tracing::error!(
+            pipeline,
+            segment = wound.segment,
+            offset = wound.offset,
+            bytes = wound.bytes,
+            frames_lost = wound.frames_lost_estimate,
+            "a part of the journal cannot be read ({}); its bytes are kept in `quarantine`, the rest is shipped",
+            wound.reason
+        );
+    }
+    for (path, why) in &report.foreign {
+        tracing::warn!(pipeline, "`{}` is not a part of the journal and is left alone: {why}", path.display());
+    }
+    if report.frames > 0 {
+        tracing::info!(pipeline, frames = report.frames, bytes = report.bytes, "journal recovered");
     }
 }
