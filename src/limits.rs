@@ -85,6 +85,8 @@ pub const BEATS_ALIVE_MS: u64 = 5_000;
 pub const PARTIAL_LINE_MS: u64 = 5_000;
 /// Milliseconds that a stop may take before what is left is kept in the journal for the next start.
 pub const DRAIN_MS: u64 = 10_000;
+/// Milliseconds within which a second stop signal is taken for the first one's twin.
+pub const SIGNAL_TWIN_MS: u64 = 300;
 /// Worker threads of one pipeline at most, unless the user says otherwise.
 pub const WORKERS_MAX: usize = 4;
 
