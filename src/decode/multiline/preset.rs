@@ -8,6 +8,7 @@
 use regex::bytes::Regex;
 
 use super::class;
+use super::trace::python_traceback;
 use super::{State, Verdict};
 use crate::settings::Section;
 
@@ -32,7 +33,7 @@ pub(super) enum Trace {
     NodeCaret,
     /// A Python traceback before its exception.
     PythonFrames,
-    /// The exception.
+    /// The exception, or a group of exceptions.
     PythonEnd,
     /// A blank line after it.
     PythonGap,
@@ -157,7 +158,7 @@ impl Preset {
         const LEVELLED: Languages = NAMED.or(Languages::PYTHON);
         let is = |languages| self.languages.has(languages);
         if is(Languages::PYTHON.or(Languages::RUBY)) && class::is_traceback(line) {
-            return Some(Trace::PythonFrames);
+            return Some(python_traceback(line));
         }
         if is(Languages::GO) && class::is_go_panic(line) {
             return Some(Trace::GoPanic);
