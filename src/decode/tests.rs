@@ -127,12 +127,22 @@ impl Feed {
 
     /// Decodes one chunk.
     pub(super) fn chunk(&mut self, text: &[u8], piece: bool, last: bool) {
+        self.decode(text, piece, last);
+    }
+
+    /// Decodes one chunk; gives the number of bytes that were appended to the batch's text.
+    pub(super) fn appended(&mut self, text: &[u8]) -> usize {
+        self.decode(text, false, false) - text.len()
+    }
+
+    fn decode(&mut self, text: &[u8], piece: bool, last: bool) -> usize {
         let mut batch = Batch::new(Arc::clone(&self.keys), Arc::clone(&self.source));
         batch.text.extend_from_slice(text);
         let place = Place { offset: self.offset, received_ns: self.now_ns, piece, last };
         self.decoder.decode(place, &mut batch);
         self.offset += text.len() as u64;
         self.take(&batch);
+        batch.text.len()
     }
 
     /// Lets time pass.

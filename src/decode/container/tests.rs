@@ -68,7 +68,7 @@ fn stack_traces_are_joined_for_each_stream_separately() {
         ("stdout", "ready"),
         ("stderr", "warm"),
     ];
-    let text: String = lines.iter().map(|(s, m)| format!("{T} {s} F {m}\n")).collect();
+    let text = lines.map(|(stream, message)| format!("{T} {stream} F {message}\n")).concat();
     assert_eq!(
         messages("multiline = { preset = \"java\" }", &text),
         [
@@ -169,6 +169,19 @@ fn what_the_path_says_is_in_every_event() {
     let said = r#""kubernetes":{"namespace":"shop","pod":{"name":"web-1","uid":"uid-1"},"container":{"name":"nginx"}}"#;
     for (_, event) in &feed.events {
         assert!(event.contains(said) && event.contains(path), "{event}");
+    }
+}
+
+#[test]
+fn a_common_line_is_not_copied() {
+    let docker = r#"{"log":"plain text\n","stream":"stdout","time":"2026-11-22T01:02:03.5Z"}"#;
+    for line in [format!("{T} stdout F plain text\n"), format!("{docker}\n")] {
+        for settings in ["", "multiline = { preset = \"any\" }"] {
+            let mut feed = Feed::new("container", settings, "");
+            let one = feed.appended(line.as_bytes());
+            assert_eq!(feed.appended(line.repeat(100).as_bytes()), one, "{settings}: {line}");
+            assert_eq!(feed.events.len(), 101);
+        }
     }
 }
 

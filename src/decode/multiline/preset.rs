@@ -87,11 +87,8 @@ pub(super) struct Preset {
 }
 
 impl Preset {
-    /// `None`: no preset is written. `Some(None)`: it is wrong, which was reported.
-    pub(super) fn load(section: &Section<'_>) -> Option<Option<Preset>> {
-        if !section.has("preset") {
-            return None;
-        }
+    /// Reads `preset`; `None` when it is wrong, which was reported.
+    pub(super) fn load(section: &Section<'_>) -> Option<Preset> {
         let choices = [
             ("java", Languages::JAVA),
             ("python", Languages::PYTHON),
@@ -101,8 +98,7 @@ impl Preset {
             ("any", Languages::ANY),
         ]
         .map(|(name, languages)| (name, Some(languages)));
-        let languages = section.choice_or("preset", &choices, None);
-        Some(languages.map(Preset::new))
+        section.choice_or("preset", &choices, None).map(Preset::new)
     }
 
     pub(super) fn new(languages: Languages) -> Preset {
@@ -150,7 +146,7 @@ impl Preset {
             b'C' | b'W' if is(AT) && class::is_cause(line) => return Some(Trace::Header(0)),
             _ => {}
         }
-        if !self.words.is_match(line) { None } else { self.begin_by_word(line) }
+        if self.words.is_match(line) { self.begin_by_word(line) } else { None }
     }
 
     fn begin_by_word(&self, line: &[u8]) -> Option<Trace> {

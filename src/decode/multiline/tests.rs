@@ -114,6 +114,17 @@ fn line_ends_and_bytes_that_are_not_utf8_are_treated_as_in_plain() {
 }
 
 #[test]
+fn lines_that_follow_one_another_are_not_copied() {
+    for (settings, line) in [("preset = \"any\"", "plain\n"), ("start = '^a'", "a\nb\nc\n")] {
+        let mut feed = Feed::new("multiline", settings, "");
+        feed.appended(line.as_bytes());
+        let one = feed.appended(line.as_bytes());
+        assert_eq!(feed.appended(line.repeat(100).as_bytes()), one, "{settings}");
+        assert!(feed.events.len() > 100);
+    }
+}
+
+#[test]
 fn a_piece_of_a_line_that_is_too_long_is_never_joined() {
     let mut feed = Feed::new("multiline", "start = '^a'", "");
     feed.chunk(b"a\nb\n", false, false);
