@@ -2,6 +2,7 @@
 
 
 
+mod conformance;
 mod geo_database;
 mod golden;
 mod structure;
