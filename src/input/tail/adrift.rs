@@ -151,7 +151,9 @@ impl Tailer {
         let archive = name_of(&generation.last)
             .is_some_and(|last| name.strip_suffix(".gz").is_some_and(|plain| plain == last));
         let proved = generation.offset > 0
-            || (archive && sibling.facts.born_ns >= generation.inode.born_ns)
+            || (archive
+                && generation.size > 0
+                && sibling.facts.born_ns >= generation.inode.born_ns)
             || (generation.lost
                 && generation.size > 0
                 && sibling.facts.size >= generation.size
