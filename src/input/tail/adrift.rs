@@ -255,8 +255,8 @@ fn compare(
     Ok((same_start(&mut |b, o| gzip.read_at(b, o), theirs, length)?, length))
 }
 
-// The names that a file had, and those that they may have been rotated from.
-fn family(generation: &Generation) -> Vec<String> {
+/// The names that a file had, and those that they may have been rotated from.
+pub(super) fn family(generation: &Generation) -> Vec<String> {
     let own = [&generation.label, &generation.last].into_iter().filter_map(|path| name_of(path));
     own.flat_map(|name| names::originals(name).into_iter().chain([name.to_string()])).collect()
 }
