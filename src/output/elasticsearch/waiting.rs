@@ -31,6 +31,9 @@ struct Group {
     trying: bool,
 }
 
+/// Fewest documents that an index which is only busy is tried with.
+const BURST_MIN: usize = 16;
+
 impl Waiting {
     /// Keeps a document for its index. `block`: the index takes nothing at present.
     pub(super) fn keep(
@@ -102,26 +105,29 @@ impl Waiting {
         Some((name.clone(), taken))
     }
 
-    /// The try of a group was answered, `refused` of `count` documents are back in it (or dead).
+    /// The try of a group was answered: `passed` documents are settled, `refused` are back in the group.
     pub(super) fn tried(
         &mut self,
         index: &str,
-        refused: bool,
-        count: usize,
+        passed: usize,
+        refused: usize,
         now_ns: u64,
         backoff: &mut Backoff,
     ) {
         let Some(group) = self.groups.get_mut(index) else { return };
         group.trying = false;
-        if refused {
+        if passed == 0 {
             group.failures = group.failures.saturating_add(1);
             group.due_ns = now_ns + backoff.pause_ns(group.failures);
-            group.burst = if group.block.is_some() { 1 } else { (count / 2).max(1) };
+            let smaller = (refused / 2).max(BURST_MIN);
+            group.burst = if group.block.is_some() { 1 } else { smaller };
         } else {
             self.blocked -= usize::from(group.block.take().is_some());
             group.failures = 1;
-            group.due_ns = now_ns;
-            group.burst = count.saturating_mul(8);
+            group.due_ns = if refused == 0 { now_ns } else { now_ns + backoff.pause_ns(1) };
+            let count = passed + refused;
+            group.burst =
+                if refused > passed { count.max(BURST_MIN) } else { count.saturating_mul(8) };
         }
         if group.documents.is_empty() {
             self.blocked -= usize::from(group.block.is_some());

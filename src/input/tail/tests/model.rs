@@ -175,6 +175,10 @@ impl Model {
                 self.bench.look(Vec::new());
             }
             Step::Restart => {
+                if !self.inside {
+                    // A renamed file of which nothing was read has no position.
+                    self.reopen();
+                }
                 self.know();
                 self.bench.start();
                 self.unseen = false;

@@ -427,6 +427,7 @@ async fn many_documents_reach_a_server_that_is_there() {
     settings.bulk_bytes = number("BULK_BYTES", 5 << 20) as usize;
     settings.bulk_wait = Duration::from_millis(20);
     settings.retry_ms = (100, 2000);
+    settings.waiting_bytes = number("WAITING_BYTES", 16 << 20) as usize;
     settings.timeout = Duration::from_secs(number("TIMEOUT", 60));
     let count = number("FRAMES", 200);
     let index = std::env::var("INDEX").unwrap_or_else(|_| "logs-x".into());

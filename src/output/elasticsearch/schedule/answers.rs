@@ -170,8 +170,8 @@ impl Scheduler {
         }
         self.report.retried(retried);
         if let Some(index) = &request.group {
-            let count = entries.len();
-            self.waiting.tried(index, retried > 0, count, now_ns, &mut self.backoff);
+            let passed = entries.len() - retried;
+            self.waiting.tried(index, passed, retried, now_ns, &mut self.backoff);
         }
         self.builder.recycle(request.bulk);
     }
@@ -263,7 +263,7 @@ impl Scheduler {
     fn dead_alone(&mut self, request: &Request, reason: &str, now_ns: u64) {
         request.bulk.pick(&[0], |_, kept| self.dead(&kept, reason.to_string(), now_ns));
         if let Some(index) = &request.group {
-            self.waiting.tried(index, false, 1, now_ns, &mut self.backoff);
+            self.waiting.tried(index, 1, 0, now_ns, &mut self.backoff);
         }
     }
 
