@@ -1,8 +1,7 @@
 //! Tests of the whole that need nothing but the repository.
 
-
-
-mod conformance;
+mod cli;
+mod diagnostics;
 mod geo_database;
 mod golden;
 mod structure;
