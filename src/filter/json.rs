@@ -92,12 +92,11 @@ impl Json {
 }
 
 fn set_time(batch: &mut Batch, event: usize, value: Value, failures: &Counter) {
-    match batch.str_bytes(value).and_then(|text| parse_time(&text)) {
-        Some(time_ns) => batch.events[event].time_ns = time_ns,
-        None => {
-            batch.add_tag(event, "_timestampparsefailure");
-            failures.increment();
-        }
+    if let Some(time_ns) = batch.str_bytes(value).and_then(|text| parse_time(&text)) {
+        batch.events[event].time_ns = time_ns;
+    } else {
+        batch.add_tag(event, "_timestampparsefailure");
+        failures.increment();
     }
 }
 

@@ -5,7 +5,7 @@ use super::super::trial::{NOW_NS, Trial, problems, run};
 use super::reserved::is_reserved;
 use crate::clock::{ManualClock, SharedClock};
 
-/// MaxMind's public test databases.
+/// `MaxMind`'s public test databases.
 fn database(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/geoip").join(name)
 }
