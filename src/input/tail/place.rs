@@ -163,8 +163,18 @@ impl Tailer {
     fn here(&self, path: &Path, facts: Option<&FileFacts>) -> Option<Known> {
         let generation = self.generations.get(&self.generation_at(path)?)?;
         let same = facts.is_some_and(|facts| generation.inode.may_be(&Inode::from(facts)));
-        // Whether the content is still the same is found when it is read.
-        Some(Known { same_file: same, offset: generation.offset, content: Content::Same })
+        let offset = generation.offset;
+        // A file may be truncated and written to the same size within one tick of the file system's clock. In all
+        // other cases reading finds out whether the content is still the same.
+        let content = match facts {
+            Some(facts)
+                if self.told && same && facts.size == offset && !generation.compressed =>
+            {
+                self.content(path, facts, false, &generation.marker, offset)
+            }
+            _ => Content::Same,
+        };
+        Some(Known { same_file: same, offset, content })
     }
 
     // A gzip's size says nothing about its content's length.
@@ -202,10 +212,11 @@ impl Tailer {
         let Some(generation) = self.generations.get_mut(&id) else { return };
         let changed =
             generation.size != facts.size || generation.modified_ns != facts.modified_ns;
-        let unread = !generation.compressed && facts.size > generation.offset;
+        let compressed = generation.compressed;
+        let unread = !compressed && facts.size > generation.offset;
         generation.size = facts.size;
         generation.modified_ns = facts.modified_ns;
-        if changed && generation.compressed {
+        if changed && compressed {
             // A gzip that has grown is opened anew, past the wound at its old end.
             self.close(id);
         }
@@ -376,6 +387,9 @@ impl Tailer {
         let name = path.file_name()?.to_str()?;
         let folder = path.parent()?;
         let folders = [Some(folder), folder.parent()];
+        if let Some(found) = self.nameless_original(path, name, facts, compressed) {
+            return Some(found);
+        }
         let mut best: Option<(u64, Original)> = None;
         for base in names::originals(name) {
             for folder in folders.into_iter().flatten() {
@@ -393,7 +407,7 @@ impl Tailer {
                 best = best.or(Some((id, original)));
             }
         }
-        self.nameless_original(path, name, facts, compressed).or(best)
+        best
     }
 
     // Makes sure that what is known of a possible original is true now: its copy may have been seen first.
@@ -474,6 +488,8 @@ impl Tailer {
         };
         let settled = size == facts.size && now >= since.saturating_add(HOLD_NS);
         let (content, strong) = match self.same_start(id, path, facts, compressed) {
+            // An empty original says nothing about an archive.
+            Ok((true, 0)) if compressed => return None,
             Ok((true, length)) => (Content::Same, compressed || length >= STRONG_BYTES),
             Ok((false, _)) => (Content::Differs, false),
             // A gzip under way cannot be read yet.

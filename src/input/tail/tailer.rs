@@ -106,6 +106,8 @@ pub struct Tailer {
     pub(super) new_files: Vec<PathBuf>,
     /// No position was known: `start_at` counts.
     pub(super) first_start: bool,
+    /// The paths looked at now are told to have changed, whatever their size and time say.
+    pub(super) told: bool,
     idle_open: VecDeque<u64>,
     directories: BTreeMap<PathBuf, bool>,
     directories_changed: bool,
@@ -136,6 +138,7 @@ impl Tailer {
             problems: BTreeMap::new(),
             new_files: Vec::new(),
             first_start: true,
+            told: false,
             idle_open: VecDeque::new(),
             directories: BTreeMap::new(),
             directories_changed: false,
@@ -215,7 +218,9 @@ impl Tailer {
             paths.extend(self.walk());
             self.sweep_spent_ns += self.now() - now;
         }
+        self.told = true;
         self.look_at(paths);
+        self.told = false;
         self.step_sweep();
     }
 

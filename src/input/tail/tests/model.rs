@@ -297,3 +297,23 @@ proptest! {
         model.check();
     }
 }
+
+#[test]
+fn histories_that_once_went_wrong() {
+    use Step::{Append, Copy, Gzip, Rename, Reopen};
+    let histories: [(bool, &[Step]); 4] = [
+        (false, &[Copy, Append(1), Rename, Rename, Gzip]),
+        (true, &[Copy, Rename, Gzip, Copy, Rename]),
+        (true, &[Append(1), Rename, Rename, Rename, Gzip, Copy]),
+        (true, &[Append(1), Rename, Rename, Gzip, Copy, Reopen, Rename]),
+    ];
+    for (inside, steps) in histories {
+        for exact in [false, true] {
+            let mut model = Model::new(inside, exact);
+            for step in steps {
+                model.apply(step);
+            }
+            model.check();
+        }
+    }
+}
