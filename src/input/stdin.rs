@@ -59,7 +59,8 @@ impl Input for StandardInput {
             });
             if let Err(why) = spawned {
                 let hint = "raise the limit of threads (TasksMax, ulimit -u) and restart";
-                health.set(State::Paused(format!("cannot start the reading thread: {why}; {hint}")));
+                health
+                    .set(State::Paused(format!("cannot start the reading thread: {why}; {hint}")));
                 return;
             }
             tokio::select! {
@@ -130,12 +131,11 @@ impl Lines {
         self.rest.extend_from_slice(block);
         let mut from = 0;
         loop {
-            let (length, piece, ends) =
-                match cut(&self.rest[from..], self.line_max, self.inside) {
-                    Cut::Lines(length) => (length, false, true),
-                    Cut::Piece { length, ends } => (length, true, ends),
-                    Cut::More => break,
-                };
+            let (length, piece, ends) = match cut(&self.rest[from..], self.line_max, self.inside) {
+                Cut::Lines(length) => (length, false, true),
+                Cut::Piece { length, ends } => (length, true, ends),
+                Cut::More => break,
+            };
             let mut text = self.intake.buffer();
             text.extend_from_slice(&self.rest[from..from + length]);
             from += length;

@@ -116,7 +116,8 @@ impl Input for FileInput {
             });
             if let Err(why) = spawned {
                 let hint = "raise the limit of threads (TasksMax, ulimit -u) and restart";
-                health.set(State::Paused(format!("cannot start the reading thread: {why}; {hint}")));
+                health
+                    .set(State::Paused(format!("cannot start the reading thread: {why}; {hint}")));
                 let _ = stop.wait_for(|stop| *stop).await;
                 return;
             }

@@ -100,11 +100,8 @@ impl Tailer {
     fn find_copy(&mut self, id: u64, siblings: &[Sibling]) -> bool {
         let Some(generation) = self.generations.get(&id) else { return false };
         let copies = generation.copies.clone();
-        let fits = |s: &&Sibling| {
-            !self.is_bound(&s.path, &s.facts) && self.is_copy_name(id, s)
-        };
-        let candidates: Vec<&Sibling> =
-            siblings.iter().filter(fits).take(CANDIDATES_MAX).collect();
+        let fits = |s: &&Sibling| !self.is_bound(&s.path, &s.facts) && self.is_copy_name(id, s);
+        let candidates: Vec<&Sibling> = siblings.iter().filter(fits).take(CANDIDATES_MAX).collect();
         for sibling in candidates {
             let compressed = self.is_compressed(&sibling.path);
             match self.holds(id, sibling) {
@@ -209,16 +206,36 @@ impl Tailer {
         marker: &Marker,
         offset: u64,
     ) -> Content {
-        let check = || -> io::Result<Content> {
-            let file = self.parts.storage.open_read(path)?;
-            if !compressed {
-                return marker.check(&mut |b, o| file.read_at(b, o), facts.size, offset);
-            }
-            let mut gzip = Gzip::new(file);
-            let content = marker.check(&mut |b, o| gzip.read_at(b, o), u64::MAX, offset)?;
-            Ok(content)
-        };
-        check().unwrap_or(Content::Differs)
+        self.try_content(path, facts, compressed, marker, offset).unwrap_or(Content::Differs)
+    }
+
+    /// As [`Tailer::content`]; a file that cannot be read now says nothing, which counts as the same: its inode
+    /// says so, and reading it will tell.
+    pub(super) fn content_of_same_inode(
+        &self,
+        path: &Path,
+        facts: &FileFacts,
+        compressed: bool,
+        marker: &Marker,
+        offset: u64,
+    ) -> Content {
+        self.try_content(path, facts, compressed, marker, offset).unwrap_or(Content::Same)
+    }
+
+    fn try_content(
+        &self,
+        path: &Path,
+        facts: &FileFacts,
+        compressed: bool,
+        marker: &Marker,
+        offset: u64,
+    ) -> io::Result<Content> {
+        let file = self.parts.storage.open_read(path)?;
+        if !compressed {
+            return marker.check(&mut |b, o| file.read_at(b, o), facts.size, offset);
+        }
+        let mut gzip = Gzip::new(file);
+        marker.check(&mut |b, o| gzip.read_at(b, o), u64::MAX, offset)
     }
 
     /// Whether a file starts like a generation's own file, and how many bytes were compared.

@@ -167,10 +167,8 @@ impl Tailer {
         // A file may be truncated and written to the same size within one tick of the file system's clock. In all
         // other cases reading finds out whether the content is still the same.
         let content = match facts {
-            Some(facts)
-                if self.told && same && facts.size == offset && !generation.compressed =>
-            {
-                self.content(path, facts, false, &generation.marker, offset)
+            Some(facts) if self.told && same && facts.size == offset && !generation.compressed => {
+                self.content_of_same_inode(path, facts, false, &generation.marker, offset)
             }
             _ => Content::Same,
         };
@@ -179,10 +177,11 @@ impl Tailer {
 
     // A gzip's size says nothing about its content's length.
     fn content_size(&self, path: &Path, facts: &FileFacts) -> u64 {
-        let here = self.generation_at(path).or_else(|| {
-            self.inodes.get(&(facts.device, facts.inode)).copied()
-        });
-        let compressed = here.and_then(|id| self.generations.get(&id)).is_some_and(|g| g.compressed);
+        let here = self
+            .generation_at(path)
+            .or_else(|| self.inodes.get(&(facts.device, facts.inode)).copied());
+        let compressed =
+            here.and_then(|id| self.generations.get(&id)).is_some_and(|g| g.compressed);
         if compressed { u64::MAX } else { facts.size }
     }
 
@@ -201,7 +200,7 @@ impl Tailer {
             Content::Same
         } else {
             let (marker, offset) = (generation.marker, generation.offset);
-            self.content(path, facts, generation.compressed, &marker, offset)
+            self.content_of_same_inode(path, facts, generation.compressed, &marker, offset)
         };
         let known = Known { same_file: true, offset: generation.offset, content };
         (content != Content::Differs).then_some((id, known))
@@ -210,8 +209,7 @@ impl Tailer {
     /// A file of `id` grew, or was touched.
     pub(super) fn grow(&mut self, id: u64, facts: &FileFacts) {
         let Some(generation) = self.generations.get_mut(&id) else { return };
-        let changed =
-            generation.size != facts.size || generation.modified_ns != facts.modified_ns;
+        let changed = generation.size != facts.size || generation.modified_ns != facts.modified_ns;
         let compressed = generation.compressed;
         let unread = !compressed && facts.size > generation.offset;
         generation.size = facts.size;
@@ -420,7 +418,8 @@ impl Tailer {
             && let Ok(facts) = self.parts.storage.facts(base)
         {
             let (marker, offset) = (generation.marker, generation.offset);
-            if self.content(base, &facts, false, &marker, offset) == Content::Differs {
+            if self.content_of_same_inode(base, &facts, false, &marker, offset) == Content::Differs
+            {
                 self.truncated(id, &facts);
             }
         }
@@ -562,10 +561,8 @@ impl Tailer {
         let offset = self.generations.get(&id).map_or(0, |g| g.offset);
         if told && let Some(mut chunk) = self.chunk(id, Vec::new(), offset, false) {
             chunk.last = true;
-            chunk.position = chunk.position.map(|p| crate::chunk::Position {
-                identity: Vec::new(),
-                ..p
-            });
+            chunk.position =
+                chunk.position.map(|p| crate::chunk::Position { identity: Vec::new(), ..p });
             self.outbox.push_back(chunk);
         }
         let Some(generation) = self.generations.remove(&id) else { return };

@@ -410,8 +410,7 @@ impl Tailer {
             self.directories.insert(directory.clone(), false);
             self.say(directory, &why);
         }
-        let unknown =
-            |path: &PathBuf| !self.paths.contains_key(path.as_path()) && self.wants(path);
+        let unknown = |path: &PathBuf| !self.paths.contains_key(path.as_path()) && self.wants(path);
         found.files.into_iter().filter(unknown).map(Arc::from).collect()
     }
 
@@ -449,8 +448,7 @@ impl Tailer {
         }
         let was_open = generation.body.is_some();
         let mut buffer = self.parts.intake.buffer();
-        let turn =
-            reader::read(generation, &*self.parts.storage, &self.settings, &mut buffer, now);
+        let turn = reader::read(generation, &*self.parts.storage, &self.settings, &mut buffer, now);
         let is_open = generation.body.is_some();
         self.parts.counts.open.add(i64::from(is_open) - i64::from(was_open));
         let chunk = self.after_turn(id, turn, buffer);
@@ -458,12 +456,7 @@ impl Tailer {
         chunk
     }
 
-    fn after_turn(
-        &mut self,
-        id: u64,
-        turn: io::Result<Turn>,
-        buffer: Vec<u8>,
-    ) -> Option<Chunk> {
+    fn after_turn(&mut self, id: u64, turn: io::Result<Turn>, buffer: Vec<u8>) -> Option<Chunk> {
         let buffer = match &turn {
             Ok(Turn::Text { .. }) => buffer,
             _ => {
@@ -542,8 +535,7 @@ impl Tailer {
         let Some(generation) = self.generations.get_mut(&id) else { return };
         let (left, open) = (generation.left, generation.body.is_some());
         let partial = generation.partial_since.map(|since| since + self.settings.partial_line_ns);
-        let pause =
-            if generation.names.is_empty() { POLL_NS } else { self.settings.close_idle_ns };
+        let pause = if generation.names.is_empty() { POLL_NS } else { self.settings.close_idle_ns };
         self.set_timer(id, partial.unwrap_or(u64::MAX).min(now.saturating_add(pause)));
         if left {
             self.finish(id);
@@ -566,7 +558,10 @@ impl Tailer {
         while self.idle_open.len() > IDLE_OPEN_MAX {
             let Some(id) = self.idle_open.pop_front() else { return };
             let idle = self.generations.get(&id).is_some_and(|g| {
-                g.body.is_some() && !g.queued && !g.names.is_empty() && !self.idle_open.contains(&id)
+                g.body.is_some()
+                    && !g.queued
+                    && !g.names.is_empty()
+                    && !self.idle_open.contains(&id)
             });
             if idle {
                 self.close(id);

@@ -41,7 +41,17 @@ impl Model {
         bench.start();
         let writer = open(&bench);
         let (wakes, expected) = (Vec::new(), Vec::new());
-        Model { bench, writer, wakes, exact, lines: 0, half: false, expected, unseen: false, inside }
+        Model {
+            bench,
+            writer,
+            wakes,
+            exact,
+            lines: 0,
+            half: false,
+            expected,
+            unseen: false,
+            inside,
+        }
     }
 
     fn changed(&mut self, name: &str) {
