@@ -39,6 +39,7 @@ struct Lines {
 }
 
 /// Loads a `stdin` input.
+#[allow(clippy::unnecessary_wraps)] // The registry's shape.
 pub fn load(section: &Section<'_>, load: &mut InputLoad<'_>) -> Option<Box<dyn Input>> {
     let line_max = super::tail::settings::line_max(section);
     Some(Box::new(StandardInput { line_max, fields: load.fields.clone() }))

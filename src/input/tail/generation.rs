@@ -63,6 +63,7 @@ impl Body {
 }
 
 /// One file's life between truncations.
+#[allow(clippy::struct_excessive_bools)] // Facts that do not depend on one another.
 pub struct Generation {
     /// Drawn once.
     pub id: u64,

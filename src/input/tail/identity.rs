@@ -41,6 +41,7 @@ pub enum Content {
 
 /// Device, inode and birth of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_field_names)] // The words of stat(2).
 pub struct Inode {
     /// Device number.
     pub device: u64,
