@@ -250,15 +250,23 @@ impl Tailer {
         timer.min(self.rescan_at).min(sweep)
     }
 
-    /// Opens files with unread bytes while the pipeline takes nothing, so that a rotation cannot take them away.
+    /// Opens files with unread bytes while the pipeline takes nothing, so that a rotation cannot take them away, and
+    /// sees whether their content was replaced meanwhile.
     pub fn hold(&mut self) {
         let ids: Vec<u64> = self.ready.iter().take(HELD_MAX).copied().collect();
         for id in ids {
             let Some(generation) = self.generations.get_mut(&id) else { continue };
-            if generation.body.is_none()
-                && matches!(reader::open(generation, &*self.parts.storage), Ok(true))
-            {
-                self.parts.counts.open.add(1);
+            if generation.held || generation.lost {
+                continue;
+            }
+            generation.held = true;
+            let was_open = generation.body.is_some();
+            let changed = reader::content_changed(generation, &*self.parts.storage);
+            let is_open = generation.body.is_some();
+            self.parts.counts.open.add(i64::from(is_open) - i64::from(was_open));
+            // What cannot be read now is found out when it is read.
+            if let Ok(Some(facts)) = changed {
+                self.truncated(id, &facts);
             }
         }
     }
