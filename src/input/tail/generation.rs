@@ -31,12 +31,7 @@ impl Body {
     }
 
     /// Appends up to `limit` bytes at `offset` to `buffer`.
-    pub fn append(
-        &mut self,
-        buffer: &mut Vec<u8>,
-        limit: usize,
-        offset: u64,
-    ) -> io::Result<usize> {
+    pub fn append(&mut self, buffer: &mut Vec<u8>, limit: usize, offset: u64) -> io::Result<usize> {
         let Body::Gzip(gzip) = self else {
             let Body::Plain(file) = self else { return Ok(0) };
             return file.append_at(buffer, limit, offset);
@@ -68,6 +63,7 @@ impl Body {
 }
 
 /// One file's life between truncations.
+#[allow(clippy::struct_excessive_bools)] // Facts that do not depend on one another.
 pub struct Generation {
     /// Drawn once.
     pub id: u64,
@@ -113,6 +109,8 @@ pub struct Generation {
     pub lost: bool,
     /// Not read before this one is finished.
     pub after: Option<u64>,
+    /// Its content was compared since it last grew, while the pipeline took nothing.
+    pub held: bool,
     /// It is in the queue of readable ones.
     pub queued: bool,
     /// Its position was sent.
@@ -153,6 +151,7 @@ impl Generation {
             finished: false,
             lost: false,
             after: None,
+            held: false,
             queued: false,
             announced: false,
             closed: false,
