@@ -174,6 +174,8 @@ fn starts(found: &Recovered, outputs: &[OutputSlot], totals: &[u64; 33]) -> Vec<
             by_cursor.or(by_segment.last()).filter(|bit| *bit < OUTPUTS_MAX as u32)
         })
         .collect();
+    let last_frame = found.segments.iter().filter(|s| s.frames > 0).map(|s| s.last).max();
+    let last_frame = last_frame.unwrap_or(0);
     let mut used: u32 = 0;
     for bit in &mut bits {
         match *bit {
@@ -189,12 +191,12 @@ fn starts(found: &Recovered, outputs: &[OutputSlot], totals: &[u64; 33]) -> Vec<
         });
         used |= 1 << bit;
         let cursor = cursors.iter().find(|c| c.name == output.name && c.bit == bit);
-        if let Some(cursor) = cursor {
+        if let Some(cursor) = cursor.filter(|c| c.sequence < last_frame) {
             let done = found.done.iter().find(|d| d.bit == bit);
             let (bytes, documents) = done.map_or((0, 0), |d| (d.bytes, d.documents));
             return Start { bit, cursor: cursor.sequence, bytes, documents };
         }
-        if known && ours.is_none() {
+        if cursor.is_none() && known && ours.is_none() && last_frame > 0 {
             // The cursor file is lost: everything comes again.
             return Start { bit, cursor: 0, bytes: 0, documents: 0 };
         }

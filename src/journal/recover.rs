@@ -278,6 +278,10 @@ struct Reading<'a> {
     segment: FoundSegment,
     wounds: Vec<Wound>,
     epoch: Option<u64>,
+    /// The first frame was compared with the segment before.
+    compared: bool,
+    /// The device failed: what is there may come back, and nothing is cut.
+    unreadable: bool,
 }
 
 fn read_segment(place: &Place<'_>, candidate: &Candidate, found: &mut Recovered) {
@@ -286,10 +290,8 @@ fn read_segment(place: &Place<'_>, candidate: &Candidate, found: &mut Recovered)
     reading.settle(found);
     let mut segment = reading.segment;
     segment.epoch = reading.epoch;
-    // A sequence that may have been given out in a place that is broken now is not given out again.
-    let untouched = candidate.header.is_some() && reading.wounds.is_empty();
-    let highest = if untouched { segment.last } else { segment.last.max(segment.first) };
-    found.written = found.written.max(highest);
+    // No sequence of a broken place and no name of a segment is used again.
+    found.written = found.written.max(segment.last).max(segment.first);
     found.report.wounds.append(&mut reading.wounds);
     found.last_epoch = reading.epoch;
     found.segments.push(segment);
@@ -320,7 +322,15 @@ impl<'a> Reading<'a> {
             outputs: found.outputs.clone(),
             broken: Vec::new(),
         };
-        Reading { place, candidate, segment, wounds: Vec::new(), epoch: header.map(|h| h.epoch) }
+        Reading {
+            place,
+            candidate,
+            segment,
+            wounds: Vec::new(),
+            epoch: header.map(|h| h.epoch),
+            compared: false,
+            unreadable: false,
+        }
     }
 
     fn scan(&mut self, found: &mut Recovered) {
@@ -344,7 +354,7 @@ impl<'a> Reading<'a> {
             if outline.sequence() >= self.place.limit {
                 break;
             }
-            if self.segment.frames == 0 {
+            if !std::mem::replace(&mut self.compared, true) {
                 self.check_missing(outline.epoch(), found);
             }
             if outline.sequence() == before_first {
@@ -366,7 +376,8 @@ impl<'a> Reading<'a> {
 
     fn wound(&mut self, run: &Broken) {
         self.segment.broken.push((run.offset, run.bytes));
-        let header_broken = run.offset == 0 && self.candidate.header.is_none();
+        self.unreadable |= run.unreadable;
+        let header_broken = run.offset == 0 && self.candidate.header.is_none() && !run.unreadable;
         self.wounds.push(Wound {
             segment: self.candidate.first,
             offset: run.offset,
@@ -440,8 +451,10 @@ impl<'a> Reading<'a> {
             wound.torn_tail = newest && wound.offset + wound.bytes == end;
             let file = (wound.segment, &*self.candidate.file);
             let kept = match touch {
-                Touch::Repair => quarantine::keep(storage, directory, file, wound.range()),
-                Touch::Nothing => Kept::No,
+                Touch::Repair if !self.unreadable => {
+                    quarantine::keep(storage, directory, file, wound.range())
+                }
+                Touch::Repair | Touch::Nothing => Kept::No,
             };
             wound.known = kept == Kept::Known;
             if wound.torn_tail && kept == Kept::Copied {
