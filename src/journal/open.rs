@@ -15,7 +15,7 @@ use crate::limits::{OUTPUT_NAME_BYTES_MAX, OUTPUTS_MAX};
 
 use super::numbers::{Numbers, OutputNumbers, Status};
 use super::recover::{FoundSegment, Recovered, Touch, recover};
-use super::shared::Cursors;
+use super::shared::CursorSlots;
 use super::state::{Output, Segment, State, Totals};
 use super::writer::{Identity, Writer};
 use super::{
@@ -62,7 +62,7 @@ pub(super) fn open(
         found.positions.clone(),
     );
     let numbers = Numbers::new(&metrics);
-    let lost = found.report.wounds.iter().filter(|w| !w.known && !w.torn_tail);
+    let lost = found.report.wounds.iter().filter(|w| !w.known && !w.unfinished);
     numbers.lost.add(lost.map(|w| w.bytes).sum());
     let state = state(&found, &settings, outputs, &starts, totals, &metrics);
     let number = found.cursors.as_ref().map_or(0, |c| c.number);
@@ -80,7 +80,7 @@ pub(super) fn open(
         state: Mutex::new(state),
         writer: Mutex::new(writer),
         gate: Mutex::new(()),
-        cursors: Mutex::new(Cursors { file: None, number }),
+        cursors: Mutex::new(CursorSlots { file: None, number }),
         deferred: Mutex::default(),
         lock: Mutex::new(Some(held)),
         work: Condvar::new(),

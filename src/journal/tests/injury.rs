@@ -74,7 +74,7 @@ fn every_cut_leaves_exactly_the_frames_before_it() {
         let clean = ends.contains(&cut) || cut == patient.frames[0].start || cut == 0;
         let clean = clean || cut == header_length(&patient.bytes);
         assert_eq!(report.wounds.is_empty(), clean, "cut at {cut}: {:?}", report.wounds);
-        assert!(report.wounds.iter().all(|w| w.torn_tail));
+        assert!(report.wounds.iter().all(|w| w.unfinished));
     }
 }
 
@@ -158,7 +158,7 @@ fn a_wound_is_quarantined_once_and_known_afterwards() {
     for known in [false, true] {
         let opened = patient.bench.open();
         assert_eq!(opened.report.wounds[0].known, known);
-        assert!(!opened.report.wounds[0].torn_tail);
+        assert!(!opened.report.wounds[0].unfinished);
     }
     let copy = format!("{DIRECTORY}/quarantine/{:020}-{}.bytes", 1, wound.start);
     assert_eq!(patient.bench.storage.contents(Path::new(&copy)).unwrap(), bytes[wound.clone()]);
