@@ -10,7 +10,7 @@
 //! given out already become the same events with the same ids once more, and Elasticsearch refuses the second copy.
 //! For the same reason events that overlap in the file are given out together when one of them has waited too long.
 //! On failure: a line in neither form is kept as `message`, tagged `_containerparsefailure`; a time that cannot be
-//! read becomes the time of reading, tagged `_timestampparsefailure`; a split line whose end does not come in time, or
+//! read becomes the time of reading, tagged `_timestampparsefailure`; a split line whose end does not come (in time), or
 //! that is longer than `max_bytes`, is given out tagged `_multiline_cut`.
 
 use std::sync::Arc;

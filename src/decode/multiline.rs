@@ -79,6 +79,8 @@ enum Verdict {
 impl Joining {
     /// Reads the settings; `None` when they are wrong, which was reported.
     pub(super) fn load(section: &Section<'_>) -> Option<Joining> {
+        // Asked for here too, so that it is known wherever it is written.
+        let _ = section.has("negate");
         let rule = Rule::load(section);
         let lines_max = section.integer_or("max_lines", limits::MULTILINE_LINES_MAX, 1..1_000_001);
         let bytes_max = load_bytes_max(section);
@@ -94,18 +96,16 @@ impl Joining {
 
 impl Rule {
     fn load(section: &Section<'_>) -> Option<Rule> {
-        let patterns = Patterns::load(section);
-        let preset = Preset::load(section);
-        match (preset, patterns) {
-            (Some(_), Some(_)) => {
+        match (section.has("preset"), Patterns::are_written(section)) {
+            (true, true) => {
                 let message = format!("`{}` has both a preset and patterns", section.name);
                 let hint = "keep `preset`, or `start`, `continue` and `end`, but not both";
                 section.error(section.span_of("preset"), message, Some(hint.into()));
                 None
             }
-            (Some(preset), None) => Some(Rule::Preset(preset?)),
-            (None, Some(patterns)) => Some(Rule::Patterns(patterns?)),
-            (None, None) => {
+            (true, false) => Preset::load(section).map(Rule::Preset),
+            (false, true) => Patterns::load(section).map(Rule::Patterns),
+            (false, false) => {
                 let message =
                     format!("`{}` does not say which lines belong together", section.name);
                 let hint =

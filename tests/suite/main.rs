@@ -1,6 +1,7 @@
 //! Tests of the whole that need nothing but the repository.
 
 mod cli;
+mod conformance;
 mod diagnostics;
 mod geo_database;
 mod golden;

@@ -75,10 +75,10 @@ pub(super) fn docker(
 /// The message without its line end, and whether it had one.
 fn unescape(batch: &mut Batch, log: Span, scratch: &mut Vec<u8>) -> (Span, bool) {
     let raw = batch.bytes(log);
-    if let Some(text) = raw.strip_suffix(b"\\n") {
-        if memchr::memchr(b'\\', text).is_none() {
-            return (log.part(0, text.len()), true);
-        }
+    if let Some(text) = raw.strip_suffix(b"\\n")
+        && memchr::memchr(b'\\', text).is_none()
+    {
+        return (log.part(0, text.len()), true);
     }
     scratch.clear();
     decode_escapes(raw, scratch);

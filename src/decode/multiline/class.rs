@@ -94,11 +94,17 @@ pub(super) fn is_python_exception(line: &[u8]) -> bool {
     let of_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_') || *b >= 0x80;
     let end = line.iter().position(|b| !of_name(b)).unwrap_or(line.len());
     let named = line.first().is_some_and(|b| !b.is_ascii_digit());
-    end > 0 && named && (end == line.len() || line[end] == b':')
+    let rest = &line[end..];
+    end > 0 && named && (rest.is_empty() || rest == b":" || rest.starts_with(b": "))
 }
 
 pub(super) fn is_traceback(line: &[u8]) -> bool {
     line.trim_ascii_end().ends_with(b"Traceback (most recent call last):")
+}
+
+/// Its exceptions are indented as its frames are: `  + Exception Group Traceback (most recent call last):`.
+pub(super) fn is_group_traceback(line: &[u8]) -> bool {
+    is_traceback(line) && memmem::find(line, b"Exception Group Traceback").is_some()
 }
 
 /// `  File "/app/x.py", line 3, in run`.

@@ -7,7 +7,7 @@
 use regex::bytes::Regex;
 
 use super::{State, Verdict};
-use crate::diagnostic::Diagnostic;
+use crate::pattern::{Flags, compile};
 use crate::settings::Section;
 
 /// See the module.
@@ -28,23 +28,26 @@ enum First {
 }
 
 impl Patterns {
-    /// `None`: no pattern is written. `Some(None)`: they are wrong, which was reported.
-    pub(super) fn load(section: &Section<'_>) -> Option<Option<Patterns>> {
+    /// Whether any pattern is written.
+    pub(super) fn are_written(section: &Section<'_>) -> bool {
+        let written = ["start", "continue", "end"].map(|key| section.has(key)).contains(&true);
+        if !written && section.bool_or("negate", false) {
+            let message = "`negate` says nothing without `start`, `continue` or `end`";
+            section.error(section.span_of("negate"), message, Some("remove `negate`".into()));
+        }
+        written
+    }
+
+    /// Reads the patterns; `None` when they are wrong, which was reported.
+    pub(super) fn load(section: &Section<'_>) -> Option<Patterns> {
         let written = ["start", "continue", "end"].map(|key| section.has(key));
         let negate = section.bool_or("negate", false);
-        if !written.contains(&true) {
-            if negate {
-                let message = "`negate` says nothing without `start`, `continue` or `end`";
-                section.error(section.span_of("negate"), message, Some("remove `negate`".into()));
-            }
-            return None;
-        }
         let [start, next, end] = ["start", "continue", "end"].map(|key| pattern(section, key));
         if written[0] && written[1] {
             let message = format!("`{}` has both `start` and `continue`", section.name);
             let hint = "keep one: `start` matches first lines, `continue` matches the others";
             section.error(section.span_of("continue"), message, Some(hint.into()));
-            return Some(None);
+            return None;
         }
         let good = written == [start.is_some(), next.is_some(), end.is_some()];
         let first = match (start, next) {
@@ -52,7 +55,7 @@ impl Patterns {
             (None, Some(next)) => First::Continue(next),
             (None, None) => First::AfterEnd,
         };
-        Some(good.then_some(Patterns { first, end, negate }))
+        good.then_some(Patterns { first, end, negate })
     }
 
     pub(super) fn verdict(&self, state: State, line: &[u8]) -> Verdict {
@@ -74,21 +77,11 @@ impl Patterns {
 
 fn pattern(section: &Section<'_>, key: &'static str) -> Option<Regex> {
     let text = section.string(key)?;
-    match Regex::new(&text.value) {
+    match compile(&text, Flags::default()) {
         Ok(regex) => Some(regex),
-        Err(why) => {
-            let problem = Diagnostic::error(format!("`{key}` is not a regular expression"))
-                .because(reason(&why))
-                .hint("look-around and back-references are not supported; see docs.rs/regex");
-            section.report(problem, text.span);
+        Err(error) => {
+            section.error_within(&text, error);
             None
         }
     }
-}
-
-/// The last line of the engine's message; the lines before it draw the pattern, which the diagnostic shows already.
-fn reason(why: &regex::Error) -> String {
-    let text = why.to_string();
-    let last = text.lines().last().unwrap_or_default();
-    last.trim_start_matches("error: ").to_string()
 }

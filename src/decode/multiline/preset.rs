@@ -8,6 +8,7 @@
 use regex::bytes::Regex;
 
 use super::class;
+use super::trace::python_traceback;
 use super::{State, Verdict};
 use crate::settings::Section;
 
@@ -32,7 +33,7 @@ pub(super) enum Trace {
     NodeCaret,
     /// A Python traceback before its exception.
     PythonFrames,
-    /// The exception.
+    /// The exception, or a group of exceptions.
     PythonEnd,
     /// A blank line after it.
     PythonGap,
@@ -86,11 +87,8 @@ pub(super) struct Preset {
 }
 
 impl Preset {
-    /// `None`: no preset is written. `Some(None)`: it is wrong, which was reported.
-    pub(super) fn load(section: &Section<'_>) -> Option<Option<Preset>> {
-        if !section.has("preset") {
-            return None;
-        }
+    /// Reads `preset`; `None` when it is wrong, which was reported.
+    pub(super) fn load(section: &Section<'_>) -> Option<Preset> {
         let choices = [
             ("java", Languages::JAVA),
             ("python", Languages::PYTHON),
@@ -100,8 +98,7 @@ impl Preset {
             ("any", Languages::ANY),
         ]
         .map(|(name, languages)| (name, Some(languages)));
-        let languages = section.choice_or("preset", &choices, None);
-        Some(languages.map(Preset::new))
+        section.choice_or("preset", &choices, None).map(Preset::new)
     }
 
     pub(super) fn new(languages: Languages) -> Preset {
@@ -149,7 +146,7 @@ impl Preset {
             b'C' | b'W' if is(AT) && class::is_cause(line) => return Some(Trace::Header(0)),
             _ => {}
         }
-        if !self.words.is_match(line) { None } else { self.begin_by_word(line) }
+        if self.words.is_match(line) { self.begin_by_word(line) } else { None }
     }
 
     fn begin_by_word(&self, line: &[u8]) -> Option<Trace> {
@@ -157,7 +154,7 @@ impl Preset {
         const LEVELLED: Languages = NAMED.or(Languages::PYTHON);
         let is = |languages| self.languages.has(languages);
         if is(Languages::PYTHON.or(Languages::RUBY)) && class::is_traceback(line) {
-            return Some(Trace::PythonFrames);
+            return Some(python_traceback(line));
         }
         if is(Languages::GO) && class::is_go_panic(line) {
             return Some(Trace::GoPanic);

@@ -49,7 +49,7 @@ impl Preset {
             return join(Trace::RubyFrames);
         }
         if is(Languages::PYTHON) && class::is_traceback(line) {
-            return join(Trace::PythonFrames);
+            return join(python_traceback(line));
         }
         if is(named) && class::begins_with_exception(line) {
             return join(Trace::Header(0));
@@ -70,7 +70,7 @@ impl Preset {
             return join(Trace::Header(0));
         }
         if is(Languages::PYTHON) && class::is_traceback(line) {
-            return join(Trace::PythonFrames);
+            return join(python_traceback(line));
         }
         let message = !class::is_record(line) && self.begin(line).is_none();
         let more = message && lines < MESSAGE_LINES_MAX;
@@ -105,6 +105,11 @@ impl Preset {
     }
 }
 
+/// What a traceback's first line begins.
+pub(super) fn python_traceback(line: &[u8]) -> Trace {
+    if class::is_group_traceback(line) { Trace::PythonEnd } else { Trace::PythonFrames }
+}
+
 fn at_or_properties(line: &[u8]) -> Trace {
     if line.ends_with(b" {") { Trace::NodeProperties } else { Trace::At }
 }
@@ -128,7 +133,7 @@ fn after_python(before: Trace, line: &[u8]) -> Verdict {
         Trace::PythonEnd if class::is_indented(line) => join(Trace::PythonEnd),
         Trace::PythonGap if class::is_python_chain(line) => join(Trace::PythonChain),
         Trace::PythonChain if blank => perhaps(Trace::PythonChain),
-        Trace::PythonChain if class::is_traceback(line) => join(Trace::PythonFrames),
+        Trace::PythonChain if class::is_traceback(line) => join(python_traceback(line)),
         _ => Verdict::Alone,
     }
 }

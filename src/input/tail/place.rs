@@ -412,7 +412,7 @@ impl Tailer {
     }
 
     fn compare_with(
-        &self,
+        &mut self,
         base: &Arc<Path>,
         path: &Path,
         facts: &FileFacts,
@@ -424,16 +424,23 @@ impl Tailer {
         // Removed, but its end may still be held open.
         let id = *self.nameless.get(base)?;
         let generation = self.generations.get(&id)?;
-        let (marker, offset) = (generation.marker, generation.offset);
-        if offset == 0 || generation.compressed {
+        if generation.compressed {
             return None;
         }
-        let content = self.content(path, facts, compressed, &marker, offset);
+        let (marker, offset) = (generation.marker, generation.offset);
+        let content = if offset > 0 {
+            self.content(path, facts, compressed, &marker, offset)
+        } else {
+            match self.same_start(id, path, facts, compressed) {
+                Ok((true, length)) if length > 0 => Content::Same,
+                _ => Content::Differs,
+            }
+        };
         Some((id, Original { alive: false, content, strong: true, settled: true }))
     }
 
     fn compare(
-        &self,
+        &mut self,
         id: u64,
         path: &Path,
         facts: &FileFacts,
@@ -449,7 +456,7 @@ impl Tailer {
             _ => (now, facts.size),
         };
         let settled = size == facts.size && now >= since.saturating_add(HOLD_NS);
-        let (content, strong) = match self.same_start(generation, path, facts, compressed) {
+        let (content, strong) = match self.same_start(id, path, facts, compressed) {
             Ok((true, length)) => (Content::Same, compressed || length >= STRONG_BYTES),
             Ok((false, _)) => (Content::Differs, false),
             // A gzip under way cannot be read yet.
