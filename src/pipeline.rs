@@ -179,7 +179,8 @@ impl Pipeline {
                     let lag: u64 = outputs.iter().map(|o| o.documents).sum();
                     tracing::warn!(
                         pipeline = %self.name,
-                        "stopped with {lag} documents undelivered; they are in the journal and go out after the next start"
+                        "stopped with {lag} documents undelivered; they are in the journal \
+                         and go out after the next start"
                     );
                 }
             }
