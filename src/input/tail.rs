@@ -8,6 +8,7 @@
 
 mod adrift;
 mod compressed;
+mod copies;
 mod counts;
 mod decide;
 mod discover;
@@ -16,7 +17,9 @@ mod identity;
 pub(super) mod lines;
 mod names;
 mod place;
+mod positions;
 mod reader;
+mod rescan;
 pub(super) mod settings;
 mod tailer;
 #[cfg_attr(target_os = "linux", path = "tail/watch.rs")]
@@ -69,6 +72,7 @@ struct Reading {
     health: Part,
     // A chunk that the pipeline had no room for.
     held: Option<Chunk>,
+    said: State,
 }
 
 /// Loads a `file` input.
@@ -107,6 +111,7 @@ impl Input for FileInput {
                 intake,
                 health: health.clone(),
                 held: None,
+                said: State::Starting,
             };
             let (ended, mut end) = tokio::sync::oneshot::channel();
             let thread = std::thread::Builder::new().name(format!("tail-{name}"));
@@ -116,7 +121,8 @@ impl Input for FileInput {
             });
             if let Err(why) = spawned {
                 let hint = "raise the limit of threads (TasksMax, ulimit -u) and restart";
-                health.set(State::Paused(format!("cannot start the reading thread: {why}; {hint}")));
+                health
+                    .set(State::Paused(format!("cannot start the reading thread: {why}; {hint}")));
                 let _ = stop.wait_for(|stop| *stop).await;
                 return;
             }
@@ -124,14 +130,13 @@ impl Input for FileInput {
                 done = &mut end => Some(done),
                 _ = stop.wait_for(|stop| *stop) => None,
             };
-            let done = match done {
-                Some(done) => done,
-                None => {
-                    while let Err(TrySendError::Full(_)) = notify.try_send(Notice::Stop) {
-                        tokio::time::sleep(FULL_PAUSE).await;
-                    }
-                    end.await
+            let done = if let Some(done) = done {
+                done
+            } else {
+                while let Err(TrySendError::Full(_)) = notify.try_send(Notice::Stop) {
+                    tokio::time::sleep(FULL_PAUSE).await;
                 }
+                end.await
             };
             if done.is_err() {
                 let what = "the reading thread ended by a fault of logweir; restart it and report";
@@ -213,8 +218,12 @@ impl Reading {
         Ok(())
     }
 
-    fn say_health(&self) {
+    fn say_health(&mut self) {
         let problem = self.tailer.problem().or_else(|| self.watch.problem().map(str::to_string));
-        self.health.set(problem.map_or(State::Fine, State::Degraded));
+        let state = problem.map_or(State::Fine, State::Degraded);
+        if state != self.said {
+            self.health.set(state.clone());
+            self.said = state;
+        }
     }
 }

@@ -31,12 +31,7 @@ impl Body {
     }
 
     /// Appends up to `limit` bytes at `offset` to `buffer`.
-    pub fn append(
-        &mut self,
-        buffer: &mut Vec<u8>,
-        limit: usize,
-        offset: u64,
-    ) -> io::Result<usize> {
+    pub fn append(&mut self, buffer: &mut Vec<u8>, limit: usize, offset: u64) -> io::Result<usize> {
         let Body::Gzip(gzip) = self else {
             let Body::Plain(file) = self else { return Ok(0) };
             return file.append_at(buffer, limit, offset);
@@ -68,6 +63,7 @@ impl Body {
 }
 
 /// One file's life between truncations.
+#[allow(clippy::struct_excessive_bools)] // Facts that do not depend on one another.
 pub struct Generation {
     /// Drawn once.
     pub id: u64,
