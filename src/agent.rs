@@ -154,10 +154,18 @@ impl Agent {
             }
             while all.join_next().await.is_some() {}
         };
+        let again = async {
+            // Service managers and terminals may signal the process and its group: twins are one signal.
+            tokio::time::sleep(Duration::from_millis(limits::SIGNAL_TWIN_MS)).await;
+            while take_arrived(terminate, interrupt) {}
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
         tokio::select! {
             () = stop => tracing::info!("stopped"),
-            _ = terminate.recv() => tracing::warn!("left at once; what is undelivered is in the journal"),
-            _ = interrupt.recv() => tracing::warn!("left at once; what is undelivered is in the journal"),
+            () = again => tracing::warn!("left at once; what is undelivered is in the journal"),
         }
         End::Stopped
     }
@@ -196,6 +204,12 @@ impl Agent {
             }
         }
     }
+}
+
+/// Takes a signal that has already arrived; whether there was one.
+fn take_arrived(terminate: &mut Signal, interrupt: &mut Signal) -> bool {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    terminate.poll_recv(&mut context).is_ready() || interrupt.poll_recv(&mut context).is_ready()
 }
 
 async fn all_inputs_ended(running: &mut [Running]) {

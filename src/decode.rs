@@ -8,6 +8,7 @@ use crate::event::{Batch, Field, Key, Keys, Span, Value};
 use crate::settings::Section;
 
 mod container;
+mod inner;
 mod json;
 mod lines;
 mod multiline;
@@ -68,21 +69,52 @@ struct Line {
     span: Span,
     /// Offset of its first byte in the source.
     offset: u64,
+    /// Offset of the last line that was joined into it; of one line alone, the same as `offset`.
+    last: u64,
     /// When it happened, as far as the codec knows.
     time_ns: i64,
     /// What befell it on the way.
     marks: Marks,
 }
 
-/// What befell a line on the way; each mark becomes a tag.
+/// What befell a line on the way, as a set of bits; each mark becomes a tag.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Marks {
+struct Marks(u8);
+
+impl Marks {
     /// It is a piece of a longer line.
-    split: bool,
+    const SPLIT: Marks = Marks(1);
     /// It held bytes that are not UTF-8, now written as `\xHH`.
-    invalid_utf8: bool,
+    const INVALID_UTF8: Marks = Marks(2);
     /// Lines were joined until a limit was reached, and more followed.
-    cut: bool,
+    const CUT: Marks = Marks(4);
+    /// It is not in a form that container runtimes write.
+    const NOT_CONTAINER: Marks = Marks(8);
+    /// Its time could not be read.
+    const UNTIMED: Marks = Marks(16);
+
+    const TAGS: [(Marks, &'static str); 5] = [
+        (Marks::SPLIT, "_line_split"),
+        (Marks::INVALID_UTF8, "_invalid_utf8"),
+        (Marks::CUT, "_multiline_cut"),
+        (Marks::NOT_CONTAINER, "_containerparsefailure"),
+        (Marks::UNTIMED, "_timestampparsefailure"),
+    ];
+
+    /// These marks if `condition` holds, else none.
+    fn when(self, condition: bool) -> Marks {
+        if condition { self } else { Marks::default() }
+    }
+
+    /// Both sets in one.
+    fn and(self, other: Marks) -> Marks {
+        Marks(self.0 | other.0)
+    }
+
+    /// Whether all marks of `other` are in this set.
+    fn has(self, other: Marks) -> bool {
+        self.0 & other.0 == other.0
+    }
 }
 
 /// What a line's text means: the last step of every codec.
@@ -115,14 +147,10 @@ fn add_common(batch: &mut Batch, event: usize, common: &[Field]) {
 }
 
 fn add_mark_tags(batch: &mut Batch, event: usize, marks: Marks) {
-    if marks.split {
-        batch.add_tag(event, "_line_split");
-    }
-    if marks.invalid_utf8 {
-        batch.add_tag(event, "_invalid_utf8");
-    }
-    if marks.cut {
-        batch.add_tag(event, "_multiline_cut");
+    for (mark, tag) in Marks::TAGS {
+        if marks.has(mark) {
+            batch.add_tag(event, tag);
+        }
     }
 }
 

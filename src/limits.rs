@@ -83,8 +83,18 @@ pub const BEATS_PARTS_WAITING_MAX: usize = 4;
 pub const BEATS_ALIVE_MS: u64 = 5_000;
 /// Milliseconds after which a last line without a line feed is taken as it is.
 pub const PARTIAL_LINE_MS: u64 = 5_000;
+/// Lines that are joined into one event at most.
+pub const MULTILINE_LINES_MAX: i64 = 500;
+/// Bytes of one event that was joined from several lines or pieces.
+pub const MULTILINE_BYTES_MAX: usize = 1024 * 1024;
+/// Milliseconds after which lines that wait for more lines are given out.
+pub const MULTILINE_WAIT_MS: u64 = 2_000;
+/// Milliseconds after which pieces of a container's line are given out without their end.
+pub const CONTAINER_WAIT_MS: u64 = 5_000;
 /// Milliseconds that a stop may take before what is left is kept in the journal for the next start.
 pub const DRAIN_MS: u64 = 10_000;
+/// Milliseconds within which a second stop signal is taken for the first one's twin.
+pub const SIGNAL_TWIN_MS: u64 = 300;
 /// Worker threads of one pipeline at most, unless the user says otherwise.
 pub const WORKERS_MAX: usize = 4;
 
@@ -93,6 +103,8 @@ const _: () = assert!(
     "a line may span chunks, so a chunk is never larger than the longest line"
 );
 const _: () = assert!(LINE_BYTES_MAX <= LINE_BYTES_CEILING, "the default obeys the ceiling");
+const _: () =
+    assert!(MULTILINE_BYTES_MAX <= LINE_BYTES_CEILING, "joined lines are bounded as one line is");
 const _: () = assert!(LINE_BYTES_CEILING < FRAME_BYTES_MAX, "one line always fits a frame");
 const _: () = assert!(
     (JOURNAL_TAIL_BYTES as u64) < JOURNAL_MEMORY_BYTES_MAX,

@@ -59,7 +59,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Opens the journal in `data`/NAME and starts everything. Must be called within a tokio runtime.
+    /// Opens the journal in `data`/NAME/journal and starts everything. Must be called within a tokio runtime.
     pub fn start(plan: Plan, data: &Path, services: &Services) -> Result<Pipeline, Diagnostic> {
         let metrics = services.metrics.with("pipeline", &plan.name);
         let slot = |o: &crate::config::OutputPlan| OutputSlot {
@@ -76,7 +76,7 @@ impl Pipeline {
             metrics: metrics.clone(),
             health: journal_health.clone(),
         };
-        let opened = Journal::open(parts, &directory, plan.journal.clone(), &slots)?;
+        let opened = Journal::open(parts, &directory.join("journal"), plan.journal.clone(), &slots)?;
         tell_recovery(&plan.name, &opened.report);
         let dead_letters: Arc<dyn DeadLetters> = Arc::new(dead_letter::Store::open(
             Arc::clone(&services.storage),

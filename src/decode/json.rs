@@ -13,19 +13,33 @@ use crate::timestamp::parse_iso8601;
 
 #[derive(Default)]
 pub(super) struct Json {
+    /// A line that is no object is an ordinary `message`, not a failure.
+    lenient: bool,
     fields: Vec<Field>,
+}
+
+impl Json {
+    /// Takes lines that are no objects as they are.
+    pub(super) fn lenient() -> Self {
+        Json { lenient: true, ..Json::default() }
+    }
 }
 
 impl Shape for Json {
     fn event(&mut self, batch: &mut Batch, line: Line, common: &[Field]) {
         if batch.bytes(line.span).iter().all(u8::is_ascii_whitespace) {
+            if self.lenient {
+                message_event(batch, line, common);
+            }
             return;
         }
         self.fields.clear();
         let keys = Arc::clone(&batch.keys);
         if parse_object(&mut batch.text, line.span, &keys, &mut self.fields).is_err() {
             let event = message_event(batch, line, common);
-            batch.add_tag(event, "_jsonparsefailure");
+            if !self.lenient {
+                batch.add_tag(event, "_jsonparsefailure");
+            }
             return;
         }
         let event = batch.add_event(line.time_ns, line.offset);

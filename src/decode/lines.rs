@@ -34,14 +34,14 @@ impl Lines {
             None => (rest.len(), rest.len()),
         };
         let mut span = Span::new(self.at, self.at + length);
-        let mut marks = Marks { split: self.place.piece, ..Marks::default() };
+        let mut marks = Marks::SPLIT.when(self.place.piece);
         let offset = self.place.offset + self.at as u64;
         self.at += next;
         if !self.valid && std::str::from_utf8(batch.bytes(span)).is_err() {
             span = repair(batch, span);
-            marks.invalid_utf8 = true;
+            marks = marks.and(Marks::INVALID_UTF8);
         }
-        Some(Line { span, offset, time_ns: self.place.received_ns, marks })
+        Some(Line { span, offset, last: offset, time_ns: self.place.received_ns, marks })
     }
 }
 

@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use super::compressed::{Gzip, is_gzip};
 use super::generation::Generation;
-use super::identity::{Content, Inode, Marker, same_start};
+use super::identity::{Content, HEAD_BYTES, Inode, Marker, ReadAt, same_start};
 use super::names;
 use super::tailer::Tailer;
-use crate::storage::FileFacts;
+use crate::storage::{File, FileFacts};
 
 /// Siblings whose content is compared for one lost file at most, the newest first.
 const CANDIDATES_MAX: usize = 8;
@@ -148,7 +148,10 @@ impl Tailer {
         let Some(generation) = self.generations.get(&id) else { return false };
         let Some(name) = name_of(&sibling.path) else { return false };
         let bases = family(generation);
+        let archive = name_of(&generation.last)
+            .is_some_and(|last| name.strip_suffix(".gz").is_some_and(|plain| plain == last));
         let proved = generation.offset > 0
+            || (archive && sibling.facts.born_ns >= generation.inode.born_ns)
             || (generation.lost
                 && generation.size > 0
                 && sibling.facts.size >= generation.size
@@ -204,39 +207,50 @@ impl Tailer {
 
     /// Whether a file starts like a generation's own file, and how many bytes were compared.
     pub(super) fn same_start(
-        &self,
-        generation: &Generation,
+        &mut self,
+        id: u64,
         path: &Path,
         facts: &FileFacts,
         compressed: bool,
     ) -> io::Result<(bool, u64)> {
-        let storage = &self.parts.storage;
-        let name = generation.names.first().unwrap_or(&generation.last);
-        let original = storage.open_read(name)?;
+        let storage = Arc::clone(&self.parts.storage);
+        let Some(generation) = self.generations.get_mut(&id) else { return Ok((false, 0)) };
+        let copy = storage.open_read(path)?;
+        if let Some(body) = &mut generation.body {
+            let size = body.facts()?.size;
+            let mut theirs = |b: &mut [u8], o: u64| body.read_at(b, o);
+            return compare(copy, facts.size, compressed, &mut theirs, size);
+        }
+        let original = storage.open_read(generation.names.first().unwrap_or(&generation.last))?;
         let size = original.facts()?.size;
         let mut theirs = |b: &mut [u8], o: u64| original.read_at(b, o);
-        let copy = storage.open_read(path)?;
-        if compressed {
-            let mut magic = [0; 2];
-            let got = copy.read_at(&mut magic, 0)?;
-            if got < magic.len() {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            if !is_gzip(&magic) {
-                return Ok((false, 0));
-            }
-            let mut gzip = Gzip::new(copy);
-            let length = size.min(super::identity::HEAD_BYTES as u64);
-            let same = same_start(&mut |b, o| gzip.read_at(b, o), &mut theirs, length)?;
-            return Ok((same, length));
-        }
-        let length = facts.size;
-        if length > size {
-            return Ok((false, 0));
-        }
-        let same = same_start(&mut |b, o| copy.read_at(b, o), &mut theirs, length)?;
-        Ok((same, length))
+        compare(copy, facts.size, compressed, &mut theirs, size)
     }
+}
+
+// The copy must not be longer than the original; of a gzip only the first kilobyte is compared.
+fn compare(
+    copy: Box<dyn File>,
+    copy_size: u64,
+    compressed: bool,
+    theirs: &mut ReadAt<'_>,
+    size: u64,
+) -> io::Result<(bool, u64)> {
+    if !compressed {
+        let fits = copy_size <= size;
+        let same = fits && same_start(&mut |b, o| copy.read_at(b, o), theirs, copy_size)?;
+        return Ok((same, copy_size));
+    }
+    let mut magic = [0; 2];
+    if copy.read_at(&mut magic, 0)? < magic.len() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    if !is_gzip(&magic) {
+        return Ok((false, 0));
+    }
+    let mut gzip = Gzip::new(copy);
+    let length = size.min(HEAD_BYTES as u64);
+    Ok((same_start(&mut |b, o| gzip.read_at(b, o), theirs, length)?, length))
 }
 
 // The names that a file had, and those that they may have been rotated from.

@@ -342,8 +342,7 @@ impl Tailer {
         generation.marker = marker;
         generation.blank = offset == 0;
         self.parts.counts.skipped_start.add(offset);
-        let told = self.chunk(id, Vec::new(), offset, false);
-        self.outbox.extend(told);
+        self.tell_position(id);
     }
 
     fn is_old(&self, facts: &FileFacts) -> bool {
@@ -413,7 +412,7 @@ impl Tailer {
     }
 
     fn compare_with(
-        &self,
+        &mut self,
         base: &Arc<Path>,
         path: &Path,
         facts: &FileFacts,
@@ -425,16 +424,23 @@ impl Tailer {
         // Removed, but its end may still be held open.
         let id = *self.nameless.get(base)?;
         let generation = self.generations.get(&id)?;
-        let (marker, offset) = (generation.marker, generation.offset);
-        if offset == 0 || generation.compressed {
+        if generation.compressed {
             return None;
         }
-        let content = self.content(path, facts, compressed, &marker, offset);
+        let (marker, offset) = (generation.marker, generation.offset);
+        let content = if offset > 0 {
+            self.content(path, facts, compressed, &marker, offset)
+        } else {
+            match self.same_start(id, path, facts, compressed) {
+                Ok((true, length)) if length > 0 => Content::Same,
+                _ => Content::Differs,
+            }
+        };
         Some((id, Original { alive: false, content, strong: true, settled: true }))
     }
 
     fn compare(
-        &self,
+        &mut self,
         id: u64,
         path: &Path,
         facts: &FileFacts,
@@ -450,7 +456,7 @@ impl Tailer {
             _ => (now, facts.size),
         };
         let settled = size == facts.size && now >= since.saturating_add(HOLD_NS);
-        let (content, strong) = match self.same_start(generation, path, facts, compressed) {
+        let (content, strong) = match self.same_start(id, path, facts, compressed) {
             Ok((true, length)) => (Content::Same, compressed || length >= STRONG_BYTES),
             Ok((false, _)) => (Content::Differs, false),
             // A gzip under way cannot be read yet.
@@ -502,6 +508,14 @@ impl Tailer {
         }
         self.queue(id);
         self.count_lag(id);
+        self.tell_position(id);
+    }
+
+    /// Tells the journal where a generation is, without any text.
+    pub(super) fn tell_position(&mut self, id: u64) {
+        let Some(generation) = self.generations.get(&id) else { return };
+        let told = self.chunk(id, Vec::new(), generation.offset, false);
+        self.outbox.extend(told);
     }
 
     /// A generation whose file is gone.
@@ -555,11 +569,8 @@ impl Tailer {
         }
         for (path, ids) in by_path {
             let facts = self.parts.storage.facts(&path).ok();
-            let same = |id: &&u64| {
-                let inode = self.generations.get(*id).map(|g| g.inode);
-                facts.is_some_and(|f| inode.is_some_and(|inode| inode.may_be(&Inode::from(&f))))
-            };
-            let here = ids.iter().find(same).or(ids.last()).copied();
+            let here = ids.iter().copied().find(|id| self.is_at(*id, &path, facts.as_ref()));
+            let here = here.or(ids.last().copied());
             for id in &ids {
                 if Some(*id) == here {
                     self.bind(*id, &path);
@@ -572,6 +583,18 @@ impl Tailer {
                 }
             }
         }
+    }
+}
+
+impl Tailer {
+    // Several generations may claim a path: the one whose content is there has it.
+    fn is_at(&self, id: u64, path: &Path, facts: Option<&FileFacts>) -> bool {
+        let (Some(generation), Some(facts)) = (self.generations.get(&id), facts) else {
+            return false;
+        };
+        let (marker, offset) = (generation.marker, generation.offset);
+        generation.inode.may_be(&Inode::from(facts))
+            && self.content(path, facts, generation.compressed, &marker, offset) == Content::Same
     }
 }
 

@@ -525,9 +525,7 @@ impl Tailer {
         }
         if generation.partial_since.is_some() && !generation.announced {
             // Nothing can be handed on yet, but a rotation while the agent is down must not hide the file.
-            let offset = generation.offset;
-            let told = self.chunk(id, Vec::new(), offset, false);
-            self.outbox.extend(told);
+            self.tell_position(id);
         }
         let Some(generation) = self.generations.get_mut(&id) else { return };
         let (left, open) = (generation.left, generation.body.is_some());

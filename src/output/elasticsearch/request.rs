@@ -158,7 +158,7 @@ fn join(host: &Url, path: &[&str]) -> Url {
 
 fn failure(why: reqwest::Error) -> Failure {
     let (kind, words) = if why.is_timeout() {
-        (FailureKind::TimedOut, "did not answer in time")
+        (FailureKind::TimedOut, "did not answer within `timeout`")
     } else if why.is_connect() {
         (FailureKind::Unreachable, "cannot be reached")
     } else {

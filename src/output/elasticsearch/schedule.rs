@@ -94,6 +94,8 @@ pub(super) struct Scheduler {
     report: Report,
     tickets: u64,
     worked: bool,
+    /// Type of the latest refusal that may pass.
+    latest: String,
 }
 
 /// A frame whose documents are being taken.
@@ -145,6 +147,7 @@ impl Scheduler {
             report,
             tickets: 0,
             worked: false,
+            latest: String::new(),
             policy,
         }
     }

@@ -31,6 +31,9 @@ struct Group {
     trying: bool,
 }
 
+/// Fewest documents that an index which is only busy is tried with.
+const BURST_MIN: usize = 16;
+
 impl Waiting {
     /// Keeps a document for its index. `block`: the index takes nothing at present.
     pub(super) fn keep(
@@ -102,26 +105,29 @@ impl Waiting {
         Some((name.clone(), taken))
     }
 
-    /// The try of a group was answered, `refused` of `count` documents are back in it (or dead).
+    /// The try of a group was answered: `passed` documents are settled, `refused` are back in the group.
     pub(super) fn tried(
         &mut self,
         index: &str,
-        refused: bool,
-        count: usize,
+        passed: usize,
+        refused: usize,
         now_ns: u64,
         backoff: &mut Backoff,
     ) {
         let Some(group) = self.groups.get_mut(index) else { return };
         group.trying = false;
-        if refused {
+        if passed == 0 {
             group.failures = group.failures.saturating_add(1);
             group.due_ns = now_ns + backoff.pause_ns(group.failures);
-            group.burst = if group.block.is_some() { 1 } else { (count / 2).max(1) };
+            let smaller = (refused / 2).max(BURST_MIN);
+            group.burst = if group.block.is_some() { 1 } else { smaller };
         } else {
             self.blocked -= usize::from(group.block.take().is_some());
             group.failures = 1;
-            group.due_ns = now_ns;
-            group.burst = count.saturating_mul(8);
+            group.due_ns = if refused == 0 { now_ns } else { now_ns + backoff.pause_ns(1) };
+            let count = passed + refused;
+            group.burst =
+                if refused > passed { count.max(BURST_MIN) } else { count.saturating_mul(8) };
         }
         if group.documents.is_empty() {
             self.blocked -= usize::from(group.block.is_some());
@@ -143,5 +149,66 @@ impl Waiting {
     /// Documents held.
     pub(super) fn document_count(&self) -> usize {
         self.documents
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::elasticsearch::bulk::{Builder, Form};
+    use crate::output::elasticsearch::fake::frame;
+
+    fn kept(count: usize) -> Vec<Kept> {
+        let documents: Vec<(&str, String)> =
+            (0..count).map(|n| ("x", format!("{{\"n\":{n}}}"))).collect();
+        let frame = frame(1, &documents);
+        let form = Form { operation: "create", ids: true, gzip: false };
+        let mut builder = Builder::new(form, usize::MAX);
+        for document in frame.documents() {
+            builder.add(&document, b"x", 0).unwrap();
+        }
+        let mut all = Vec::new();
+        builder.seal().pick(&(0..count).collect::<Vec<_>>(), |_, kept| all.push(kept));
+        all
+    }
+
+    fn next(waiting: &mut Waiting, now: &mut u64) -> Vec<Kept> {
+        *now = waiting.next_due_ns().unwrap().max(*now);
+        waiting.take_due(*now, usize::MAX).unwrap().1
+    }
+
+    #[test]
+    fn a_blocked_index_is_asked_with_one_document_and_a_busy_one_with_many() {
+        let (mut now, mut backoff) = (0, Backoff::new(100, 1000, 3));
+        let mut waiting = Waiting::default();
+        for kept in kept(100) {
+            waiting.keep("x", kept, Some(Block::Closed), now, &mut backoff);
+        }
+        assert!(waiting.is_blocked(b"X") && !waiting.is_blocked(b"y"));
+        for _ in 0..3 {
+            let before = now;
+            let one = next(&mut waiting, &mut now).remove(0);
+            assert!(now > before, "after a pause");
+            assert!(waiting.take_due(u64::MAX, usize::MAX).is_none(), "one try at a time");
+            waiting.keep("x", one, Some(Block::Closed), now, &mut backoff);
+            waiting.tried("x", 0, 1, now, &mut backoff);
+        }
+        assert_eq!(next(&mut waiting, &mut now).len(), 1);
+        waiting.tried("x", 1, 0, now, &mut backoff);
+        assert!(!waiting.any_blocked());
+        let some = next(&mut waiting, &mut now);
+        assert_eq!(some.len(), 8, "more and more, once one passed");
+        for kept in some {
+            waiting.keep("x", kept, None, now, &mut backoff);
+        }
+        waiting.tried("x", 0, 8, now, &mut backoff);
+        assert_eq!(next(&mut waiting, &mut now).len(), BURST_MIN);
+        waiting.tried("x", BURST_MIN, 0, now, &mut backoff);
+        assert_eq!(next(&mut waiting, &mut now).len(), 100 - 1 - BURST_MIN);
+        waiting.tried("x", 83, 0, now, &mut backoff);
+        assert_eq!(
+            (waiting.document_count(), waiting.bytes(), waiting.next_due_ns()),
+            (0, 0, None)
+        );
     }
 }

@@ -75,6 +75,8 @@ impl Model {
             self.look();
         }
         if self.bench.path(&rotated(4)).exists() || self.bench.path("app.log.4.gz").exists() {
+            // A writer that goes on in a removed file while the agent is down writes for nobody.
+            self.reopen();
             self.look();
             self.bench.drain();
             let _ = fs::remove_file(self.bench.path(&rotated(4)));
@@ -172,9 +174,14 @@ impl Model {
                 for _ in 0..*n {
                     self.bench.read_one();
                 }
+                self.bench.tailer.hold();
                 self.bench.look(Vec::new());
             }
             Step::Restart => {
+                if !self.inside {
+                    // A renamed file of which nothing was read has no position.
+                    self.reopen();
+                }
                 self.know();
                 self.bench.start();
                 self.unseen = false;

@@ -306,18 +306,18 @@ async fn whatever_the_server_does_each_document_is_stored_once_or_is_a_dead_lett
     let server = serve(&script).await;
     let bench = start(settings(&[&server.url]), some_frames(40), true);
     bench.task.await.unwrap();
-    let served = server.served.lock().unwrap();
-    assert!(served.script.is_empty(), "all of the script was played");
-    assert_eq!(served.node.stored.len(), 40 * 19);
+    let seen = server.served.lock().unwrap();
+    assert!(seen.script.is_empty(), "all of the script was played");
+    assert_eq!(seen.node.stored.len(), 40 * 19);
     let letters = bench.letters.0.lock().unwrap();
     let distinct: std::collections::HashSet<&str> = letters.iter().map(|l| l.id.as_str()).collect();
     assert_eq!((letters.len(), distinct.len()), (40, 40));
     assert!(letters.iter().all(|l| l.reason == "document_parsing_exception: as scripted"));
     assert!(letters.iter().all(|l| l.refused_ns > 0));
     assert_eq!(bench.cursor.load(Ordering::SeqCst), 40);
-    assert!(served.largest <= 4000);
-    assert!(served.node.conflicts > 0, "what was stored before the connection broke came again");
-    let conflicts = served.node.conflicts;
+    assert!(seen.largest <= 4000);
+    assert!(seen.node.conflicts > 0, "what was stored before the connection broke came again");
+    let conflicts = seen.node.conflicts;
     let text = bench.metrics.render();
     assert!(text.contains(&format!("{{result=\"deduplicated\"}} {conflicts}\n")), "{text}");
     assert!(
@@ -397,9 +397,9 @@ async fn requests_carry_login_pipeline_and_name_and_the_template_comes_first() {
         Some(IndexTemplate { name: "logs".into(), body: body.clone(), overwrite: false });
     let bench = start(settings, some_frames(1), true);
     bench.task.await.unwrap();
-    let served = server.served.lock().unwrap();
-    assert_eq!(served.templates, [body]);
-    let heads = &served.heads;
+    let seen = server.served.lock().unwrap();
+    assert_eq!(seen.templates, [body]);
+    let heads = &seen.heads;
     assert!(heads[0].starts_with("get /search/_index_template/logs "), "{}", heads[0]);
     assert!(heads[1].starts_with("put /search/_index_template/logs "), "{}", heads[1]);
     for head in &heads[2..] {
@@ -427,6 +427,7 @@ async fn many_documents_reach_a_server_that_is_there() {
     settings.bulk_bytes = number("BULK_BYTES", 5 << 20) as usize;
     settings.bulk_wait = Duration::from_millis(20);
     settings.retry_ms = (100, 2000);
+    settings.waiting_bytes = number("WAITING_BYTES", 16 << 20) as usize;
     settings.timeout = Duration::from_secs(number("TIMEOUT", 60));
     let count = number("FRAMES", 200);
     let index = std::env::var("INDEX").unwrap_or_else(|_| "logs-x".into());

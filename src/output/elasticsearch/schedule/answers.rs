@@ -170,8 +170,8 @@ impl Scheduler {
         }
         self.report.retried(retried);
         if let Some(index) = &request.group {
-            let count = entries.len();
-            self.waiting.tried(index, retried > 0, count, now_ns, &mut self.backoff);
+            let passed = entries.len() - retried;
+            self.waiting.tried(index, passed, retried, now_ns, &mut self.backoff);
         }
         self.builder.recycle(request.bulk);
     }
@@ -199,9 +199,14 @@ impl Scheduler {
             self.dead(&kept, reason, now_ns);
             return false;
         }
+        if self.latest != cause.kind {
+            self.latest.clone_from(&cause.kind);
+        }
         let class = format!("{} {index}", cause.kind);
         self.report.problem(&class, 1, now_ns, || {
-            format!("refused for now with status {status}, kept: index {index}, id {id}: {cause}")
+            let cause = cause.to_string();
+            let why = without_values(&cause);
+            format!("refused for now with status {status}, kept: index {index}, id {id}: {why}")
         });
         self.waiting.keep(&index, kept, block, now_ns, &mut self.backoff);
         true
@@ -225,7 +230,8 @@ impl Scheduler {
     pub(super) fn add_letter(&mut self, frame: u64, letter: DeadLetter, class: &str, now_ns: u64) {
         let (index, id, reason) = (&letter.address, &letter.id, &letter.reason);
         self.report.problem(class, 1, now_ns, || {
-            format!("refused for ever, now a dead letter: index {index}, id {id}: {reason}")
+            let why = without_values(reason);
+            format!("refused for ever, now a dead letter: index {index}, id {id}: {why}")
         });
         self.letters.add(frame, letter);
     }
@@ -263,7 +269,7 @@ impl Scheduler {
     fn dead_alone(&mut self, request: &Request, reason: &str, now_ns: u64) {
         request.bulk.pick(&[0], |_, kept| self.dead(&kept, reason.to_string(), now_ns));
         if let Some(index) = &request.group {
-            self.waiting.tried(index, false, 1, now_ns, &mut self.backoff);
+            self.waiting.tried(index, 1, 0, now_ns, &mut self.backoff);
         }
     }
 
@@ -320,5 +326,28 @@ impl Scheduler {
         };
         let passing = matches!(outcome, RequestOutcome::Busy | RequestOutcome::Broken);
         Trouble { passing, message }
+    }
+}
+
+/// Reasons quote what the document holds; that belongs into the dead letter, not into the log.
+fn without_values(reason: &str) -> &str {
+    let ends = ["Preview of field's value", "For input string", "; "];
+    let end = ends.iter().filter_map(|end| reason.find(end)).min();
+    reason[..end.unwrap_or(reason.len())].trim_end_matches([' ', ';', ':', '.'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_values;
+
+    #[test]
+    fn the_log_does_not_quote_what_a_document_holds() {
+        let reason = "document_parsing_exception: [1:80] failed to parse field [a] of type [long] in document \
+                      with id 'x'. Preview of field's value: 'secret'; For input string: \"secret\"";
+        assert_eq!(
+            without_values(reason),
+            "document_parsing_exception: [1:80] failed to parse field [a] of type [long] in document with id 'x'"
+        );
+        assert_eq!(without_values("no such index [x]"), "no such index [x]");
     }
 }

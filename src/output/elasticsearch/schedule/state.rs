@@ -18,11 +18,20 @@ impl Scheduler {
         }
         let advice = self.advice();
         if self.is_full() {
-            return State::Paused(format!(
-                "no new documents are taken, because those that wait take up all of their {} bytes \
-                 (`waiting_size`); everything is kept in the journal. {advice}",
-                self.policy.waiting_bytes
-            ));
+            let bytes = self.policy.waiting_bytes;
+            let what = format!(
+                "those that were refused take up all of their {bytes} bytes (`waiting_size`); everything is kept in \
+                 the journal"
+            );
+            // What is only busy takes some in between: slow, not stopped.
+            return if advice.is_empty() {
+                State::Degraded(format!(
+                    "new documents must wait, because {what}. The server refuses them for now ({})",
+                    self.latest
+                ))
+            } else {
+                State::Paused(format!("no new documents are taken, because {what}. {advice}"))
+            };
         }
         let mut problems = troubles;
         if let Some(why) = self.letters.trouble() {

@@ -479,7 +479,7 @@ fn apply(world: &mut World, at: usize, act: Act) {
             world.scheduler.answered(shipment.ticket, broken(FailureKind::Broken), now);
         }
         Act::TimeOut => {
-            world.scheduler.answered(shipment.ticket, broken(FailureKind::TimedOut), now)
+            world.scheduler.answered(shipment.ticket, broken(FailureKind::TimedOut), now);
         }
         // One document alone would rightly become a dead letter.
         Act::Refuse(413) if parse(&shipment.body, shipment.gzip).len() == 1 => {
