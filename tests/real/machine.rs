@@ -104,7 +104,7 @@ impl Random {
     pub fn new() -> Random {
         let given = std::env::var("LOGWEIR_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
         let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        let seed = given.unwrap_or(clock.subsec_nanos().into());
+        let seed: u64 = given.unwrap_or(clock.subsec_nanos().into());
         println!("seed: LOGWEIR_TEST_SEED={seed}");
         Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }

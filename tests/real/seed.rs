@@ -55,15 +55,15 @@ fn record(seq: u64, random: &mut Random) -> Record {
         }
         4 => {
             set("user_id", json!(number.to_string()));
-            let text = |secret| format!("login user_id={number} password={secret}&next=1");
+            let text = |secret: &str| format!("login user_id={number} password={secret}&next=1");
             (text(&format!("hunter-SECRET-{number}")), text("***"))
         }
         5 => {
-            let text = |secret| format!("session token={secret} opened");
+            let text = |secret: &str| format!("session token={secret} opened");
             (text(&format!("tok_SECRET_{number:032x}")), text("***"))
         }
         6 => {
-            let text = |secret| format!("upstream answered api_key={secret}");
+            let text = |secret: &str| format!("upstream answered api_key={secret}");
             (text(&format!("AKIASECRET{number:016X}")), text("***"))
         }
         _ => same(format!("用户登录 naïve café 🚀 \\ \"quoted\" {number}")),
