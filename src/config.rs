@@ -129,7 +129,7 @@ pub fn load_text(
     problems: &mut Diagnostics,
 ) -> Option<Plan> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let before = problems.error_count();
+    let (before, known) = (problems.error_count(), problems.0.len());
     let document = Document::parse(name, text, folder, Arc::clone(&around.environment), problems);
     if problems.error_count() > before {
         // What a broken text seems to say would only add noise to the syntax errors.
@@ -139,6 +139,7 @@ pub fn load_text(
     let pipeline = path.file_stem().map_or("pipeline".into(), |s| s.to_string_lossy().into_owned());
     let plan = load_root(&pipeline, &Section::root(&document, &found), around);
     *problems = found.into_inner();
+    problems.sort_from(known);
     if problems.error_count() > before { None } else { plan }
 }
 
@@ -157,6 +158,10 @@ fn load_root(name: &str, root: &Section<'_>, around: &Surroundings) -> Option<Pl
     }
     let dead_letters_bytes = root.section("dead_letters").map_or(limits::DEAD_LETTER_BYTES_MAX, |table| {
         let bytes = table.bytes_or("max_size", limits::DEAD_LETTER_BYTES_MAX);
+        if bytes < limits::DEAD_LETTER_BYTES_LEAST {
+            let message = format!("`max_size` is {bytes} bytes, but must be at least 1MiB");
+            table.error(table.span_of("max_size"), message, None);
+        }
         table.finish();
         bytes
     });
@@ -172,12 +177,12 @@ fn load_root(name: &str, root: &Section<'_>, around: &Surroundings) -> Option<Pl
 }
 
 fn check_whole(root: &Section<'_>, inputs: &[InputPlan], outputs: &[OutputPlan]) {
-    if inputs.is_empty() && !root.has("inputs") {
-        let hint = "add for example:\n\n    [inputs.app]\n    type = \"file\"\n    paths = [\"/var/log/app/*.log\"]\n";
+    if inputs.is_empty() && root.named_sections("inputs").is_empty() {
+        let hint = "add for example:\n\n    [inputs.app]\n    type = \"file\"\n    paths = [\"/var/log/app/*.log\"]";
         root.error(0..0, "the pipeline has no input", Some(hint.to_string()));
     }
-    if outputs.is_empty() && !root.has("outputs") {
-        let hint = "add for example:\n\n    [outputs.screen]\n    type = \"stdout\"\n";
+    if outputs.is_empty() && root.named_sections("outputs").is_empty() {
+        let hint = "add for example:\n\n    [outputs.screen]\n    type = \"stdout\"";
         root.error(0..0, "the pipeline has no output", Some(hint.to_string()));
     }
     if outputs.len() > limits::OUTPUTS_MAX {
@@ -247,6 +252,8 @@ fn configured_fields(section: &Section<'_>, keys: &mut Keys) -> Vec<(Key, Litera
         };
         match literal {
             Some(literal) => fields.push((keys.intern(&name.value), literal)),
+            // What is wrong with a text was said when it was read.
+            None if matches!(item.literal, crate::settings::Literal::String(_)) => {}
             None => {
                 let message = format!("`fields.{}` must be text, a number, true or false", name.value);
                 section.error(item.span.clone(), message, None);

@@ -2,11 +2,13 @@
 //!
 //! In: a message, a place in a text, causes, a hint. Out: text for a person, in the form compilers use.
 //! Promises: a place shows file, line, column, the line itself and a caret; control characters of the source never
-//! reach the terminal. On failure: a place outside its text is shown without the line.
+//! reach the terminal, nor do secrets that stand in the line. On failure: a place outside its text is shown without the line.
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+
+mod secrets;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +33,7 @@ pub struct SourceText {
 pub struct Place {
     /// The text.
     pub source: Arc<SourceText>,
-    /// Bytes of it.
+    /// Bytes of it; `0..0`: the text as a whole.
     pub span: Range<usize>,
 }
 
@@ -93,6 +95,12 @@ impl Diagnostic {
         self
     }
 
+    /// The same message about the same bytes.
+    fn says_the_same(&self, other: &Diagnostic) -> bool {
+        let span = |d: &Diagnostic| d.place.as_ref().map(|place| place.span.clone());
+        self.message == other.message && span(self) == span(other)
+    }
+
     /// Adds what to do when there is something to say.
     #[must_use]
     pub fn maybe_hint(mut self, hint: Option<String>) -> Self {
@@ -105,6 +113,22 @@ impl Diagnostics {
     /// Adds one.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         self.0.push(diagnostic);
+    }
+
+    /// Puts those from number `from` on (all of one text) in the order of their places; what was said twice is
+    /// said once.
+    pub fn sort_from(&mut self, from: usize) {
+        let place = |d: &Diagnostic| d.place.as_ref().map_or(0, |place| place.span.start);
+        self.0[from..].sort_by_key(place);
+        let mut at = from;
+        while at < self.0.len() {
+            let twice = self.0[from..at].iter().any(|earlier| earlier.says_the_same(&self.0[at]));
+            if twice {
+                self.0.remove(at);
+            } else {
+                at += 1;
+            }
+        }
     }
 
     /// Whether any of them is an error.
@@ -171,10 +195,14 @@ impl Place {
     }
 
     fn write(&self, f: &mut fmt::Formatter<'_>, margin: usize) -> fmt::Result {
+        if self.span == (0..0) {
+            return writeln!(f, "{:margin$}--> {}", "", self.source.name);
+        }
         let (line, column) = self.line_column();
         writeln!(f, "{:margin$}--> {}:{line}:{column}", "", self.source.name)?;
         let Some(text) = self.source.text.lines().nth(line - 1) else { return Ok(()) };
-        let shown: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let shown = secrets::mask(plain);
         let end_of_line = self.span.start + text.len().saturating_sub(byte_column(text, column));
         let marked = self.span.end.min(end_of_line).max(self.span.start);
         let length = self.source.text.get(self.span.start..marked).map_or(1, |s| s.chars().count());

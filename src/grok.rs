@@ -24,6 +24,7 @@ mod scan;
 mod text;
 
 pub use error::{GrokError, Problem};
+pub use expand::doubt;
 
 use backtrack::{Memory, UNSET};
 use expand::Names;

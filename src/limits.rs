@@ -31,6 +31,8 @@ pub const SYNC_INTERVAL_MS: u64 = 200;
 pub const CURSOR_INTERVAL_MS: u64 = 200;
 /// Default quota of a dead-letter store.
 pub const DEAD_LETTER_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Bytes that the store of dead letters must be allowed at least.
+pub const DEAD_LETTER_BYTES_LEAST: u64 = 1024 * 1024;
 /// Bytes of one journal wound that are copied to the quarantine at most.
 pub const QUARANTINE_WOUND_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Bytes of the whole quarantine; later wounds are reported, but not copied.

@@ -191,9 +191,9 @@ impl<'a> Section<'a> {
     pub fn required_strings(&self, key: &'static str, example: &str) -> Vec<Spanned<String>> {
         match self.strings(key) {
             None if self.item(key).is_none() => self.missing(key, example),
-            Some(list) if list.is_empty() => {
+            Some(list) if list.is_empty() && self.writes_nothing(key) => {
                 let message = format!("`{key}` is empty in `{}`", self.name);
-                self.error(self.span_of(key), message, Some(format!("for example {example}")));
+                self.error(self.span_of(key), message, Some(format!("write for example: {key} = {example}")));
             }
             Some(list) => return list,
             None => {}
@@ -289,7 +289,12 @@ impl<'a> Section<'a> {
             }
             Err(why) => {
                 let message = format!("cannot read the secret file `{}`", *path);
-                let hint = "make the file readable for the user that runs logweir";
+                let hint = match why.kind() {
+                    std::io::ErrorKind::NotFound => {
+                        "check the path; a relative one starts at the pipeline file's folder"
+                    }
+                    _ => "make the file readable for the user that runs logweir",
+                };
                 self.report(Diagnostic::error(message).because(why).hint(hint), path.span);
                 None
             }
@@ -309,7 +314,9 @@ impl<'a> Section<'a> {
     pub fn sections(&self, key: &'static str) -> Vec<Section<'a>> {
         let Some(item) = self.item(key) else { return Vec::new() };
         let Literal::Array(items) = &item.literal else {
-            let _: Option<()> = self.wrong_kind(key, item, "a list of tables (write [[…]])");
+            let message = format!("`{key}` must be a list of tables, but is {}", item.literal.kind());
+            let hint = "write the table's name in double brackets: [[name]]".to_string();
+            self.error(item.span.clone(), message, Some(hint));
             return Vec::new();
         };
         let numbered = items.iter().enumerate();
@@ -320,7 +327,9 @@ impl<'a> Section<'a> {
     pub fn named_sections(&self, key: &'static str) -> Vec<(Spanned<String>, Section<'a>)> {
         let Some(item) = self.item(key) else { return Vec::new() };
         let Literal::Table(entries) = &item.literal else {
-            let _: Option<()> = self.wrong_kind(key, item, "tables (write [KEY.NAME])");
+            let message = format!("`{key}` must hold tables, but is {}", item.literal.kind());
+            let hint = format!("write [{key}.NAME], with a name of your own");
+            self.error(item.span.clone(), message, Some(hint));
             return Vec::new();
         };
         let mut found = Vec::new();
@@ -380,6 +389,11 @@ impl<'a> Section<'a> {
             let message = format!("unknown key `{}`{place}", key.value);
             self.error(key.span.clone(), message, Some(hint));
         }
+    }
+
+    /// An empty list is written (and not one whose items were all faulty, which was said already).
+    fn writes_nothing(&self, key: &'static str) -> bool {
+        matches!(self.item(key).map(|i| &i.literal), Some(Literal::Array(items)) if items.is_empty())
     }
 
     fn child(&self, item: &'a Item, key: &str) -> Section<'a> {

@@ -9,7 +9,9 @@ mod format;
 mod parse;
 
 pub use format::{KNOWN as KNOWN_DIRECTIVES, TimeTemplate, TimeTemplateError, write_iso8601_ms};
-pub use parse::{DateFormat, DateFormatError, DateNumber, DateOptions, ErrorPart, Zone};
+pub use parse::{
+    DateFormat, DateFormatError, DateNumber, DateOptions, ErrorPart, Zone, locale_problem,
+};
 
 /// Reads an ISO 8601 instant (with `T` or a blank), UTC where no zone is written.
 pub fn parse_iso8601(text: &[u8]) -> Option<i64> {

@@ -11,7 +11,7 @@ use super::{CONFIGURATION, FAILED, OK, surroundings};
 use crate::clock::SharedClock;
 use crate::config::{self, Plan};
 use crate::decode::{Decoder, Place};
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
 use crate::event::{Batch, Key, Literal, Source, SourceKind, write_string};
 use crate::metrics::Metrics;
 use crate::pipeline::{Flow, FlowPlan};
@@ -153,7 +153,7 @@ pub(super) fn run(path: &Path, json: bool, input: Option<&str>) -> u8 {
         Some(name) => match trial.input(name) {
             Some(number) => number,
             None => {
-                eprintln!("error: the pipeline has no input `{name}`");
+                eprint!("{}", no_such_input(name, &trial));
                 return super::USAGE;
             }
         },
@@ -167,6 +167,15 @@ pub(super) fn run(path: &Path, json: bool, input: Option<&str>) -> u8 {
             FAILED
         }
     }
+}
+
+fn no_such_input(name: &str, trial: &Trial) -> Diagnostic {
+    let names: Vec<&str> = trial.inputs.iter().map(|(name, _)| &**name).collect();
+    let hint = match did_you_mean(name, names.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("there are: {}", names.join(", ")),
+    };
+    Diagnostic::error(format!("the pipeline has no input `{name}`")).hint(hint)
 }
 
 fn try_events(trial: &mut Trial) -> std::io::Result<u8> {

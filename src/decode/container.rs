@@ -1,17 +1,21 @@
-//! Codec `container`: what container runtimes write to their log files, back into the lines of the programs.
+//! Codec `container`: what container runtimes write to their log files, back into the lines of the
+//! programs.
 //!
-//! In: CRI lines (Kubernetes, "CRI container log format": time, stream, tags, message) and Docker's json-file
-//! objects, told apart line by line. Out: events with `message` (or what `inner` makes of it), `stream`, and from
-//! the file's path `kubernetes` and `container`. Promises: lines that the runtime split are put together again, and
-//! with `multiline` so are stack traces, for standard output and standard error separately: text of the two never
-//! meets in one event. The event's time is the runtime's. A common line costs no allocation and no copy.
+//! In: CRI lines (Kubernetes, "CRI container log format": time, stream, tags, message) and Docker's
+//! json-file objects, told apart line by line. Out: events with `message` (or what `inner` makes of
+//! it), `stream`, and from the file's path `kubernetes` and `container`. Promises: lines that the
+//! runtime split are put together again, and with `multiline` so are stack traces, for standard
+//! output and standard error separately: text of the two never meets in one event. The event's time
+//! is the runtime's. A common line costs no allocation and no copy.
 //!
-//! The source's position never stands within an event (see [`position`]): after a restart, lines beyond it that were
-//! given out already become the same events with the same ids once more, and Elasticsearch refuses the second copy.
-//! For the same reason events that overlap in the file are given out together when one of them has waited too long.
-//! On failure: a line in neither form is kept as `message`, tagged `_containerparsefailure`; a time that cannot be
-//! read becomes the time of reading, tagged `_timestampparsefailure`; a split line whose end does not come (in time), or
-//! that is longer than `max_bytes`, is given out tagged `_multiline_cut`.
+//! The source's position never stands within an event (see [`position`]): after a restart, lines
+//! beyond it that were given out already become the same events with the same ids once more, and
+//! Elasticsearch refuses the second copy. For the same reason events that overlap in the file are
+//! given out together when one of them has waited too long.
+//! On failure: a line in neither form is kept as `message`, tagged `_containerparsefailure`; a time
+//! that cannot be read becomes the time of reading, tagged `_timestampparsefailure`; a split line
+//! whose end does not come (in time), or that is longer than `max_bytes`, is given out tagged
+//! `_multiline_cut`.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,8 @@
 //! Setting `inner`: what a text means that another codec joined or unwrapped.
 //!
-//! In: the word `plain`, `json` or `auto`. Out: a shape. Promises: with `auto` a text that is a JSON object gives its
-//! fields, and any other one is an ordinary `message`. On failure: an unknown word is reported with its place.
+//! In: the word `plain`, `json` or `auto`. Out: a shape. Promises: with `auto` a text that is a
+//! JSON object gives its fields, and any other one is an ordinary `message`. On failure: an unknown
+//! word is reported with its place.
 
 use super::{Shape, json::Json, plain::Plain};
 use crate::settings::Section;

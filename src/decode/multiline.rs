@@ -1,16 +1,19 @@
 //! Codec `multiline`: several lines that belong together (a stack trace) as one event.
 //!
-//! In: lines, in the order of their source. Out: events whose `message` holds the lines, joined with `\n`; or, with
-//! `inner = "json"`, the fields of the object that the lines write. Promises: no byte is left out: lines beyond
-//! `max_lines` or `max_bytes` go on as the next event, and what was given out before is tagged `_multiline_cut`; how
-//! a source is cut into chunks never changes its events; with a preset, a line that cannot begin a trace is given
-//! out at once; blank lines after a trace are events of their own, as with `plain`. A piece of a line that is longer
-//! than allowed is never joined.
+//! In: lines, in the order of their source. Out: events whose `message` holds the lines, joined
+//! with `\n`; or, with `inner = "json"`, the fields of the object that the lines write. Promises:
+//! no byte is left out: lines beyond `max_lines` or `max_bytes` go on as the next event, and what
+//! was given out before is tagged `_multiline_cut`; how a source is cut into chunks never changes
+//! its events; with a preset, a line that cannot begin a trace is given out at once; blank lines
+//! after a trace are events of their own, as with `plain`. A piece of a line that is longer than
+//! allowed is never joined.
 //!
-//! The source's position never passes a line that is held. A restart reads from there, so that lines after it that
-//! were given out already (only codec `container` has such lines: another stream's) become the same events with the
-//! same ids again, and Elasticsearch refuses the second copy.
-//! On failure: nothing can fail once the settings are read; their problems are reported with place and hint.
+//! The source's position never passes a line that is held. A restart reads from there, so that
+//! lines after it that were given out already (only codec `container` has such lines: another
+//! stream's) become the same events with the same ids again, and Elasticsearch refuses the second
+//! copy.
+//! On failure: nothing can fail once the settings are read; their problems are reported with place
+//! and hint.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -77,7 +77,10 @@ impl Path {
             Ok(path) => Some(path),
             Err(error) => {
                 let at = error.at.min(text.len().saturating_sub(1));
-                let message = format!("`{}` is no field's name: {}", text.value, error.message);
+                let message = match text.value.as_str() {
+                    "" => "a field's name is empty".to_string(),
+                    name => format!("`{name}` is no field's name: {}", error.message),
+                };
                 let end = text[at..].chars().next().map_or(at, |c| at + c.len_utf8());
                 section.error_within(text, TextError::new(at..end, message).hint(hint));
                 None

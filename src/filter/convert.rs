@@ -73,7 +73,10 @@ pub(super) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<M
                 Some(near) => format!("did you mean \"{near}\"?"),
                 None => format!("write one of: {}", names.join(", ")),
             };
-            let message = format!("there is no type \"{word}\" to convert to");
+            let message = match &item.literal {
+                Literal::String(_) => format!("there is no type \"{word}\" to convert to"),
+                other => format!("a type in quotes expected, but found {}", other.kind()),
+            };
             section.error(item.span.clone(), message, Some(hint));
         }
         entries.extend(path(section, name, Use::Write, load).zip(kind));

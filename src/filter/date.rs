@@ -11,7 +11,9 @@ use crate::clock::SharedClock;
 use crate::event::{Batch, Path, Selection, Value};
 use crate::metrics::Counter;
 use crate::settings::Section;
-use crate::timestamp::{DateFormat, DateNumber, DateOptions, ErrorPart, write_iso8601_ms};
+use crate::timestamp::{
+    DateFormat, DateNumber, DateOptions, ErrorPart, locale_problem, write_iso8601_ms,
+};
 
 struct Date {
     plan: Arc<Plan>,
@@ -45,6 +47,10 @@ fn formats(section: &Section<'_>) -> Option<Vec<DateFormat>> {
     let texts = section.required_strings("formats", "[\"ISO8601\"]");
     let zone = section.string("timezone");
     let locale = section.string("locale");
+    if let Some((locale, problem)) = locale.as_ref().and_then(|l| Some((l, locale_problem(l)?))) {
+        section.error(locale.span.clone(), problem.message, problem.hint);
+        return None;
+    }
     let options = DateOptions {
         timezone: zone.as_ref().map(|z| z.value.clone()),
         locale: locale.map(|l| l.value),

@@ -51,6 +51,38 @@ pub fn reference(text: &str) -> Option<Reference<'_>> {
     Some(Reference { name, field, definition, len: end + 1 })
 }
 
+/// A `%{` that stands for itself, or a type that nobody knows: allowed (Logstash does the same), but hardly meant.
+/// Gives the byte where it begins, what is wrong, and what to do.
+pub fn doubt(text: &str) -> Option<(usize, String, String)> {
+    let mut at = 0;
+    while let Some(found) = text[at..].find("%{") {
+        at += found;
+        let escapes = text[..at].bytes().rev().take_while(|b| *b == b'\\').count();
+        if escapes % 2 == 1 {
+            at += 2;
+            continue;
+        }
+        let Some(reference) = reference(&text[at..]) else {
+            let hint = "write %{NAME}, %{NAME:field} or %{NAME:field:int}; \\% for a plain percent sign";
+            return Some((at, "this `%{` begins no reference".to_string(), hint.to_string()));
+        };
+        let inside = text.get(at..at + reference.len).unwrap_or_default();
+        let end = reference.field.map_or(0, |f| 3 + reference.name.len() + f.len());
+        if reference.definition.is_none() && reference.field.is_some() && end + 1 != inside.len() {
+            let hint = "write %{NAME:field} or %{NAME:field:int}".to_string();
+            return Some((at, format!("`{inside}` is no reference"), hint));
+        }
+        let kind = reference.field.and_then(|field| field.split(':').nth(1));
+        let known = ["int", "long", "float", "double", "boolean", "string"];
+        if let Some(kind) = kind.filter(|kind| !known.contains(kind)) {
+            let hint = "a field is text, or int, long, float, double, boolean, string".to_string();
+            return Some((at, format!("`{kind}` is no type of a field"), hint));
+        }
+        at += reference.len;
+    }
+    None
+}
+
 fn leading(text: &str, wanted: impl Fn(char) -> bool) -> &str {
     let end = text.find(|c: char| !wanted(c)).unwrap_or(text.len());
     &text[..end]
@@ -138,7 +170,11 @@ impl<'a> Names<'a> {
             .chain(builtin)
             .map(|known| (strsim::damerau_levenshtein(&upper, &known.to_ascii_uppercase()), known))
             .min()?;
-        (best.0 <= 1 + name.len() / 4).then(|| format!("did you mean `{}`?", best.1))
+        Some(if best.0 <= 1 + name.len() / 4 {
+            format!("did you mean `{}`?", best.1)
+        } else {
+            format!("define it: definitions = {{ {name} = '…' }}")
+        })
     }
 }
 

@@ -236,7 +236,8 @@ impl Reader<'_, '_> {
             Some('{') => match interval(self.rest()) {
                 Some((min, max, len)) => {
                     if min.max(max.unwrap_or(0)) > MAX_REPEAT {
-                        return self.fault(self.at, "so many repetitions are too many");
+                        let message = "more than 100,000 repetitions";
+                        return self.fault(self.at, message);
                     }
                     self.at += len - 1;
                     (min, max, true)

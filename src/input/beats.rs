@@ -85,8 +85,9 @@ fn bounds(section: &Section<'_>) -> Option<Bounds> {
     let event = section.bytes_or("max_event", limits::BEATS_EVENT_BYTES_MAX as u64);
     let inflated_bytes_max = section.bytes_or("max_inflated", limits::BEATS_INFLATED_BYTES_MAX);
     if !(1024..=limits::LINE_BYTES_CEILING as u64).contains(&event) {
-        let message = format!("`max_event` is {event} bytes, but must be from 1 KiB to 64 MiB");
-        section.error(section.span_of("max_event"), message, None);
+        let message = format!("`max_event` is {event} bytes, but must be from 1KiB to 64MiB");
+        let hint = "the default is \"10MiB\"".to_string();
+        section.error(section.span_of("max_event"), message, Some(hint));
         return None;
     }
     if inflated_bytes_max < event {

@@ -173,13 +173,14 @@ impl Reading {
     // Watches what the tailer wants watched; a directory that is new is listed again, as names may have come before.
     fn watch_directories(&mut self, wakes: &mut Vec<Wake>) {
         if self.tailer.take_directories_changed() {
-            if self.watch.set(self.tailer.directories()) {
-                wakes.push(Wake::Directories);
-            }
+            let added = self.watch.set(self.tailer.directories());
+            wakes.extend(added.into_iter().map(Wake::Watched));
             self.tailer.set_watched(self.watch.problem().is_none());
         }
         for file in self.tailer.new_files() {
-            self.watch.follow(&file);
+            if self.watch.follow(&file) {
+                wakes.push(Wake::Changed(file));
+            }
         }
     }
 

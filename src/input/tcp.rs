@@ -82,7 +82,7 @@ fn line_bytes_max(section: &Section<'_>) -> Option<usize> {
     if bounds.contains(&bytes) {
         return Some(bytes as usize);
     }
-    let message = format!("`max_line` is {bytes} bytes, but must be from 16 B to 64 MiB");
+    let message = format!("`max_line` is {bytes} bytes, but must be from 16 bytes to 64MiB");
     section.error(section.span_of("max_line"), message, None);
     None
 }

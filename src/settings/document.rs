@@ -66,7 +66,8 @@ impl Document {
         for error in errors {
             let span = error.span().unwrap_or(0..0);
             let message = format!("not valid TOML: {}", error.message());
-            problems.push(Diagnostic::error(message).at(&source, span));
+            let hint = syntax_hint(error.message());
+            problems.push(Diagnostic::error(message).at(&source, span).hint(hint));
         }
         let root = Item { span: 0..0, literal: table_literal(table.get_ref(), &source, problems) };
         Document { source: Arc::clone(&source), folder: folder.to_path_buf(), environment, root }
@@ -98,6 +99,17 @@ impl Literal {
     }
 }
 
+/// What to do about a syntax error, by the parser's words.
+fn syntax_hint(message: &str) -> &'static str {
+    if message.contains("duplicate key") {
+        return "it is written twice in this table: keep one of them";
+    }
+    if message.contains("unclosed") || message.contains("string") {
+        return "close every quote and bracket; the mistake may stand in a line before this one";
+    }
+    "lines are [table], key = \"text\", key = 7 or key = ['a', 'b']; see https://toml.io"
+}
+
 fn table_literal(
     table: &DeTable<'_>,
     source: &Arc<SourceText>,
@@ -126,7 +138,8 @@ fn literal(
             let parsed = i64::from_str_radix(n.as_str(), n.radix());
             if parsed.is_err() {
                 let message = format!("the number {} does not fit 64 bits", n.as_str());
-                problems.push(Diagnostic::error(message).at(source, span.clone()));
+                let hint = "write a smaller number";
+                problems.push(Diagnostic::error(message).at(source, span.clone()).hint(hint));
             }
             Literal::Integer(parsed.unwrap_or(0))
         }

@@ -44,6 +44,8 @@ pub enum ErrorPart {
     Format,
     /// [`DateOptions::timezone`].
     Timezone,
+    /// [`DateOptions::locale`].
+    Locale,
 }
 
 /// A format or a zone that is not one.
@@ -113,6 +115,16 @@ impl From<f64> for DateNumber {
     }
 }
 
+/// Why month and day names of a locale cannot be read; `None`: they can.
+pub fn locale_problem(locale: &str) -> Option<DateFormatError> {
+    (!locale::is_known(locale)).then(|| DateFormatError {
+        part: ErrorPart::Locale,
+        offset: 0,
+        message: format!("the names of months and days in `{locale}` are not known"),
+        hint: Some(format!("there are: {}", locale::languages().join(", "))),
+    })
+}
+
 impl DateFormat {
     /// Compiles `ISO8601`, `UNIX`, `UNIX_MS`, `TAI64N`, a pattern with `%` (`strftime`) or
     /// another one (Joda-Time).
@@ -180,7 +192,10 @@ fn zone_named(name: &str) -> Result<Zone, DateFormatError> {
         part: ErrorPart::Timezone,
         offset: 0,
         message: format!("`{name}` is not a time zone"),
-        hint: zone::suggest(name).map(|name| format!("did you mean `{name}`?")),
+        hint: Some(zone::suggest(name).map_or_else(
+            || "write a name such as Europe/Berlin, or a difference such as +01:00".to_string(),
+            |name| format!("did you mean `{name}`?"),
+        )),
     })
 }
 

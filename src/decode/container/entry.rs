@@ -1,9 +1,10 @@
 //! One line of a container's log file, taken apart.
 //!
-//! In: a line. Out: its stream, time and message. Sources of the formats: Kubernetes, `kubelet/kuberuntime/logs`
-//! (`TIME STREAM TAGS MESSAGE`, the first tag `P` for a part and `F` for a full line or a last part, more tags after
-//! `:`); Docker, `jsonlog.JSONLog` (`log` ends with a line feed unless more of the line follows).
-//! Promises: a message without escapes is a span of the line. On failure: `None`; nothing was changed.
+//! In: a line. Out: its stream, time and message. Sources of the formats: Kubernetes,
+//! `kubelet/kuberuntime/logs` (`TIME STREAM TAGS MESSAGE`, the first tag `P` for a part and `F` for
+//! a full line or a last part, more tags after `:`); Docker, `jsonlog.JSONLog` (`log` ends with a
+//! line feed unless more of the line follows). Promises: a message without escapes is a span of the
+//! line. On failure: `None`; nothing was changed.
 
 use super::{Names, StreamName};
 use crate::event::{Batch, Field, Key, Keys, Span, Value, decode_escapes, parse_object};

@@ -1,8 +1,9 @@
 //! What a log file's path says about its container.
 //!
-//! In: a path. Out: namespace, pod, container. Promises: only the layouts that the runtimes use are believed, in
-//! whatever folder they are mounted: `…/containers/POD_NAMESPACE_CONTAINER-ID.log` and
-//! `…/pods/NAMESPACE_POD_UID/CONTAINER/N.log` of the kubelet, `…/containers/ID/ID-json.log` of Docker.
+//! In: a path. Out: namespace, pod, container. Promises: only the layouts that the runtimes use are
+//! believed, in whatever folder they are mounted: `…/containers/POD_NAMESPACE_CONTAINER-ID.log` and
+//! `…/pods/NAMESPACE_POD_UID/CONTAINER/N.log` of the kubelet, `…/containers/ID/ID-json.log` of
+//! Docker.
 //! On failure: what the path does not say is absent.
 
 use crate::event::write_string;

@@ -1,10 +1,11 @@
 //! Where a restart may begin to read a file in which two streams are woven together.
 //!
-//! Is: the stretches of the file that were given out as joined events. In: events given out, and the offset of the
-//! first held line. Out: the latest offset that is not after the first held line and not within an event.
-//! Promises: a restart from there makes the same events of the same lines, so that their ids are the same; were it
-//! within an event of the other stream, the rest of that event would become an event with a new id. Memory is
-//! bounded: when there are too many stretches they count as one, which only moves the position back.
+//! Is: the stretches of the file that were given out as joined events. In: events given out, and
+//! the offset of the first held line. Out: the latest offset that is not after the first held line
+//! and not within an event. Promises: a restart from there makes the same events of the same lines,
+//! so that their ids are the same; were it within an event of the other stream, the rest of that
+//! event would become an event with a new id. Memory is bounded: when there are too many stretches
+//! they count as one, which only moves the position back.
 //! On failure: nothing can fail.
 
 use crate::decode::Line;

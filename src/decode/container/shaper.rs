@@ -1,7 +1,7 @@
 //! Makes events of a container's lines and adds what is known about the container.
 //!
-//! In: lines with their stream. Out: events. Promises: what the path says is rendered once for a batch. A field that
-//! the event has already (the program's own, or a configured one) is kept.
+//! In: lines with their stream. Out: events. Promises: what the path says is rendered once for a
+//! batch. A field that the event has already (the program's own, or a configured one) is kept.
 //! On failure: nothing can fail.
 
 use super::path::Origin;

@@ -1,7 +1,7 @@
 //! One stream of one container: pieces into lines, lines into traces.
 //!
-//! In: entries of the stream. Out: lines, to a function. Promises: pieces are joined without anything in between; a
-//! line that came whole is handed on as it is. On failure: see [`super`].
+//! In: entries of the stream. Out: lines, to a function. Promises: pieces are joined without
+//! anything in between; a line that came whole is handed on as it is. On failure: see [`super`].
 
 use std::sync::Arc;
 

@@ -1,6 +1,8 @@
 use super::path::Origin;
+use super::position::Overlaps;
 use crate::decode::tests::{Feed, events_at_every_cut, load, message};
-use crate::event::Keys;
+use crate::decode::{Line, Marks};
+use crate::event::{Keys, Span};
 use proptest::prelude::*;
 
 const T: &str = "2026-11-22T01:02:03.123456789Z";
@@ -183,6 +185,36 @@ fn a_common_line_is_not_copied() {
             assert_eq!(feed.events.len(), 101);
         }
     }
+}
+
+#[test]
+fn a_position_is_never_within_events_that_overlap_one_another() {
+    let line = |offset, last| {
+        let (span, marks) = (Span::default(), Marks::default());
+        Line { span, offset, last, time_ns: 0, marks }
+    };
+    let mut overlaps = Overlaps::default();
+    for (offset, last) in [(30, 60), (80, 80), (10, 40)] {
+        overlaps.note(line(offset, last));
+    }
+    let positions = [10, 11, 35, 50, 60, 61, 80].map(|held| overlaps.position(held));
+    assert_eq!(positions, [10, 10, 10, 10, 10, 61, 80]);
+    for n in 10..200 {
+        overlaps.note(line(n * 10, n * 10 + 5));
+    }
+    assert!((0..2000).all(|held| overlaps.position(held) <= held));
+    overlaps.forget_before(None);
+    assert_eq!(overlaps.position(50), 50);
+}
+
+#[test]
+fn a_position_is_not_within_an_event_that_was_cut() {
+    let settings = "multiline = { preset = \"go\", max_lines = 2 }";
+    let mut feed = Feed::new("container", settings, "");
+    let lines =
+        ["stdout F panic: o", "stderr F panic: e", "stdout F ", "stdout F goroutine 1 [running]:"];
+    feed.chunk(lines.map(|line| format!("{T} {line}\n")).concat().as_bytes(), false, false);
+    assert_eq!((feed.messages(), feed.position()), (vec!["panic: o\n".to_string()], 0));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What a single line looks like to somebody who knows stack traces.
 //!
-//! In: one line. Out: yes or no. Promises: plain byte comparisons, time linear in the line.
-//! The forms are those that the runtimes print: Java `Throwable.printStackTrace`, Python `traceback`, Go
-//! `runtime/traceback.go`, Ruby `Exception#full_message`, Node.js (V8 stack trace API).
+//! In: one line. Out: yes or no. Promises: plain byte comparisons, time linear in the line. The
+//! forms are those that the runtimes print: Java `Throwable.printStackTrace`, Python `traceback`,
+//! Go `runtime/traceback.go`, Ruby `Exception#full_message`, Node.js (V8 stack trace API).
 //! On failure: nothing can fail.
 
 use memchr::memmem;

@@ -1,8 +1,8 @@
 //! Lines that may become one event.
 //!
-//! In: lines. Out: one line with the text of all, and the lines that turned out not to belong to it. Promises: lines
-//! that follow one another in their batch's text are held as one span, without a copy; memory that one huge event
-//! took is given back. On failure: nothing can fail.
+//! In: lines. Out: one line with the text of all, and the lines that turned out not to belong to
+//! it. Promises: lines that follow one another in their batch's text are held as one span, without
+//! a copy; memory that one huge event took is given back. On failure: nothing can fail.
 
 use crate::decode::{Line, Marks};
 use crate::event::{Batch, Span};

@@ -1,7 +1,7 @@
 //! Joins the lines of one stream.
 //!
-//! In: lines, one by one. Out: joined lines, to a function. Promises: see [`super`]; lines come out in the order in
-//! which their first lines came in. On failure: nothing can fail.
+//! In: lines, one by one. Out: joined lines, to a function. Promises: see [`super`]; lines come out
+//! in the order in which their first lines came in. On failure: nothing can fail.
 
 use std::sync::Arc;
 

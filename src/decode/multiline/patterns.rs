@@ -1,7 +1,8 @@
 //! Which lines belong together, by the user's regular expressions.
 //!
-//! In: `start`, `continue`, `end`, `negate` of the settings. Out: verdicts. Promises: a line that no pattern claims
-//! goes with the line before it (`start`, `end`) or begins an event (`continue`). Time is linear (crate `regex`).
+//! In: `start`, `continue`, `end`, `negate` of the settings. Out: verdicts. Promises: a line that
+//! no pattern claims goes with the line before it (`start`, `end`) or begins an event (`continue`).
+//! Time is linear (crate `regex`).
 //! On failure: a pattern that cannot be read is reported with its place and the engine's own words.
 
 use regex::bytes::Regex;

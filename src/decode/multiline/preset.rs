@@ -1,8 +1,9 @@
 //! Which lines belong together, by knowledge of stack traces.
 //!
-//! In: lines. Out: verdicts. Promises: a line holds up an event only if it can begin a trace: it names an exception,
-//! has a level such as `ERROR` (loggers print the trace on the lines that follow), or is a part of a trace itself.
-//! Any other line is given out at once; so is every line that begins with `{`.
+//! In: lines. Out: verdicts. Promises: a line holds up an event only if it can begin a trace: it
+//! names an exception, has a level such as `ERROR` (loggers print the trace on the lines that
+//! follow), or is a part of a trace itself. Any other line is given out at once; so is every line
+//! that begins with `{`.
 //! On failure: an unknown name is reported with the nearest known one.
 
 use regex::bytes::Regex;

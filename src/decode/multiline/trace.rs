@@ -1,7 +1,8 @@
 //! What may follow each part of a trace.
 //!
 //! In: the part before, and a line. Out: how the line belongs to it, or `Alone` where it does not.
-//! Promises: blank lines are never surely a part until a line of the trace follows them. On failure: nothing can fail.
+//! Promises: blank lines are never surely a part until a line of the trace follows them. On
+//! failure: nothing can fail.
 
 use super::class;
 use super::preset::{Languages, Preset, Trace};

@@ -8,7 +8,7 @@ use super::{
     Ecs, FilterLoad, Grok, GrokFilter, Literal, Make, Matcher, Options, Plan, Scratch, Section, Use,
     counters, optional_field, required_field,
 };
-use crate::grok::GrokError;
+use crate::grok::{GrokError, doubt};
 use crate::settings::{Spanned, TextError};
 
 /// Reads the settings.
@@ -90,6 +90,10 @@ fn compile(
         let alone = std::slice::from_ref(&pattern.value);
         if let Err(error) = Grok::compile(alone, definitions, ecs, options) {
             report(section, pattern, &error);
+            good = false;
+        } else if let Some((at, message, hint)) = doubt(pattern) {
+            let end = pattern[at..].find('}').map_or(pattern.len(), |end| at + end + 1);
+            section.error_within(pattern, TextError::new(at..end, message).hint(hint));
             good = false;
         }
     }

@@ -151,7 +151,9 @@ impl Tailer {
         let archive = name_of(&generation.last)
             .is_some_and(|last| name.strip_suffix(".gz").is_some_and(|plain| plain == last));
         let proved = generation.offset > 0
-            || (archive && sibling.facts.born_ns >= generation.inode.born_ns)
+            || (archive
+                && generation.size > 0
+                && sibling.facts.born_ns >= generation.inode.born_ns)
             || (generation.lost
                 && generation.size > 0
                 && sibling.facts.size >= generation.size
@@ -253,8 +255,8 @@ fn compare(
     Ok((same_start(&mut |b, o| gzip.read_at(b, o), theirs, length)?, length))
 }
 
-// The names that a file had, and those that they may have been rotated from.
-fn family(generation: &Generation) -> Vec<String> {
+/// The names that a file had, and those that they may have been rotated from.
+pub(super) fn family(generation: &Generation) -> Vec<String> {
     let own = [&generation.label, &generation.last].into_iter().filter_map(|path| name_of(path));
     own.flat_map(|name| names::originals(name).into_iter().chain([name.to_string()])).collect()
 }

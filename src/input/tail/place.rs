@@ -22,6 +22,8 @@ use crate::storage::FileFacts;
 const HOLD_NS: u64 = 5_000_000_000;
 /// A copy of less than this is not told from an equal header for ever: after [`HOLD_NS`] it is read.
 const STRONG_BYTES: u64 = 1024;
+/// Removed files that an unknown one is compared with at most.
+const NAMELESS_MAX: usize = 8;
 /// Unfinished last line that is searched for its start with `start_at = "end"`.
 const LAST_LINE_BYTES: u64 = 64 * 1024;
 
@@ -391,7 +393,7 @@ impl Tailer {
                 best = best.or(Some((id, original)));
             }
         }
-        best
+        self.nameless_original(path, name, facts, compressed).or(best)
     }
 
     // Makes sure that what is known of a possible original is true now: its copy may have been seen first.
@@ -418,25 +420,40 @@ impl Tailer {
         facts: &FileFacts,
         compressed: bool,
     ) -> Option<(u64, Original)> {
-        if let Some(id) = self.generation_at(base) {
-            return Some((id, self.compare(id, path, facts, compressed)?));
-        }
-        // Removed, but its end may still be held open.
-        let id = *self.nameless.get(base)?;
-        let generation = self.generations.get(&id)?;
-        if generation.compressed {
-            return None;
-        }
-        let (marker, offset) = (generation.marker, generation.offset);
-        let content = if offset > 0 {
-            self.content(path, facts, compressed, &marker, offset)
-        } else {
-            match self.same_start(id, path, facts, compressed) {
-                Ok((true, length)) if length > 0 => Content::Same,
-                _ => Content::Differs,
-            }
+        let id = self.generation_at(base)?;
+        Some((id, self.compare(id, path, facts, compressed)?))
+    }
+
+    // A removed file whose end may still be held open, and whose bytes are the same.
+    fn nameless_original(
+        &mut self,
+        path: &Path,
+        name: &str,
+        facts: &FileFacts,
+        compressed: bool,
+    ) -> Option<(u64, Original)> {
+        let originals = names::originals(name);
+        let related = |id: &u64| {
+            self.generations.get(id).is_some_and(|generation| {
+                let family = super::adrift::family(generation);
+                generation.last.parent() == path.parent()
+                    && !generation.compressed
+                    && originals.iter().any(|original| family.contains(original))
+            })
         };
-        Some((id, Original { alive: false, content, strong: true, settled: true }))
+        let ids: Vec<u64> = self.nameless.values().copied().filter(related).collect();
+        ids.into_iter().take(NAMELESS_MAX).find_map(|id| {
+            let generation = self.generations.get(&id)?;
+            let (marker, offset) = (generation.marker, generation.offset);
+            let same = if offset > 0 {
+                self.content(path, facts, compressed, &marker, offset) == Content::Same
+            } else {
+                let start = self.same_start(id, path, facts, compressed);
+                start.is_ok_and(|(same, length)| same && length > 0)
+            };
+            let content = Content::Same;
+            same.then_some((id, Original { alive: false, content, strong: true, settled: true }))
+        })
     }
 
     fn compare(

@@ -43,6 +43,8 @@ pub enum Wake {
     Changed(PathBuf),
     /// A directory of this name came or went.
     Directory(PathBuf),
+    /// This directory is watched from now on; what came before was not told.
+    Watched(PathBuf),
     /// A watched directory itself moved or went: look at all directories.
     Directories,
     /// Changes were missed: look at everything.
@@ -376,6 +378,11 @@ impl Tailer {
                     }
                 }
                 Wake::Directory(path) => walk |= leads(self, &path),
+                Wake::Watched(path) => {
+                    let within = |known: &&Arc<Path>| known.parent() == Some(&path);
+                    paths.extend(self.paths.keys().filter(within).cloned());
+                    walk = true;
+                }
                 Wake::Directories => walk = true,
                 Wake::Everything => self.rescan_at = 0,
             }

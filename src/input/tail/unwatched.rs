@@ -27,12 +27,14 @@ impl Watch {
     }
 
     /// Does nothing.
-    pub fn set(&mut self, _: &BTreeMap<PathBuf, bool>) -> bool {
-        false
+    pub fn set(&mut self, _: &BTreeMap<PathBuf, bool>) -> Vec<PathBuf> {
+        Vec::new()
     }
 
     /// Does nothing.
-    pub fn follow(&mut self, _: &Path) {}
+    pub fn follow(&mut self, _: &Path) -> bool {
+        false
+    }
 
     /// Does nothing.
     pub fn wakes(&mut self, _: &[Event], _: &mut Vec<Wake>) {}

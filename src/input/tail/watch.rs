@@ -86,15 +86,15 @@ impl Watch {
         self.problem.as_deref()
     }
 
-    /// Watches these directories and no others; whether one is new, so that it must be listed again.
-    pub fn set(&mut self, wanted: &BTreeMap<PathBuf, bool>) -> bool {
-        let Some(inotify) = self.inotify.clone() else { return false };
+    /// Watches these directories and no others; those that are new must be looked at again.
+    pub fn set(&mut self, wanted: &BTreeMap<PathBuf, bool>) -> Vec<PathBuf> {
+        let Some(inotify) = self.inotify.clone() else { return Vec::new() };
         let gone: Vec<PathBuf> =
             self.watched.keys().filter(|path| !wanted.contains_key(*path)).cloned().collect();
         for path in gone {
             self.forget(&path);
         }
-        let mut added = false;
+        let mut added = Vec::new();
         let mut failed = None;
         for (path, holds_files) in wanted {
             let known = self.watched.get(path).copied();
@@ -102,10 +102,15 @@ impl Watch {
             match inotify::add_watch(&inotify, path, flags) {
                 Ok(descriptor) if known == Some((descriptor, *holds_files)) => {}
                 Ok(descriptor) => {
-                    self.forget(path);
-                    self.paths.entry(descriptor).or_default().push(path.clone());
+                    if known.is_some_and(|(old, _)| old != descriptor) {
+                        self.forget(path);
+                    }
+                    let paths = self.paths.entry(descriptor).or_default();
+                    if !paths.contains(path) {
+                        paths.push(path.clone());
+                    }
                     self.watched.insert(path.clone(), (descriptor, *holds_files));
-                    added = true;
+                    added.push(path.clone());
                 }
                 Err(Errno::NOENT | Errno::NOTDIR) => self.forget(path),
                 Err(why) => failed = Some((path, why)),
@@ -115,14 +120,14 @@ impl Watch {
         added
     }
 
-    /// Watches the real place of a file that is reached through a symbolic link.
-    pub fn follow(&mut self, file: &Path) {
-        let Some(inotify) = self.inotify.clone() else { return };
+    /// Watches the real place of a file that is reached through a symbolic link; whether that is new.
+    pub fn follow(&mut self, file: &Path) -> bool {
+        let Some(inotify) = self.inotify.clone() else { return false };
         if !std::fs::symlink_metadata(file).is_ok_and(|meta| meta.is_symlink()) {
-            return;
+            return false;
         }
-        let Ok(real) = std::fs::canonicalize(file) else { return };
-        let Some(directory) = real.parent() else { return };
+        let Ok(real) = std::fs::canonicalize(file) else { return false };
+        let Some(directory) = real.parent() else { return false };
         let flags = NAMES.union(WatchFlags::MODIFY);
         match inotify::add_watch(&inotify, directory, flags) {
             Ok(descriptor) => {
@@ -133,8 +138,12 @@ impl Watch {
                 if !known.iter().any(|path| path == file) {
                     known.push(file.to_path_buf());
                 }
+                true
             }
-            Err(why) => self.problem = Some(no_watch(directory, why)),
+            Err(why) => {
+                self.problem = Some(no_watch(directory, why));
+                false
+            }
         }
     }
 
@@ -147,8 +156,13 @@ impl Watch {
             }
             if event.flags.contains(ReadFlags::IGNORED) {
                 for path in self.paths.remove(&event.descriptor).unwrap_or_default() {
-                    self.watched.remove(&path);
-                    self.alias_directories.remove(&path);
+                    // By now the path may be another directory, watched anew.
+                    if self.watched.get(&path).is_some_and(|(d, _)| *d == event.descriptor) {
+                        self.watched.remove(&path);
+                    }
+                    if self.alias_directories.get(&path) == Some(&event.descriptor) {
+                        self.alias_directories.remove(&path);
+                    }
                 }
                 wakes.push(Wake::Directories);
                 continue;

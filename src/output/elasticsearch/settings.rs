@@ -263,7 +263,7 @@ fn credentials(section: &Section<'_>) -> Credentials {
     let password = section.secret("password");
     let key = section.secret("api_key");
     match (user, password, key) {
-        (None, None, None) => Credentials::None,
+        (None, None, None) if !section.has("password") => Credentials::None,
         (None, None, Some(key)) => Credentials::ApiKey(key.value),
         (Some(user), Some(password), None) => Credentials::Basic(user.value, password.value),
         (_, _, Some(_)) => {
@@ -271,6 +271,8 @@ fn credentials(section: &Section<'_>) -> Credentials {
             section.error(section.span_of("api_key"), message, Some("keep one of them".into()));
             Credentials::None
         }
+        // A user and a password whose file cannot be read: that was said.
+        _ if section.has("user") && section.has("password") => Credentials::None,
         (user, _, _) => {
             let (there, missing) =
                 if user.is_some() { ("user", "password") } else { ("password", "user") };

@@ -166,12 +166,21 @@ fn check_lookalikes(tokens: &[Token]) -> Result<(), DateFormatError> {
         let hint = format!("did you mean `{}` (month)?", "M".repeat(count));
         return Err(error(offset, "`m` is the minute, and it is there twice", Some(hint)));
     }
+    let hour = ['H', 'h', 'k', 'K'].into_iter().any(has);
+    if let Some((offset, count)) = find('m').next()
+        && !hour
+        && !has('M')
+        && (has('y') || has('Y') || has('d'))
+    {
+        let hint = format!("did you mean `{}` (month)?", "M".repeat(count));
+        return Err(error(offset, "`m` is the minute, and there is no hour", Some(hint)));
+    }
     if let Some((offset, count)) = find('D').next()
         && has('M')
         && !has('d')
     {
         let hint = format!("did you mean `{}` (day of the month)?", "d".repeat(count));
-        return Err(error(offset, "`D` is the day of the year, beside a month", Some(hint)));
+        return Err(error(offset, "`D` is the day of the year, which does not go with a month", Some(hint)));
     }
     Ok(())
 }

@@ -51,6 +51,18 @@ impl Locale {
     }
 }
 
+/// Whether the names of a locale's months and days are known.
+pub fn is_known(locale: &str) -> bool {
+    known(locale).is_some()
+}
+
+/// The languages whose names are known.
+pub fn languages() -> Vec<&'static str> {
+    let mut codes: Vec<&str> = OTHERS.iter().chain([&ENGLISH]).map(|names| names.code).collect();
+    codes.sort_unstable();
+    codes
+}
+
 impl NameTable {
     fn new(names: &[&str], english: &[&str], first: u8) -> Self {
         let mut all: Vec<Name> = Vec::new();
@@ -139,12 +151,16 @@ fn valid_start(text: &[u8]) -> &str {
 const MAX_NAME_BYTES: usize = 64;
 
 fn find(locale: &str) -> &'static Names {
+    known(locale).unwrap_or(&ENGLISH)
+}
+
+fn known(locale: &str) -> Option<&'static Names> {
     let language = locale.split(['-', '_', '.', '@']).next().unwrap_or("");
     let language = match language.to_ascii_lowercase().as_str() {
         "no" => "nb".to_owned(),
         other => other.to_owned(),
     };
-    OTHERS.iter().find(|names| names.code == language).unwrap_or(&ENGLISH)
+    OTHERS.iter().chain([&ENGLISH]).find(|names| names.code == language)
 }
 
 #[cfg(test)]

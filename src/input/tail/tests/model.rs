@@ -143,10 +143,9 @@ impl Model {
             Step::Reopen => self.reopen(),
             Step::Gzip => {
                 self.reopen();
-                if self.unseen {
-                    self.look();
-                    self.bench.drain();
-                }
+                // What was written since the last look to a file that is gone at the next is seen by nobody.
+                self.look();
+                self.bench.tailer.hold();
                 for n in [2, 3] {
                     let name = rotated(n);
                     if self.bench.path(&name).exists() {
