@@ -5,5 +5,6 @@ mod conformance;
 mod diagnostics;
 mod geo_database;
 mod golden;
+mod grok_against_oniguruma;
 mod structure;
 mod support;

@@ -114,7 +114,8 @@ fn read_block(
             Cut::Lines(length) => (length, false, true),
             Cut::Piece { length, ends } => (length, true, ends),
             Cut::More if !at_end => {
-                asked = CHUNK_BYTES.max(settings.line_max + 1 - buffer.len().min(settings.line_max));
+                asked =
+                    CHUNK_BYTES.max(settings.line_max + 1 - buffer.len().min(settings.line_max));
                 let from = generation.offset + buffer.len() as u64;
                 got = body.append(buffer, asked, from)?;
                 continue;

@@ -41,7 +41,17 @@ impl Model {
         bench.start();
         let writer = open(&bench);
         let (wakes, expected) = (Vec::new(), Vec::new());
-        Model { bench, writer, wakes, exact, lines: 0, half: false, expected, unseen: false, inside }
+        Model {
+            bench,
+            writer,
+            wakes,
+            exact,
+            lines: 0,
+            half: false,
+            expected,
+            unseen: false,
+            inside,
+        }
     }
 
     fn changed(&mut self, name: &str) {
@@ -295,5 +305,25 @@ proptest! {
             model.apply(step);
         }
         model.check();
+    }
+}
+
+#[test]
+fn histories_that_once_went_wrong() {
+    use Step::{Append, Copy, Gzip, Rename, Reopen};
+    let histories: [(bool, &[Step]); 4] = [
+        (false, &[Copy, Append(1), Rename, Rename, Gzip]),
+        (true, &[Copy, Rename, Gzip, Copy, Rename]),
+        (true, &[Append(1), Rename, Rename, Rename, Gzip, Copy]),
+        (true, &[Append(1), Rename, Rename, Gzip, Copy, Reopen, Rename]),
+    ];
+    for (inside, steps) in histories {
+        for exact in [false, true] {
+            let mut model = Model::new(inside, exact);
+            for step in steps {
+                model.apply(step);
+            }
+            model.check();
+        }
     }
 }
