@@ -83,17 +83,21 @@ pub(super) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<M
             faulty = true;
         }
     }
+    let limited = section.has("fields") || section.has("field");
+    let fields = if limited { Some(fields(section, Use::Write, load)) } else { None };
     let names: Vec<&str> = names.iter().map(|name| name.value.as_str()).collect();
     if faulty || !load_keys(section, &mut rules, &names) {
         return None;
     }
+    let fields = match fields {
+        Some(fields) => Some(fields?),
+        None => None,
+    };
     let any = !rules.is_empty();
     if !any {
         let hint = "write keys = [\"password\", \"token\"], detect = [\"jwt\"] or patterns";
         section.error(section.span(), "`redact` has nothing to look for", Some(hint.into()));
     }
-    let limited = section.has("fields") || section.has("field");
-    let fields = if limited { Some(fields(section, Use::Write, load)?) } else { None };
     let _ = counters(section, load);
     let help = "Values in which `redact` replaced something.";
     let name = section.string("id").or_else(|| section.string("type"));

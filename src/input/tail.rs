@@ -14,6 +14,7 @@ mod decide;
 mod discover;
 mod generation;
 mod identity;
+mod lag;
 pub(super) mod lines;
 mod names;
 mod place;
@@ -154,6 +155,7 @@ impl Reading {
         loop {
             self.watch_directories(&mut wakes);
             self.say_health();
+            self.tailer.show_lag();
             let now = self.tailer.elapsed_ns();
             let idle = self.held.is_none() && !self.tailer.has_ready() && wakes.is_empty();
             let pause = if self.held.is_some() {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::compressed::Gzip;
 use super::identity::{Identity, Inode, Marker};
+use super::lag::Unread;
 use crate::chunk::Position;
 use crate::event::{Key, Literal, Source, SourceKind};
 use crate::storage::{File, FileFacts};
@@ -79,6 +80,8 @@ pub struct Generation {
     pub modified_ns: i64,
     /// Unread bytes as they stand in the metric.
     pub counted_lag: u64,
+    /// Since when there are unread bytes.
+    pub unread: Option<Unread>,
     /// Its bytes are a gzip now.
     pub compressed: bool,
     /// The position is within a line that is handed on in pieces.
@@ -136,6 +139,7 @@ impl Generation {
             size: facts.size,
             modified_ns: facts.modified_ns,
             counted_lag: 0,
+            unread: None,
             compressed: false,
             inside: false,
             blank: true,

@@ -429,6 +429,7 @@ impl Tailer {
         }
         let Some(generation) = self.generations.remove(&id) else { return };
         self.parts.counts.lag.add(-(generation.counted_lag as i64));
+        self.behind.remove(&id);
         if self.inodes.get(&generation.inode.number()) == Some(&id) {
             self.inodes.remove(&generation.inode.number());
         }

@@ -5,7 +5,7 @@
 //! is a row in a table: no descriptor, no timer, no look except the slow rescan. On failure: a file that cannot be
 //! read is tried again with back-off and named in [`Tailer::problem`]; all others go on.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -101,8 +101,9 @@ pub struct Tailer {
     pub(super) new_files: Vec<PathBuf>,
     /// No position was known: `start_at` counts.
     pub(super) first_start: bool,
-    /// The paths looked at now are told to have changed, whatever their size and time say.
-    pub(super) told: bool,
+    /// With unread bytes.
+    pub(super) behind: HashSet<u64>,
+    pub(super) lag_shown_at: Option<u64>,
     idle_open: VecDeque<u64>,
     pub(super) directories: BTreeMap<PathBuf, bool>,
     pub(super) directories_changed: bool,
@@ -133,7 +134,8 @@ impl Tailer {
             problems: BTreeMap::new(),
             new_files: Vec::new(),
             first_start: true,
-            told: false,
+            behind: HashSet::new(),
+            lag_shown_at: None,
             idle_open: VecDeque::new(),
             directories: BTreeMap::new(),
             directories_changed: false,
@@ -301,14 +303,6 @@ impl Tailer {
         }
         generation.timer = Some(due);
         self.timers.insert((due, Timer::Generation(id)));
-    }
-
-    /// Brings the lag metric up to date with a generation.
-    pub(super) fn count_lag(&mut self, id: u64) {
-        let Some(generation) = self.generations.get_mut(&id) else { return };
-        let lag = generation.lag();
-        self.parts.counts.lag.add(lag as i64 - generation.counted_lag as i64);
-        generation.counted_lag = lag;
     }
 
     /// Closes a generation's file.

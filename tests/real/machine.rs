@@ -1,0 +1,119 @@
+//! The machine under the tests: processes that end with the test run, free ports, random numbers, waiting.
+//!
+//! Promises: a process started here ends when this process does, even by SIGKILL: the kernel sends its signal when
+//! the one thread that starts everything is gone.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{LazyLock, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+/// How long a condition is awaited before the test fails.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+type Order = (Command, mpsc::Sender<std::io::Result<Child>>);
+
+static STARTER: LazyLock<Mutex<mpsc::Sender<Order>>> = LazyLock::new(|| {
+    let (orders, inbox) = mpsc::channel::<Order>();
+    std::thread::spawn(move || {
+        for (mut command, answer) in inbox {
+            let _ = answer.send(command.spawn());
+        }
+    });
+    Mutex::new(orders)
+});
+
+/// A command whose process gets `signal` when this process ends.
+pub fn bound(signal: &str, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", signal]).arg(program).stdin(Stdio::null());
+    command
+}
+
+/// Starts a command of [`bound`] from the thread that lives as long as the process.
+pub fn start(command: Command) -> Child {
+    let (answer, reply) = mpsc::channel();
+    let shown = format!("{command:?}");
+    STARTER.lock().unwrap().send((command, answer)).unwrap();
+    reply.recv().unwrap().unwrap_or_else(|why| panic!("{shown}: {why}"))
+}
+
+/// Runs a command to its end and gives its output; panics when it failed.
+pub fn run(command: &mut Command) -> Output {
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.unwrap_or_else(|why| panic!("{command:?}: {why}"));
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {}\n{out}{err}", output.status);
+    output
+}
+
+/// Bytes as text.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Sends a signal, named as `kill` names it.
+pub fn signal(pid: u32, name: &str) {
+    run(Command::new("kill").args(["-s", name, &pid.to_string()]));
+}
+
+/// A port that nothing listens on. Below the ephemeral ports, so that no client's connection takes it meanwhile.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 15_000 + (std::process::id() % 10_000) as u16;
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed) % 5_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// A file of the checkout.
+pub fn checkout(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// A file of the cache that `tests/tools/install.sh` filled.
+pub fn cached(path: &str) -> PathBuf {
+    let cache = std::env::var_os("LOGWEIR_TEST_CACHE");
+    let cache = cache.map_or_else(|| checkout("target/test-tools"), PathBuf::from);
+    let path = cache.join(path);
+    assert!(path.exists(), "{} is missing; run tests/tools/install.sh", path.display());
+    path
+}
+
+/// Waits until the condition holds; `context` is shown when it does not come true.
+pub fn until(what: &str, mut condition: impl FnMut() -> bool, context: impl FnOnce() -> String) {
+    let begin = Instant::now();
+    while !condition() {
+        if begin.elapsed() > PATIENCE {
+            panic!("waited {} s in vain: {what}\n{}", PATIENCE.as_secs(), context());
+        }
+        std::thread::sleep(Duration::from_millis(25));
+    }
+}
+
+/// Random numbers (xorshift64*, Marsaglia 2003); the seed is printed, `LOGWEIR_TEST_SEED` sets it.
+pub struct Random(u64);
+
+impl Random {
+    /// Seeded, and saying so in the test's output.
+    pub fn new() -> Random {
+        let given = std::env::var("LOGWEIR_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+        let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let seed: u64 = given.unwrap_or(clock.subsec_nanos().into());
+        println!("seed: LOGWEIR_TEST_SEED={seed}");
+        Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    /// From 0 to `end`, less `end`.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % end
+    }
+}

@@ -1,0 +1,107 @@
+//! The end of a run: SIGTERM ships what was read, a second one leaves, the next start ships the rest.
+
+use serde_json::json;
+
+use crate::agent::Home;
+use crate::faults::Way;
+use crate::nodes::elasticsearch;
+
+const PIPELINE: &str = r#"
+[inputs.app]
+type = "file"
+paths = ["@HOME@/app.log"]
+codec = "json"
+[outputs.logs]
+type = "elasticsearch"
+hosts = ["@ES@"]
+index = "@INDEX@"
+"#;
+
+fn lines(from: u64, to: u64) -> String {
+    (from..to).map(|seq| format!("{}\n", json!({"seq": seq, "message": "to be drained"}))).collect()
+}
+
+#[test]
+fn sigterm_ships_what_was_read_and_the_next_start_ships_the_rest_once() {
+    const LINES: u64 = 100_000;
+    let (node, home) = (elasticsearch(), Home::new());
+    home.pipeline(PIPELINE, &[("ES", &node.url), ("INDEX", "drained")]);
+    home.append("app.log", lines(0, LINES));
+    let agent = home.start();
+    agent.until("something was read", || agent.metric("logweir_events_read_total", &[]) > 0);
+    let log = home.path("agent.log");
+    assert!(agent.stop().success(), "it ends well");
+    let said = std::fs::read_to_string(log).unwrap();
+    assert!(said.contains("stopped"), "{said}");
+    let stored = node.count("drained");
+    assert!(stored > 0, "what was read before the signal was delivered: {said}");
+    let agent = home.start();
+    node.await_count("drained", LINES, || agent.story());
+    node.assert_each_once("drained", LINES);
+}
+
+#[test]
+fn sigterm_ends_within_the_deadline_though_the_cluster_is_away_and_nothing_is_lost() {
+    const LINES: u64 = 5_000;
+    let (node, home) = (elasticsearch(), Home::new());
+    let way = Way::closed(&node.url);
+    home.pipeline(PIPELINE, &[("ES", &way.url), ("INDEX", "deadline")]);
+    home.append("app.log", lines(0, LINES));
+    let agent = home.start();
+    let read = || agent.metric("logweir_output_lag_documents", &[]) == LINES as i64;
+    agent.until("all is in the journal", read);
+    assert!(agent.stop().success());
+    let said = std::fs::read_to_string(home.path("agent.log")).unwrap();
+    assert!(said.contains(&format!("{LINES} documents undelivered")), "{said}");
+    // The file is gone: only the journal has them.
+    std::fs::remove_file(home.path("app.log")).unwrap();
+    let _open = way.open();
+    let agent = home.start();
+    node.await_count("deadline", LINES, || agent.story());
+    node.assert_each_once("deadline", LINES);
+}
+
+#[test]
+fn a_second_sigterm_leaves_at_once_and_loses_nothing() {
+    const LINES: u64 = 5_000;
+    let (node, home) = (elasticsearch(), Home::new());
+    let way = Way::closed(&node.url);
+    home.pipeline(PIPELINE, &[("ES", &way.url), ("INDEX", "second-signal")]);
+    home.append("app.log", lines(0, LINES));
+    let agent = home.start();
+    let read = || agent.metric("logweir_output_lag_documents", &[]) == LINES as i64;
+    agent.until("all is in the journal", read);
+    agent.signal("TERM");
+    agent.until_logged("stopping");
+    agent.signal("TERM");
+    assert!(agent.wait().success());
+    let said = std::fs::read_to_string(home.path("agent.log")).unwrap();
+    assert!(said.contains("left at once"), "{said}");
+    assert!(!said.contains("documents undelivered"), "it did not wait for the deadline: {said}");
+    std::fs::remove_file(home.path("app.log")).unwrap();
+    let _open = way.open();
+    let agent = home.start();
+    node.await_count("second-signal", LINES, || agent.story());
+    node.assert_each_once("second-signal", LINES);
+}
+
+#[test]
+fn sighup_takes_a_changed_pipeline_and_a_bad_one_leaves_the_old_one_running() {
+    let (node, home) = (elasticsearch(), Home::new());
+    home.pipeline(PIPELINE, &[("ES", &node.url), ("INDEX", "reloaded-old")]);
+    home.append("app.log", lines(0, 100));
+    let agent = home.start();
+    node.await_count("reloaded-old", 100, || agent.story());
+    home.pipeline("[inputs.app]\ntype = \"fiel\"\n", &[]);
+    agent.signal("HUP");
+    agent.until_logged("not reloaded");
+    agent.until_logged("fiel");
+    home.append("app.log", lines(100, 200));
+    node.await_count("reloaded-old", 200, || agent.story());
+    home.pipeline(PIPELINE, &[("ES", &node.url), ("INDEX", "reloaded-new")]);
+    agent.signal("HUP");
+    agent.until_logged("started with the new configuration");
+    home.append("app.log", lines(200, 300));
+    node.await_count("reloaded-new", 100, || agent.story());
+    assert_eq!(node.count("reloaded-old"), 200);
+}
