@@ -21,6 +21,7 @@ use super::pool::Pool;
 use super::writer::{Begun, Place};
 
 /// Everything under the lock.
+#[expect(clippy::struct_excessive_bools, reason = "each is a request to the background of its own")]
 pub struct State {
     /// No more frames.
     pub closed: bool,
@@ -285,7 +286,9 @@ impl State {
         let sequence = entry.frame.sequence();
         let bytes = entry.frame.bytes().len() as u64;
         let documents = &entry.documents;
-        if !self.memory && let Some(segment) = self.segments.back_mut() {
+        if !self.memory
+            && let Some(segment) = self.segments.back_mut()
+        {
             segment.last = sequence;
             segment.bytes = entry.place.offset + bytes;
         }
@@ -314,7 +317,8 @@ impl State {
             let sequence = front.frame.sequence();
             let synced = self.memory || sequence <= self.synced;
             let large = !self.memory && self.tail_bytes > JOURNAL_TAIL_BYTES as u64;
-            let may_go = (sequence <= passed && synced) || (large && (synced || !durable_is_enough));
+            let may_go =
+                (sequence <= passed && synced) || (large && (synced || !durable_is_enough));
             if !may_go {
                 break;
             }
