@@ -77,9 +77,11 @@ impl Shared {
                 true
             }
             Err(why) => {
-                self.status.trouble(Trouble::Sync, describe(&why));
                 lock(&self.writer).suspect();
                 let worked = self.rewrite();
+                if !worked {
+                    self.status.trouble(Trouble::Sync, describe(&why));
+                }
                 lock(&self.state).sync_wanted |= !worked;
                 worked
             }

@@ -164,8 +164,15 @@ pub fn recover(storage: &SharedStorage, directory: &Path, touch: Touch) -> io::R
     let noted = found.cursors.as_ref().map_or(0, |c| c.synced);
     found.durable = headers.chain([noted]).max().unwrap_or(0);
     let count = ordered.len();
-    let limits: Vec<u64> = ordered.iter().skip(1).map(|c| c.first).chain([u64::MAX]).collect();
-    for (n, (candidate, limit)) in ordered.iter().zip(limits).enumerate() {
+    for (n, candidate) in ordered.iter().enumerate() {
+        let last = found.segments.last().map_or(0, |s| s.last);
+        if candidate.header.is_none() && candidate.first <= last {
+            // Its frames were written again, durably, into the segment before it.
+            remove(storage, candidate, touch);
+            continue;
+        }
+        // A broken header says nothing about what came before it.
+        let limit = ordered[n + 1..].iter().find(|c| c.header.is_some()).map_or(u64::MAX, |c| c.first);
         let place = Place { storage, directory, touch, newest: n + 1 == count, limit };
         read_segment(&place, candidate, &mut found);
     }
@@ -262,12 +269,19 @@ fn in_order(
         highest = highest.max(generations[n]);
         if !replaced {
             ordered.push(candidate);
-        } else if touch == Touch::Repair {
+        } else {
             // Left by a stop between two steps of a rewrite.
-            let _ = storage.remove(&candidate.path);
+            remove(storage, &candidate, touch);
         }
     }
     ordered
+}
+
+fn remove(storage: &SharedStorage, candidate: &Candidate, touch: Touch) {
+    if touch == Touch::Repair {
+        // Where this fails the next start does it.
+        let _ = storage.remove(&candidate.path);
+    }
 }
 
 struct Place<'a> {

@@ -204,6 +204,14 @@ impl Agent {
         signal(self.child.id(), name);
     }
 
+    /// Sends a signal, unless it has just ended.
+    pub fn signal_if_running(&mut self, name: &str) {
+        if self.runs() {
+            let mut command = Command::new("kill");
+            let _ = command.args(["-s", name, &self.child.id().to_string()]).status();
+        }
+    }
+
     /// SIGTERM, and waits for the end.
     pub fn stop(mut self) -> ExitStatus {
         self.signal("TERM");

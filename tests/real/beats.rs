@@ -98,9 +98,7 @@ fn a_client_whose_agent_was_killed_sends_again_and_nothing_is_missing() {
         let client = client.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         if failures < 4 {
             let goal = 1_000 * (failures + 1);
-            agent.until("some were read", || {
-                agent.metric("logweir_events_read_total", &[]) > goal
-            });
+            agent.until("some were read", || agent.metric("logweir_events_read_total", &[]) > goal);
             agent.kill();
             failures += 1;
             done += acked(&client.wait_with_output().unwrap());

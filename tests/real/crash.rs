@@ -39,7 +39,8 @@ impl Writer {
             let mut next = 0;
             while next < lines {
                 let end = (next + burst).min(lines);
-                let line = |seq| format!("{{\"seq\":{seq},\"message\":\"line {seq} of the service\"}}\n");
+                let line =
+                    |seq| format!("{{\"seq\":{seq},\"message\":\"line {seq} of the service\"}}\n");
                 let text: String = (next..end).map(line).collect();
                 let mut options = std::fs::OpenOptions::new();
                 let mut file = options.create(true).append(true).open(&path).unwrap();
@@ -108,7 +109,10 @@ fn survives(index: &str, options: &str, lines: u64, seconds: u64, kills: u64) {
         agent.kill();
         after.push(alive);
     }
-    println!("killed after {after:?} ms, with {} lines written", writer.written.load(Ordering::Relaxed));
+    println!(
+        "killed after {after:?} ms, with {} lines written",
+        writer.written.load(Ordering::Relaxed)
+    );
     writer.thread.join().unwrap();
     let agent = home.start();
     node.await_count(index, lines, || agent.story());

@@ -82,7 +82,10 @@ fn a_full_disk_is_told_and_holds_reading_and_with_room_again_everything_arrives_
         status != "ok" && why.contains("No space left")
     });
     assert!(why.contains("goes on by itself") && why.contains("nothing is lost"), "{why}");
-    assert!(agent.metric("logweir_output_lag_documents", &[]) < LINES as i64, "it could not hold all");
+    assert!(
+        agent.metric("logweir_output_lag_documents", &[]) < LINES as i64,
+        "it could not hold all"
+    );
     // Killed with a full disk, it starts again with a full disk.
     agent.kill();
     let agent = home.start_without_waiting();

@@ -204,7 +204,10 @@ fn an_output_that_is_dead_for_the_whole_run_delays_no_other_and_gets_everything_
     node.await_count("isolated-alive", LINES / 2, || agent.story());
     let why = agent.until_health("app/outputs.dead", "paused");
     assert!(why.contains(&way.url) && why.contains("efused"), "{why}");
-    assert_eq!(agent.metric("logweir_output_lag_documents", &["output=\"dead\""]), LINES as i64 / 2);
+    assert_eq!(
+        agent.metric("logweir_output_lag_documents", &["output=\"dead\""]),
+        LINES as i64 / 2
+    );
     // Dead also while the agent stops and starts.
     assert!(agent.stop().success());
     home.append("app.log", numbered(LINES / 2, LINES));

@@ -31,8 +31,13 @@ fn account(agent: &Agent) -> (i64, [i64; 5]) {
     let dropped = |reason| agent.metric("logweir_events_dropped_total", &[reason]);
     let stored = documents(DELIVERED) + documents(REPEATED);
     let waiting = agent.metric("logweir_output_lag_documents", &[]);
-    let fates =
-        [stored, waiting, documents(DEAD), dropped("reason=\"filter\""), dropped("reason=\"no_output\"")];
+    let fates = [
+        stored,
+        waiting,
+        documents(DEAD),
+        dropped("reason=\"filter\""),
+        dropped("reason=\"no_output\""),
+    ];
     (agent.metric("logweir_events_read_total", &[]), fates)
 }
 
@@ -63,7 +68,11 @@ fn what_was_read_is_stored_waiting_dead_lettered_or_dropped_and_the_metrics_say_
     });
     assert_eq!(node.count("honest"), EACH as u64);
     agent.until_logged("dead letter");
-    assert!(agent.log().contains("[number]"), "the log says which field was wrong: {}", agent.story());
+    assert!(
+        agent.log().contains("[number]"),
+        "the log says which field was wrong: {}",
+        agent.story()
+    );
     assert!(!agent.log().contains("no number at all"), "but not what was in it");
 }
 

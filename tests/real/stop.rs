@@ -68,12 +68,16 @@ fn a_second_sigterm_leaves_at_once_and_loses_nothing() {
     let way = Way::closed(&node.url);
     home.pipeline(PIPELINE, &[("ES", &way.url), ("INDEX", "second-signal")]);
     home.append("app.log", lines(0, LINES));
-    let agent = home.start();
+    let mut agent = home.start();
     let read = || agent.metric("logweir_output_lag_documents", &[]) == LINES as i64;
     agent.until("all is in the journal", read);
     agent.signal("TERM");
     agent.until_logged("stopping");
-    agent.signal("TERM");
+    // Two signals within a tenth of a second are one: a person, or a service manager, sends another.
+    while agent.runs() {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        agent.signal_if_running("TERM");
+    }
     assert!(agent.wait().success());
     let said = std::fs::read_to_string(home.path("agent.log")).unwrap();
     assert!(said.contains("left at once"), "{said}");

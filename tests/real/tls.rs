@@ -26,7 +26,7 @@ fn certificates(home: &Home) {
 fn a_beat_delivers_over_tls_and_one_that_does_not_trust_the_certificate_does_not() {
     let (node, home, port) = (elasticsearch(), Home::new(), free_port());
     certificates(&home);
-    let tls = r#"certificate = "@HOME@/tls/server.crt", key = "@HOME@/tls/server.key""#;
+    let tls = r#"cert = "@HOME@/tls/server.crt", key = "@HOME@/tls/server.key""#;
     let tls = tls.replace("@HOME@", &home.text_path(""));
     let values =
         [("ES", node.url.as_str()), ("INDEX", "tls"), ("PORT", &port.to_string()), ("TLS", &tls)];
@@ -50,7 +50,7 @@ fn a_beat_delivers_over_tls_and_one_that_does_not_trust_the_certificate_does_not
 fn with_mutual_tls_only_a_client_with_a_certificate_of_the_right_authority_delivers() {
     let (node, home, port) = (elasticsearch(), Home::new(), free_port());
     certificates(&home);
-    let tls = r#"certificate = "@HOME@/tls/server.crt", key = "@HOME@/tls/server.key", client_ca = "@HOME@/tls/ca.crt""#;
+    let tls = r#"cert = "@HOME@/tls/server.crt", key = "@HOME@/tls/server.key", client_ca = "@HOME@/tls/ca.crt""#;
     let tls = tls.replace("@HOME@", &home.text_path(""));
     let values =
         [("ES", node.url.as_str()), ("INDEX", "mtls"), ("PORT", &port.to_string()), ("TLS", &tls)];
@@ -65,7 +65,11 @@ fn with_mutual_tls_only_a_client_with_a_certificate_of_the_right_authority_deliv
     let output = send_as("client");
     assert_eq!(acked(&output), 1000, "{}", text(&output.stderr));
     assert_eq!(acked(&send_as("wrong-client")), 0);
-    assert_eq!(acked(&send(port, &["-count", "10", "-tls-ca", &file("ca.crt")])), 0, "no certificate");
+    assert_eq!(
+        acked(&send(port, &["-count", "10", "-tls-ca", &file("ca.crt")])),
+        0,
+        "no certificate"
+    );
     node.await_count("mtls", 1000, || agent.story());
     node.assert_each_once("mtls", 1000);
 }

@@ -112,6 +112,8 @@ pub struct Generation {
     pub lost: bool,
     /// Not read before this one is finished.
     pub after: Option<u64>,
+    /// Its content was compared since it last grew, while the pipeline took nothing.
+    pub held: bool,
     /// It is in the queue of readable ones.
     pub queued: bool,
     /// Its position was sent.
@@ -153,6 +155,7 @@ impl Generation {
             finished: false,
             lost: false,
             after: None,
+            held: false,
             queued: false,
             announced: false,
             closed: false,

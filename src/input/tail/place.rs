@@ -215,6 +215,7 @@ impl Tailer {
         let unread = !compressed && facts.size > generation.offset;
         generation.size = facts.size;
         generation.modified_ns = facts.modified_ns;
+        generation.held &= !changed;
         if changed && compressed {
             // A gzip that has grown is opened anew, past the wound at its old end.
             self.close(id);

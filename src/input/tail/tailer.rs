@@ -101,6 +101,8 @@ pub struct Tailer {
     pub(super) new_files: Vec<PathBuf>,
     /// No position was known: `start_at` counts.
     pub(super) first_start: bool,
+    /// The paths looked at now are told to have changed, whatever their size and time say.
+    pub(super) told: bool,
     /// With unread bytes.
     pub(super) behind: HashSet<u64>,
     pub(super) lag_shown_at: Option<u64>,
@@ -134,6 +136,7 @@ impl Tailer {
             problems: BTreeMap::new(),
             new_files: Vec::new(),
             first_start: true,
+            told: false,
             behind: HashSet::new(),
             lag_shown_at: None,
             idle_open: VecDeque::new(),
@@ -252,15 +255,23 @@ impl Tailer {
         timer.min(self.rescan_at).min(sweep)
     }
 
-    /// Opens files with unread bytes while the pipeline takes nothing, so that a rotation cannot take them away.
+    /// Opens files with unread bytes while the pipeline takes nothing, so that a rotation cannot take them away, and
+    /// sees whether their content was replaced meanwhile.
     pub fn hold(&mut self) {
         let ids: Vec<u64> = self.ready.iter().take(HELD_MAX).copied().collect();
         for id in ids {
             let Some(generation) = self.generations.get_mut(&id) else { continue };
-            if generation.body.is_none()
-                && matches!(reader::open(generation, &*self.parts.storage), Ok(true))
-            {
-                self.parts.counts.open.add(1);
+            if generation.held || generation.lost {
+                continue;
+            }
+            generation.held = true;
+            let was_open = generation.body.is_some();
+            let changed = reader::content_changed(generation, &*self.parts.storage);
+            let is_open = generation.body.is_some();
+            self.parts.counts.open.add(i64::from(is_open) - i64::from(was_open));
+            // What cannot be read now is found out when it is read.
+            if let Ok(Some(facts)) = changed {
+                self.truncated(id, &facts);
             }
         }
     }
