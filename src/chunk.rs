@@ -84,6 +84,15 @@ impl Stored {
         self.0.await.map_err(|_| Closed)
     }
 
+    /// Whether it is stored, without waiting; `None`: not decided yet.
+    pub fn told(&mut self) -> Option<bool> {
+        match self.0.try_recv() {
+            Ok(()) => Some(true),
+            Err(oneshot::error::TryRecvError::Closed) => Some(false),
+            Err(oneshot::error::TryRecvError::Empty) => None,
+        }
+    }
+
     /// As [`Stored::wait`], on a thread of its own.
     pub fn wait_blocking(self) -> Result<(), Closed> {
         self.0.blocking_recv().map_err(|_| Closed)

@@ -173,7 +173,8 @@ fn load_root(name: &str, root: &Section<'_>, around: &Surroundings) -> Option<Pl
     let source = Arc::clone(root.source());
     root.finish_ref();
     let keys = Arc::new(keys);
-    Some(Plan { name: name.to_string(), source, keys, inputs, chain, outputs, journal, dead_letters_bytes, workers, tests })
+    let name = name.to_string();
+    Some(Plan { name, source, keys, inputs, chain, outputs, journal, dead_letters_bytes, workers, tests })
 }
 
 fn check_whole(root: &Section<'_>, inputs: &[InputPlan], outputs: &[OutputPlan]) {

@@ -2,7 +2,8 @@
 //!
 //! In: a message, a place in a text, causes, a hint. Out: text for a person, in the form compilers use.
 //! Promises: a place shows file, line, column, the line itself and a caret; control characters of the source never
-//! reach the terminal, nor do secrets that stand in the line. On failure: a place outside its text is shown without the line.
+//! reach the terminal, nor do secrets that stand in the line.
+//! On failure: a place outside its text is shown without the line.
 
 use std::fmt;
 use std::ops::Range;

@@ -16,6 +16,7 @@ use layout::{DOCUMENT_BYTES, HEADER_BYTES, Header};
 pub use layout::{FrameError, MAGIC, VERSION, header_epoch, header_length};
 
 use crate::chunk::Position;
+use crate::limits::{FRAME_BYTES_USUAL, FRAME_STRINGS_USUAL};
 
 /// A frame that is being filled.
 #[derive(Default)]
@@ -155,6 +156,11 @@ impl Draft {
     /// Whether there is nothing worth journaling.
     pub fn is_empty(&self) -> bool {
         self.documents.is_empty() && self.positions.is_empty()
+    }
+
+    /// Whether the next document should go to another frame.
+    pub fn is_full(&self) -> bool {
+        self.bytes.len() >= FRAME_BYTES_USUAL || self.strings.len() >= FRAME_STRINGS_USUAL
     }
 
     /// The positions so far.

@@ -43,6 +43,11 @@ impl Health {
         self.lock().iter().map(|(name, state)| (name.clone(), state.clone())).collect()
     }
 
+    /// Forgets all parts whose names begin so; what they say later is not kept.
+    pub fn forget(&self, beginning: &str) {
+        self.lock().retain(|name, _| !name.starts_with(beginning));
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, State>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -51,17 +56,39 @@ impl Health {
 impl Part {
     /// Says how the part is; logs when that changed.
     pub fn set(&self, state: State) {
-        let old = self.health.lock().insert(self.name.clone(), state.clone());
-        if old.as_ref() == Some(&state) {
+        let old = {
+            let mut parts = self.health.lock();
+            let Some(known) = parts.get_mut(&self.name) else { return };
+            std::mem::replace(known, state.clone())
+        };
+        if old == state {
             return;
         }
         match (&state, old) {
-            (State::Fine, Some(State::Degraded(_) | State::Paused(_))) => {
+            (State::Fine, State::Degraded(_) | State::Paused(_)) => {
                 tracing::info!(part = %self.name, "works again");
             }
             (State::Degraded(why), _) => tracing::warn!(part = %self.name, "{why}"),
             (State::Paused(why), _) => tracing::error!(part = %self.name, "paused: {why}"),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forgotten_part_says_nothing_any_more() {
+        let health = Health::default();
+        let (gone, stays) = (health.part("app/journal"), health.part("apps/journal"));
+        health.forget("app/");
+        gone.set(State::Paused("late".into()));
+        stays.set(State::Fine);
+        assert_eq!(health.states(), [("apps/journal".to_string(), State::Fine)]);
+        let again = health.part("app/journal");
+        again.set(State::Fine);
+        assert_eq!(health.states().len(), 2);
     }
 }

@@ -23,6 +23,15 @@ use crate::metrics::Metrics;
 use crate::settings::Section;
 use crate::storage::SharedStorage;
 
+/// Name and help text of the gauge of unread bytes; every input has it.
+pub const LAG_BYTES: (&str, &str) =
+    ("logweir_input_lag_bytes", "Unread bytes of known files at the last look; 0 for others.");
+/// Name and help text of the gauge of unread time; every input has it.
+pub const LAG_SECONDS: (&str, &str) = (
+    "logweir_input_lag_seconds",
+    "How long the oldest unread bytes of known files have been seen unread; 0 for others.",
+);
+
 /// An input, checked and ready to start.
 pub trait Input: Send {
     /// Works until told to stop; everything it read is handed on or left unread when this returns.

@@ -17,6 +17,14 @@ pub const OUTPUTS_MAX: usize = 32;
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 /// Bytes of the largest frame that the journal accepts.
 pub const FRAME_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Bytes of documents after which a batch goes on in another frame.
+pub const FRAME_BYTES_USUAL: usize = 4 * 1024 * 1024;
+/// Different strings (addresses) after which a batch goes on in another frame; looking one up takes linear time.
+pub const FRAME_STRINGS_USUAL: usize = 1024;
+/// Longest document; of a longer one the long values are cut. Elasticsearch takes 100 MB in a request.
+pub const DOCUMENT_BYTES_MAX: usize = 96 * 1024 * 1024;
+/// Bytes of one value of a document that was too long.
+pub const CUT_VALUE_BYTES: usize = 64 * 1024;
 /// Default quota of a journal on disk.
 pub const JOURNAL_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 /// Default quota of a journal in memory.
@@ -108,6 +116,14 @@ const _: () = assert!(LINE_BYTES_MAX <= LINE_BYTES_CEILING, "the default obeys t
 const _: () =
     assert!(MULTILINE_BYTES_MAX <= LINE_BYTES_CEILING, "joined lines are bounded as one line is");
 const _: () = assert!(LINE_BYTES_CEILING < FRAME_BYTES_MAX, "one line always fits a frame");
+const _: () = assert!(
+    FRAME_BYTES_USUAL + DOCUMENT_BYTES_MAX < FRAME_BYTES_MAX / 2,
+    "the last document of a frame fits, with its tables"
+);
+const _: () = assert!(
+    FRAME_STRINGS_USUAL + OUTPUTS_MAX < u16::MAX as usize,
+    "the strings of a frame's last document fit"
+);
 const _: () = assert!(
     (JOURNAL_TAIL_BYTES as u64) < JOURNAL_MEMORY_BYTES_MAX,
     "the tail cache is a part of the memory journal"

@@ -31,7 +31,8 @@ pub fn compile(pattern: &str, flags: Flags) -> Result<Regex, TextError> {
         .dot_matches_new_line(flags.dot_all)
         .multi_line(flags.multi_line);
     builder.build().map_err(|error| {
-        let message = format!("the pattern cannot be compiled: {error}");
+        let why = error.to_string();
+        let message = format!("the pattern cannot be compiled: {}", why.trim_end_matches('.'));
         TextError::new(0..pattern.len(), message).hint("make the counts of its repetitions smaller")
     })
 }

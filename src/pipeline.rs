@@ -17,10 +17,10 @@ use crate::chunk;
 use crate::clock::SharedClock;
 use crate::config::Plan;
 use crate::decode::Codec;
-use crate::delivery::{DeadLetters, OutputContext};
+use crate::delivery::{BoxFuture, DeadLetters, OutputContext, Stop};
 use crate::diagnostic::Diagnostic;
-use crate::health::Health;
-use crate::input::InputContext;
+use crate::health::{Health, Part, State};
+use crate::input::{self, InputContext};
 use crate::journal::{Journal, OutputSlot, Parts, Recovery, dead_letter};
 use crate::metrics::Metrics;
 use crate::route::Route;
@@ -56,6 +56,7 @@ pub struct Pipeline {
     outputs: JoinSet<()>,
     stop_inputs: watch::Sender<bool>,
     stop_outputs: watch::Sender<bool>,
+    health: Health,
 }
 
 impl Pipeline {
@@ -115,27 +116,32 @@ impl Pipeline {
                 name: output.name,
                 bit: *bit,
             };
-            outputs.spawn(output.output.run(context));
+            let (health, stop) = (context.health.clone(), context.stop.clone());
+            outputs.spawn(guarded(output.output.run(context), health, stop));
         }
 
         // Two chunks a worker: one at work, one waiting; everything else waits in the files and sockets.
         let (intake, queue) = chunk::intake(plan.workers * 2);
         let mut codecs: Vec<(Arc<str>, Codec)> = Vec::new();
         let mut inputs = JoinSet::new();
-        for input in plan.inputs {
-            let name: Arc<str> = input.name.as_str().into();
-            codecs.push((Arc::clone(&name), input.codec));
+        for planned in plan.inputs {
+            let name: Arc<str> = planned.name.as_str().into();
+            codecs.push((Arc::clone(&name), planned.codec));
+            let labelled = metrics.with("input", &name);
+            labelled.gauge(input::LAG_BYTES.0, input::LAG_BYTES.1).set(0);
+            labelled.gauge(input::LAG_SECONDS.0, input::LAG_SECONDS.1).set(0);
             let context = InputContext {
                 intake: intake.clone(),
                 positions: opened.positions.clone(),
                 clock: Arc::clone(&services.clock),
                 storage: Arc::clone(&services.storage),
-                metrics: metrics.with("input", &name),
+                metrics: labelled,
                 health: services.health.part(&format!("{}/inputs.{}", plan.name, name)),
                 stop: inputs_stop.clone(),
                 name,
             };
-            inputs.spawn(input.input.run(context));
+            let (health, stop) = (context.health.clone(), context.stop.clone());
+            inputs.spawn(guarded(planned.input.run(context), health, stop));
         }
 
         let flow = Arc::new(FlowPlan::new(plan.keys, plan.chain, codecs, routes, &metrics));
@@ -147,7 +153,9 @@ impl Pipeline {
             journal: journal.clone(),
         };
         let workers = worker::start(work, plan.workers, &plan.name);
-        Ok(Pipeline { name: plan.name, journal, inputs, workers, outputs, stop_inputs, stop_outputs })
+        let health = services.health.clone();
+        let name = plan.name;
+        Ok(Pipeline { name, journal, inputs, workers, outputs, stop_inputs, stop_outputs, health })
     }
 
     /// Waits until every input has ended by itself (standard input at its end); for others this never returns.
@@ -179,7 +187,8 @@ impl Pipeline {
                     let lag: u64 = outputs.iter().map(|o| o.documents).sum();
                     tracing::warn!(
                         pipeline = %self.name,
-                        "stopped with {lag} documents undelivered; they are in the journal and go out after the next start"
+                        "stopped with {lag} documents undelivered; they are in the journal \
+                         and go out after the next start"
                     );
                 }
             }
@@ -190,6 +199,20 @@ impl Pipeline {
             self.outputs.abort_all();
         }
         self.journal.close();
+        self.health.forget(&format!("{}/", self.name));
+    }
+}
+
+/// Runs a part. If it panics, its health says so until the stop, instead of silence; dropping this drops the part.
+async fn guarded(part: BoxFuture<'static, ()>, health: Part, mut stop: Stop) {
+    let mut task = JoinSet::new();
+    task.spawn(part);
+    let Some(Err(ended)) = task.join_next().await else { return };
+    if ended.is_panic() {
+        let what = "it ended by a fault of logweir (the log has a line with `panicked`); nothing that was \
+                    acknowledged is lost; restart logweir, and please report that line";
+        health.set(State::Paused(what.into()));
+        let _ = stop.wait_for(|stop| *stop).await;
     }
 }
 

@@ -447,6 +447,32 @@ impl Batch {
         out.push(b'}');
     }
 
+    /// As [`Batch::write_event`], with strings cut to `most` bytes and other values left out that are longer.
+    pub fn write_event_cut(&self, event: usize, most: usize, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"@timestamp\":\"");
+        crate::timestamp::write_iso8601_ms(self.events[event].time_ns, out);
+        out.push(b'"');
+        for field in self.fields(event).iter().filter(|f| f.key != Key::METADATA) {
+            let start = out.len();
+            out.push(b',');
+            self.write_key(field.key, out);
+            let text = self.str_bytes(field.value).filter(|text| text.len() > most);
+            match text.as_deref().map(String::from_utf8_lossy) {
+                Some(text) => {
+                    let boundary = |at: &usize| text.is_char_boundary(*at);
+                    let end = (0..=most).rev().find(boundary).unwrap_or(0);
+                    json::write_string(&text.as_bytes()[..end], out);
+                }
+                None => self.write_json(field.value, out),
+            }
+            // A string of control characters is six times as long when it is written.
+            if out.len() - start > most * 6 + 256 {
+                out.truncate(start);
+            }
+        }
+        out.push(b'}');
+    }
+
     fn write_key(&self, key: Key, out: &mut Vec<u8>) {
         if let Some(number) = key.number() {
             out.extend_from_slice(self.keys.encoded(number));

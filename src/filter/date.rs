@@ -94,7 +94,9 @@ impl Filter for Date {
         let plan = &*self.plan;
         let now_ns = plan.clock.now_ns();
         for event in selected.iter() {
-            let Some(value) = batch.get(event, &plan.field) else { continue };
+            // A null says that there is no time, as an absent field does.
+            let value = batch.get(event, &plan.field).filter(|value| *value != Value::Null);
+            let Some(value) = value else { continue };
             let Some(time_ns) = plan.parse(batch, value, now_ns) else {
                 batch.add_tag(event, &plan.tag);
                 plan.failures.increment();

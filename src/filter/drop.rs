@@ -18,6 +18,7 @@ struct Drop {
 }
 
 /// Reads the settings.
+#[allow(clippy::unnecessary_wraps)] // the signature that all kinds share
 pub(super) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<Make> {
     let percentage = section.integer_or("percentage", 100, 0..101) as u64;
     let seed = Arc::new(AtomicU64::new(load.clock.now_ns() as u64));

@@ -1,4 +1,4 @@
-//! Filter `geoip`: where an address is, from a MaxMind database.
+//! Filter `geoip`: where an address is, from a `MaxMind` database.
 //!
 //! In: `field` (an address; of a list the first item), `database` (a file), `target` (default
 //! `geoip`), `fields` (default: all that the database has). Out: an object with the names that
@@ -146,7 +146,7 @@ impl GeoIp {
                 batch.set(event, &plan.target, Value::Json(object));
             }
             Some(Some(Kept { place: Place::Private, .. })) => {
-                batch.add_tag(event, "_geoip_private")
+                batch.add_tag(event, "_geoip_private");
             }
             _ => {
                 batch.add_tag(event, "_geoip_lookup_failure");

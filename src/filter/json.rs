@@ -13,6 +13,7 @@ use super::{Filter, FilterLoad, Make, counters};
 use crate::event::{Batch, Field, Key, Path, Selection, Span, Value, parse_object, parse_value};
 use crate::metrics::Counter;
 use crate::settings::Section;
+use crate::timestamp::parse_iso8601;
 
 struct Json {
     plan: Arc<Plan>,
@@ -92,18 +93,10 @@ impl Json {
 }
 
 fn set_time(batch: &mut Batch, event: usize, value: Value, failures: &Counter) {
-    match batch.str_bytes(value).and_then(|text| parse_time(&text)) {
-        Some(time_ns) => batch.events[event].time_ns = time_ns,
-        None => {
-            batch.add_tag(event, "_timestampparsefailure");
-            failures.increment();
-        }
+    if let Some(time_ns) = batch.str_bytes(value).and_then(|text| parse_iso8601(&text)) {
+        batch.events[event].time_ns = time_ns;
+    } else {
+        batch.add_tag(event, "_timestampparsefailure");
+        failures.increment();
     }
-}
-
-/// An ISO 8601 instant.
-fn parse_time(text: &[u8]) -> Option<i64> {
-    let text = std::str::from_utf8(text).ok()?;
-    let stamp: jiff::Timestamp = text.parse().ok()?;
-    i64::try_from(stamp.as_nanosecond()).ok()
 }

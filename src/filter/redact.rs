@@ -1,7 +1,7 @@
 //! Filter `redact`: secrets replaced wherever they stand.
 //!
-//! In: `keys` (names of secrets), `patterns` (regular expressions; with a group `secret` only that
-//! part), `detect` (known kinds of secrets), `fields` (default: all), `replacement` (default `***`).
+//! In: `keys` (names of secrets), `patterns` (regular expressions; with a group `secret` only
+//! that part), `detect` (known kinds of secrets), `fields` (default: all), `replacement` (default `***`).
 //! Out: every text of the event without them: of fields, of lists, of objects, of raw JSON.
 //!
 //! A key is a name, or the end of a longer one, in any case, `-` and `_` in it or not. A field of
@@ -83,17 +83,21 @@ pub(super) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<M
             faulty = true;
         }
     }
+    let limited = section.has("fields") || section.has("field");
+    let fields = if limited { Some(fields(section, Use::Write, load)) } else { None };
     let names: Vec<&str> = names.iter().map(|name| name.value.as_str()).collect();
     if faulty || !load_keys(section, &mut rules, &names) {
         return None;
     }
+    let fields = match fields {
+        Some(fields) => Some(fields?),
+        None => None,
+    };
     let any = !rules.is_empty();
     if !any {
         let hint = "write keys = [\"password\", \"token\"], detect = [\"jwt\"] or patterns";
         section.error(section.span(), "`redact` has nothing to look for", Some(hint.into()));
     }
-    let limited = section.has("fields") || section.has("field");
-    let fields = if limited { Some(fields(section, Use::Write, load)?) } else { None };
     let _ = counters(section, load);
     let help = "Values in which `redact` replaced something.";
     let name = section.string("id").or_else(|| section.string("type"));
@@ -184,7 +188,7 @@ impl Redact {
                 if !plan.rules.redact(&self.plain, &mut self.work, &mut self.out) {
                     return None;
                 }
-                self.replaced(batch).map(Value::Str)
+                Some(Value::Str(self.replaced(batch)))
             }
             Value::Json(span) => {
                 self.out.clear();
@@ -194,7 +198,7 @@ impl Redact {
                     return None;
                 }
                 let number = !raw.starts_with(b"{") && !raw.starts_with(b"[");
-                let new = self.replaced(batch)?;
+                let new = self.replaced(batch);
                 // A number that held a secret has become a text; `out` is a JSON string then.
                 Some(if number {
                     Value::Escaped(new.part(1, new.len as usize - 1))
@@ -213,7 +217,7 @@ impl Redact {
                 if !plan.rules.redact(&self.plain, &mut self.work, &mut self.out) {
                     return None;
                 }
-                self.replaced(batch).map(Value::Str)
+                Some(Value::Str(self.replaced(batch)))
             }
             Value::Array(node) => {
                 self.array(batch, node);
@@ -233,13 +237,13 @@ impl Redact {
         if !plan.rules.redact(batch.bytes(span), &mut self.work, &mut self.out) {
             return None;
         }
-        self.replaced(batch).map(Value::Str)
+        Some(Value::Str(self.replaced(batch)))
     }
 
     /// What was written, as a part of the batch's text.
-    fn replaced(&self, batch: &mut Batch) -> Option<Span> {
+    fn replaced(&self, batch: &mut Batch) -> Span {
         self.plan.replaced.increment();
-        Some(batch.push_text(&self.out))
+        batch.push_text(&self.out)
     }
 }
 

@@ -117,6 +117,11 @@ impl Node {
         if nodes.len() == 1 {
             return nodes.remove(0);
         }
+        let apart = nodes.into_iter().flat_map(|node| match node {
+            Self::Alt(inner) => inner,
+            other => vec![other],
+        });
+        let nodes: Vec<Self> = apart.collect();
         let sets: Option<Vec<CharSet>> = nodes.iter().map(Self::as_set).collect();
         if let Some(sets) = sets {
             let all = sets.iter().fold(CharSet::EMPTY, |all, set| all.union(set));

@@ -90,103 +90,89 @@ impl<'a> Machine<'a> {
         }
         self.dirty = true;
         let (mut pc, mut at): (Pc, usize) = (0, start);
+        let (program, text) = (self.program, self.text);
+        let (insts, sets) = (&program.insts[..], &program.sets[..]);
         loop {
-            let inst = &self.program.insts[pc as usize];
-            let next = match inst {
-                Inst::Byte(byte) => self.byte(*byte, &mut at, pc),
-                Inst::Text(text) => match self.text[at..].starts_with(text) {
-                    true => {
-                        at += text.len();
-                        pc + 1
-                    }
-                    false => FAIL,
+            // Each instruction yields where to go on, in the program and in the text.
+            let (next, place) = match &insts[pc as usize] {
+                Inst::Byte(byte) => match text.get(at) == Some(byte) {
+                    true => (pc + 1, at + 1),
+                    false => (FAIL, at),
                 },
-                Inst::Set(set) => stepped(text::one(self.set(*set), self.text, at), &mut at, pc),
-                Inst::Take(run) => {
-                    let end = text::take(self.set(run.set), run, self.text, at);
-                    stepped(end, &mut at, pc)
+                Inst::Text(wanted) => match text[at..].starts_with(wanted) {
+                    true => (pc + 1, at + wanted.len()),
+                    false => (FAIL, at),
+                },
+                Inst::Set(set) => stepped(text::one(&sets[*set as usize], text, at), pc),
+                Inst::Take(run) => stepped(text::take(&sets[run.set as usize], run, text, at), pc),
+                Inst::Maybe(set) => {
+                    (pc + 1, text::one(&sets[*set as usize], text, at).unwrap_or(at))
                 }
                 Inst::Choose(a, b, table) => {
-                    match self.program.chooses[*table as usize][self.ahead(at)] {
-                        0 => FAIL,
-                        1 => *a,
-                        2 => *b,
-                        _ => self.split(pc, (*a, *b), at),
+                    match program.chooses[*table as usize][ahead(text, at)] {
+                        0 => (FAIL, at),
+                        1 => (*a, at),
+                        2 => (*b, at),
+                        _ => (self.split(pc, (*a, *b), at), at),
                     }
                 }
-                Inst::Dispatch(table) => {
-                    self.program.dispatches[*table as usize][self.ahead(at)]
-                }
+                Inst::Dispatch(table) => (program.dispatches[*table as usize][ahead(text, at)], at),
                 Inst::Jump(to) => {
                     self.steps += 1;
-                    *to
+                    (*to, at)
                 }
                 Inst::Save(slot) => {
                     self.save(*slot, at);
-                    pc + 1
+                    (pc + 1, at)
                 }
                 Inst::Match => return Verdict::Match(at),
-                other => self.rare(other, pc, &mut at),
+                other => self.rare(other, pc, at),
             };
-            if next != FAIL && self.steps < self.alarm {
-                pc = next;
+            if next != FAIL {
+                (pc, at) = (next, place);
                 continue;
             }
             if self.steps >= self.alarm && !self.alarmed() {
                 return Verdict::Limit;
             }
-            (pc, at) = match next {
-                FAIL => match self.backtrack() {
-                    Some(resumed) => resumed,
-                    None => return Verdict::Fail,
-                },
-                next => (next, at),
-            };
+            match self.backtrack() {
+                Some(resumed) => (pc, at) = resumed,
+                None => return Verdict::Fail,
+            }
         }
-    }
-
-    #[inline]
-    fn byte(&self, byte: u8, at: &mut usize, pc: Pc) -> Pc {
-        if self.text.get(*at) == Some(&byte) {
-            *at += 1;
-            return pc + 1;
-        }
-        FAIL
     }
 
     /// The instructions that are less common or take longer.
-    fn rare(&mut self, inst: &Inst, pc: Pc, at: &mut usize) -> Pc {
+    fn rare(&mut self, inst: &Inst, pc: Pc, at: usize) -> (Pc, usize) {
         match inst {
-            Inst::Give(run, peek) => self.give(run, *peek, pc, at),
-            Inst::Seek(run, peek, seek) => self.seek_start(run, *peek, seek, pc, at),
-            Inst::Split(a, b) => self.split(pc, (*a, *b), *at),
-            Inst::Assert(assertion) => follows(self.holds(*assertion, *at), pc),
-            Inst::Neighbour(look, set) => follows(self.neighbour(*look, *set, *at), pc),
-            Inst::Fence => self.raise(FAIL, *at, pc),
-            Inst::LookStart(alt) => self.raise(*alt, *at, pc),
+            Inst::Option(set, peek) => self.option(*set, *peek, pc, at),
+            Inst::Give(run, peek) => stepped(self.give(run, *peek, pc, at), pc),
+            Inst::Seek(run, peek, seek) => stepped(self.seek_start(run, *peek, seek, (pc, at)), pc),
+            Inst::Split(a, b) => (self.split(pc, (*a, *b), at), at),
+            Inst::Assert(assertion) => follows(self.holds(*assertion, at), pc, at),
+            Inst::Neighbour(look, set) => follows(self.neighbour(*look, *set, at), pc, at),
+            Inst::Fence => (self.raise(FAIL, at, pc), at),
+            Inst::LookStart(alt) => (self.raise(*alt, at, pc), at),
             Inst::Cut => {
                 self.cut();
-                pc + 1
+                (pc + 1, at)
             }
-            Inst::LookFound => {
-                *at = self.cut();
-                pc + 1
-            }
+            Inst::LookFound => (pc + 1, self.cut()),
             Inst::LookDenied => {
                 self.unwind();
-                FAIL
+                (FAIL, at)
             }
             Inst::Back(count) => {
-                let back = (0..*count).try_fold(*at, |at, _| text::before(self.text, at));
-                stepped(back, at, pc)
+                let back = (0..*count).try_fold(at, |at, _| text::before(self.text, at));
+                stepped(back, pc)
             }
-            Inst::AtSlot(slot) => follows(self.slot(*slot) == *at as u32, pc),
-            Inst::Progress(slot, leave) => match self.slot(*slot) == *at as u32 {
-                true => *leave,
-                false => pc + 1,
+            Inst::AtSlot(slot) => follows(self.slot(*slot) == at as u32, pc, at),
+            Inst::Progress(slot, leave) => match self.slot(*slot) == at as u32 {
+                true => (*leave, at),
+                false => (pc + 1, at),
             },
-            Inst::Backref(captures, icase) => self.backref(captures, *icase, pc, at),
-            _ => FAIL,
+            Inst::Backref(captures, icase) => stepped(self.backref(captures, *icase, at), pc),
+            _ => (FAIL, at),
         }
     }
 
@@ -198,10 +184,8 @@ impl<'a> Machine<'a> {
         self.memory.slots[slot as usize]
     }
 
-    /// The next byte as the index of a table.
-    #[inline]
     fn ahead(&self, at: usize) -> usize {
-        self.text.get(at).map_or(256, |byte| usize::from(*byte))
+        ahead(self.text, at)
     }
 
     #[inline]
@@ -221,25 +205,36 @@ impl<'a> Machine<'a> {
         a
     }
 
-    fn give(&mut self, run: &Run, peek: u32, pc: Pc, at: &mut usize) -> Pc {
-        if self.memo && !self.fresh(pc, *at) {
-            return FAIL;
+    /// One character or none; the other way is noted only if the rest can begin there.
+    #[inline]
+    fn option(&mut self, set: u32, peek: u32, pc: Pc, at: usize) -> (Pc, usize) {
+        let Some(end) = text::one(self.set(set), self.text, at) else { return (pc + 1, at) };
+        let peek = &self.program.peeks[peek as usize];
+        match (peek[self.ahead(end)], peek[self.ahead(at)]) {
+            (true, true) => (self.split(pc, (pc + 1, pc + 1), at), end),
+            (true, false) => (pc + 1, end),
+            (false, true) => (pc + 1, at),
+            (false, false) => (FAIL, at),
+        }
+    }
+
+    fn give(&mut self, run: &Run, peek: u32, pc: Pc, at: usize) -> Option<usize> {
+        if self.memo && !self.fresh(pc, at) {
+            return None;
         }
         let set = self.set(run.set);
-        let Some(end) = text::take(set, run, self.text, *at) else { return FAIL };
-        self.steps += (end - *at) as u64 >> 4;
+        let end = text::take(set, run, self.text, at)?;
+        self.steps += (end - at) as u64 >> 4;
         let low = match run.min {
-            0 => *at,
-            min => text::counted(set, min, min, self.text, *at).unwrap_or(end),
+            0 => at,
+            min => text::counted(set, min, min, self.text, at).unwrap_or(end),
         };
         let peek = &self.program.peeks[peek as usize];
-        let stop = if peek[self.ahead(end)] { Some(end) } else { self.retreat(low, end, peek) };
-        let Some(stop) = stop else { return FAIL };
+        let stop = if peek[self.ahead(end)] { end } else { self.retreat(low, end, peek)? };
         if stop > low {
             self.memory.frames.push(Frame::Give { pc, low: low as u32, at: stop as u32 });
         }
-        *at = stop;
-        pc + 1
+        Some(stop)
     }
 
     /// The last place before `at`, not before `low`, where the rest can begin.
@@ -248,20 +243,22 @@ impl<'a> Machine<'a> {
         self.text[low..at].iter().rposition(usable).map(|found| low + found)
     }
 
-    fn seek_start(&mut self, run: &Run, peek: u32, seek: &Seek, pc: Pc, at: &mut usize) -> Pc {
-        if self.memo && !self.fresh(pc, *at) {
-            return FAIL;
+    fn seek_start(
+        &mut self,
+        run: &Run,
+        peek: u32,
+        seek: &Seek,
+        (pc, at): (Pc, usize),
+    ) -> Option<usize> {
+        if self.memo && !self.fresh(pc, at) {
+            return None;
         }
         let low = match run.min {
-            0 => Some(*at),
-            min => text::counted(self.set(run.set), min, min, self.text, *at),
+            0 => at,
+            min => text::counted(self.set(run.set), min, min, self.text, at)?,
         };
-        let Some(low) = low else { return FAIL };
         let left = if run.max == UNBOUNDED { UNBOUNDED } else { run.max - run.min };
-        self.seek(run, peek, seek, (pc, low, left)).map_or(FAIL, |stop| {
-            *at = stop;
-            pc + 1
-        })
+        self.seek(run, peek, seek, (pc, low, left))
     }
 
     /// The next place where a lazy run can stop; more places are noted as a frame.
@@ -420,20 +417,19 @@ impl<'a> Machine<'a> {
         found != look.negative
     }
 
-    fn backref(&self, captures: &[u32], icase: bool, pc: Pc, at: &mut usize) -> Pc {
+    fn backref(&self, captures: &[u32], icase: bool, at: usize) -> Option<usize> {
         for capture in captures.iter().rev() {
             let (start, end) = (self.slot(capture * 2), self.slot(capture * 2 + 1));
-            if start == UNSET || end == UNSET {
+            if start == UNSET || end == UNSET || end < start {
                 continue;
             }
             let wanted = &self.text[start as usize..end as usize];
-            let Some(found) = self.text.get(*at..*at + wanted.len()) else { continue };
+            let Some(found) = self.text.get(at..at + wanted.len()) else { continue };
             if found == wanted || icase && found.eq_ignore_ascii_case(wanted) {
-                *at += wanted.len();
-                return pc + 1;
+                return Some(at + wanted.len());
             }
         }
-        FAIL
+        None
     }
 
     fn bit(&self, pc: Pc, at: usize) -> (usize, u64) {
@@ -468,18 +464,18 @@ impl<'a> Machine<'a> {
     }
 }
 
+/// The next byte as the index of a table.
 #[inline]
-fn stepped(end: Option<usize>, at: &mut usize, pc: Pc) -> Pc {
-    match end {
-        Some(end) => {
-            *at = end;
-            pc + 1
-        }
-        None => FAIL,
-    }
+fn ahead(text: &[u8], at: usize) -> usize {
+    text.get(at).map_or(256, |byte| usize::from(*byte))
 }
 
 #[inline]
-fn follows(holds: bool, pc: Pc) -> Pc {
-    if holds { pc + 1 } else { FAIL }
+fn stepped(end: Option<usize>, pc: Pc) -> (Pc, usize) {
+    end.map_or((FAIL, 0), |end| (pc + 1, end))
+}
+
+#[inline]
+fn follows(holds: bool, pc: Pc, at: usize) -> (Pc, usize) {
+    if holds { (pc + 1, at) } else { (FAIL, at) }
 }

@@ -28,6 +28,7 @@ pub fn compile(parsed: &Parsed) -> Result<Program, Problem> {
     }
     let start = first(&parsed.node, &First::accept());
     let prefix = start.literal.as_ref().filter(|text| text.len() > 1);
+    compiler.thread();
     let memo = !compiler.insts.iter().any(|inst| matches!(inst, Inst::Backref(..)));
     Ok(Program {
         slots: compiler.slots as usize,
@@ -52,7 +53,7 @@ struct Compiler {
     set_numbers: HashMap<CharSet, u32>,
     peeks: Vec<[bool; 257]>,
     chooses: Vec<[u8; 257]>,
-    dispatches: Vec<Box<[Pc; 257]>>,
+    dispatches: Vec<[Pc; 257]>,
     /// For each capture of the tree its number in the program.
     kept: Vec<Option<u32>>,
     slots: u32,
@@ -210,10 +211,12 @@ impl Compiler {
         if fixed && run.min == 1 {
             self.one(set);
         } else if fixed || safe || mode == Mode::Possessive {
-            self.emit(Inst::Take(run));
+            let maybe = (run.min, run.max) == (0, 1);
+            self.emit(if maybe { Inst::Maybe(number) } else { Inst::Take(run) });
         } else if mode == Mode::Greedy {
             let peek = self.peek(follow);
-            self.emit(Inst::Give(run, peek));
+            let option = (run.min, run.max) == (0, 1);
+            self.emit(if option { Inst::Option(number, peek) } else { Inst::Give(run, peek) });
         } else {
             let peek = self.peek(follow);
             let seek = seek(set, &run, follow);
@@ -249,7 +252,7 @@ impl Compiler {
             return self.choose(*a, *b, first, second);
         }
         let mut chains: HashMap<Vec<Pc>, Pc> = HashMap::new();
-        let mut table = Box::new([FAIL; 257]);
+        let mut table = [FAIL; 257];
         for (at, entry) in table.iter_mut().enumerate() {
             let possible: Vec<Pc> = (starts.iter().zip(&tables))
                 .filter(|(_, table)| table[at])
@@ -376,6 +379,35 @@ impl Compiler {
         self.emit(Inst::Fence);
         self.node(node, &First::accept());
         self.emit(Inst::Cut);
+    }
+
+    /// Makes jumps to jumps go to where those go.
+    fn thread(&mut self) {
+        for at in 0..self.insts.len() {
+            let mut inst = std::mem::replace(&mut self.insts[at], Inst::Match);
+            match &mut inst {
+                Inst::Jump(to) => *to = self.goal(*to),
+                Inst::Split(a, b) | Inst::Choose(a, b, _) => {
+                    (*a, *b) = (self.goal(*a), self.goal(*b));
+                }
+                _ => {}
+            }
+            self.insts[at] = inst;
+        }
+        let mut tables = std::mem::take(&mut self.dispatches);
+        for to in tables.iter_mut().flat_map(|table| table.iter_mut()) {
+            *to = self.goal(*to);
+        }
+        self.dispatches = tables;
+    }
+
+    /// Where a jump ends up; loops have no cycle of jumps alone, but a bound is safer than trust.
+    fn goal(&self, to: Pc) -> Pc {
+        let step = |to: &Pc| match self.insts.get(*to as usize) {
+            Some(Inst::Jump(next)) if *next != FAIL => Some(*next),
+            _ => None,
+        };
+        std::iter::successors(Some(to), step).take(64).last().unwrap_or(to)
     }
 
     fn look(&mut self, look: Look, node: &Node) {

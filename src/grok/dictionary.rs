@@ -6,7 +6,8 @@
 //!
 //! A line is a name, a blank and a definition. One definition serves both modes where it can:
 //! `%{IP:clientip~[source][ip]}` sets `clientip` in the older mode and `[source][ip]` in the newer,
-//! and either side may be empty; names can be paired likewise. `NAME@legacy` and `NAME@v1` are for one mode only.
+//! and either side may be empty; names can be paired likewise.
+//! `NAME@legacy` and `NAME@v1` are for one mode only.
 
 use super::Ecs;
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ const FILES: &[&str] = &[
     include_str!("dictionary/network.txt"),
     include_str!("dictionary/nagios.txt"),
     include_str!("dictionary/bacula.txt"),
+    include_str!("dictionary/zeek.txt"),
 ];
 
 static LEGACY: LazyLock<Definitions> = LazyLock::new(|| load(Ecs::Disabled));

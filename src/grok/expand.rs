@@ -195,10 +195,10 @@ mod tests {
 
     #[test]
     fn finds_the_field() {
-        assert_eq!(field_of("INT:[a][b]:int"), Field {
-            path: vec!["a".into(), "b".into()],
-            kind: Kind::Int
-        });
+        assert_eq!(
+            field_of("INT:[a][b]:int"),
+            Field { path: vec!["a".into(), "b".into()], kind: Kind::Int }
+        );
         assert_eq!(field_of("a.b").path, ["a.b"]);
     }
 }

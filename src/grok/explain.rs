@@ -45,6 +45,8 @@ fn describe(program: &Program, inst: &Inst) -> String {
         Inst::Text(text) => format!("text `{}`", lossy(text)),
         Inst::Set(number) => format!("one of {}", set(*number)),
         Inst::Take(run) => format!("{} of {}, never given back", times(run), set(run.set)),
+        Inst::Maybe(number) => format!("0 to 1 of {}, never given back", set(*number)),
+        Inst::Option(number, _) => format!("0 to 1 of {}, given back as needed", set(*number)),
         Inst::Give(run, _) => format!("{} of {}, given back as needed", times(run), set(run.set)),
         Inst::Seek(run, _, seek) => {
             let how = match seek {

@@ -33,9 +33,7 @@ impl Reader<'_, '_> {
             'R' => Ok(line_break()),
             'k' => self.named_backref(start),
             '1'..='9' => self.backref(start, c),
-            'K' | 'g' | 'X' | 'y' | 'Y' | 'N' | 'O' => {
-                self.unsupported(start, &format!("`\\{c}`"))
-            }
+            'K' | 'g' | 'X' | 'y' | 'Y' | 'N' | 'O' => self.unsupported(start, &format!("`\\{c}`")),
             _ => {
                 if let Some(set) = self.class_escape(start, c)? {
                     return Ok(Node::Set(set));

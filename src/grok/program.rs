@@ -101,7 +101,11 @@ pub enum Inst {
     Set(u32),
     /// As many of a set as there are, never given back.
     Take(Run),
-    /// The same, given back down to places where the peek table holds.
+    /// One of a set or none, never given back.
+    Maybe(u32),
+    /// One of a set, or none if the rest wants it; the peek table tells where the rest can begin.
+    Option(u32, u32),
+    /// As many of a set as there are, given back to places where the peek table holds.
     Give(Run, u32),
     /// As few as will do, stopping where the peek table holds.
     Seek(Run, u32, Seek),
@@ -164,7 +168,7 @@ pub struct Program {
     /// Tables of `Choose`.
     pub chooses: Vec<[u8; 257]>,
     /// Tables of `Dispatch`.
-    pub dispatches: Vec<Box<[Pc; 257]>>,
+    pub dispatches: Vec<[Pc; 257]>,
     /// The number of slots; two for each capture, then those of loops.
     pub slots: usize,
     /// The number of captures kept.

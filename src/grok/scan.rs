@@ -65,3 +65,45 @@ fn candidate(program: &Program, text: &[u8], from: usize) -> Option<usize> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Ecs, Grok, Options, Outcome, Scratch};
+
+    fn outcome(pattern: &str, text: &[u8]) -> Outcome {
+        let patterns = [pattern.to_owned()];
+        let grok = Grok::compile(&patterns, &[], Ecs::V1, Options::default()).unwrap();
+        grok.find(&mut Scratch::default(), text)
+    }
+
+    /// Patterns that take exponential or quadratic time where failures are not remembered.
+    #[test]
+    fn bad_patterns_end_soon() {
+        let text = "a".repeat(20_000);
+        let started = std::time::Instant::now();
+        for pattern in ["(?:a*)*b", "(?:a|a)*b", "(?:a+)+$b", "(?:a|ab|aa)*c", "(?:.*a){8}b"] {
+            let found = outcome(pattern, text.as_bytes());
+            assert!(!matches!(found, Outcome::Match(_)), "{pattern}");
+        }
+        assert!(started.elapsed().as_secs() < 60);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_do_not_panic() {
+        let patterns = ["%{COMBINEDAPACHELOG}", r"(?<!é)\b.*?\w+[^é]$", "%{SYSLOGLINE}", r"\S+\s"];
+        let texts: [&[u8]; 4] = [b"\xFF\xC3(\xE2\x82", b"\x80\x80a \xF0\x9F", b"\xC3", b"a\xC3 b"];
+        for pattern in patterns {
+            for text in texts {
+                outcome(pattern, text);
+            }
+        }
+    }
+
+    #[test]
+    fn spans_are_where_they_should_be() {
+        let Outcome::Match(found) = outcome("%{WORD:w} (?<n>[0-9]+)", "é ab 12".as_bytes()) else {
+            panic!("no match");
+        };
+        assert_eq!((found.start, found.end), (3, 8));
+    }
+}

@@ -53,13 +53,16 @@ pub fn one(table: &SetTable, text: &[u8], at: usize) -> Option<usize> {
     let byte = *text.get(at)?;
     match table.bytes[usize::from(byte)] {
         0 => None,
-        _ if byte < 0x80 => Some(at + 1),
-        1 => Some(at + char_len(text, at)),
-        _ => {
-            let (code, len) = decode(text, at);
-            table.has_wide(code).then_some(at + len)
-        }
+        1 if byte < 0x80 => Some(at + 1),
+        kind => one_wide(table, kind, text, at),
     }
+}
+
+/// The same beyond ASCII, out of the way of the common case.
+#[cold]
+fn one_wide(table: &SetTable, kind: u8, text: &[u8], at: usize) -> Option<usize> {
+    let (code, len) = decode(text, at);
+    (kind == 1 || table.has_wide(code)).then_some(at + len)
 }
 
 /// Whether the set has the character before a place.

@@ -39,6 +39,7 @@ struct Lines {
 }
 
 /// Loads a `stdin` input.
+#[allow(clippy::unnecessary_wraps)] // The registry's shape.
 pub fn load(section: &Section<'_>, load: &mut InputLoad<'_>) -> Option<Box<dyn Input>> {
     let line_max = super::tail::settings::line_max(section);
     Some(Box::new(StandardInput { line_max, fields: load.fields.clone() }))
@@ -59,7 +60,8 @@ impl Input for StandardInput {
             });
             if let Err(why) = spawned {
                 let hint = "raise the limit of threads (TasksMax, ulimit -u) and restart";
-                health.set(State::Paused(format!("cannot start the reading thread: {why}; {hint}")));
+                health
+                    .set(State::Paused(format!("cannot start the reading thread: {why}; {hint}")));
                 return;
             }
             tokio::select! {
@@ -130,12 +132,11 @@ impl Lines {
         self.rest.extend_from_slice(block);
         let mut from = 0;
         loop {
-            let (length, piece, ends) =
-                match cut(&self.rest[from..], self.line_max, self.inside) {
-                    Cut::Lines(length) => (length, false, true),
-                    Cut::Piece { length, ends } => (length, true, ends),
-                    Cut::More => break,
-                };
+            let (length, piece, ends) = match cut(&self.rest[from..], self.line_max, self.inside) {
+                Cut::Lines(length) => (length, false, true),
+                Cut::Piece { length, ends } => (length, true, ends),
+                Cut::More => break,
+            };
             let mut text = self.intake.buffer();
             text.extend_from_slice(&self.rest[from..from + length]);
             from += length;

@@ -8,15 +8,19 @@
 
 mod adrift;
 mod compressed;
+mod copies;
 mod counts;
 mod decide;
 mod discover;
 mod generation;
 mod identity;
+mod lag;
 pub(super) mod lines;
 mod names;
 mod place;
+mod positions;
 mod reader;
+mod rescan;
 pub(super) mod settings;
 mod tailer;
 #[cfg_attr(target_os = "linux", path = "tail/watch.rs")]
@@ -69,6 +73,7 @@ struct Reading {
     health: Part,
     // A chunk that the pipeline had no room for.
     held: Option<Chunk>,
+    said: State,
 }
 
 /// Loads a `file` input.
@@ -107,6 +112,7 @@ impl Input for FileInput {
                 intake,
                 health: health.clone(),
                 held: None,
+                said: State::Starting,
             };
             let (ended, mut end) = tokio::sync::oneshot::channel();
             let thread = std::thread::Builder::new().name(format!("tail-{name}"));
@@ -116,7 +122,8 @@ impl Input for FileInput {
             });
             if let Err(why) = spawned {
                 let hint = "raise the limit of threads (TasksMax, ulimit -u) and restart";
-                health.set(State::Paused(format!("cannot start the reading thread: {why}; {hint}")));
+                health
+                    .set(State::Paused(format!("cannot start the reading thread: {why}; {hint}")));
                 let _ = stop.wait_for(|stop| *stop).await;
                 return;
             }
@@ -124,14 +131,13 @@ impl Input for FileInput {
                 done = &mut end => Some(done),
                 _ = stop.wait_for(|stop| *stop) => None,
             };
-            let done = match done {
-                Some(done) => done,
-                None => {
-                    while let Err(TrySendError::Full(_)) = notify.try_send(Notice::Stop) {
-                        tokio::time::sleep(FULL_PAUSE).await;
-                    }
-                    end.await
+            let done = if let Some(done) = done {
+                done
+            } else {
+                while let Err(TrySendError::Full(_)) = notify.try_send(Notice::Stop) {
+                    tokio::time::sleep(FULL_PAUSE).await;
                 }
+                end.await
             };
             if done.is_err() {
                 let what = "the reading thread ended by a fault of logweir; restart it and report";
@@ -149,6 +155,7 @@ impl Reading {
         loop {
             self.watch_directories(&mut wakes);
             self.say_health();
+            self.tailer.show_lag();
             let now = self.tailer.elapsed_ns();
             let idle = self.held.is_none() && !self.tailer.has_ready() && wakes.is_empty();
             let pause = if self.held.is_some() {
@@ -213,8 +220,12 @@ impl Reading {
         Ok(())
     }
 
-    fn say_health(&self) {
+    fn say_health(&mut self) {
         let problem = self.tailer.problem().or_else(|| self.watch.problem().map(str::to_string));
-        self.health.set(problem.map_or(State::Fine, State::Degraded));
+        let state = problem.map_or(State::Fine, State::Degraded);
+        if state != self.said {
+            self.health.set(state.clone());
+            self.said = state;
+        }
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::frame::Frame;
 use crate::limits::CURSOR_INTERVAL_MS;
 
-use super::cursor::{Cursor, CursorFile};
+use super::cursor::{Cursor, CursorFile, Cursors};
 use super::numbers::Trouble;
 use super::options::{Mode, SyncPolicy};
 use super::shared::{PAUSE_FIRST, PAUSE_MAX, Shared, describe, lock};
@@ -77,9 +77,11 @@ impl Shared {
                 true
             }
             Err(why) => {
-                self.status.trouble(Trouble::Sync, describe(&why));
                 lock(&self.writer).suspect();
                 let worked = self.rewrite();
+                if !worked {
+                    self.status.trouble(Trouble::Sync, describe(&why));
+                }
                 lock(&self.state).sync_wanted |= !worked;
                 worked
             }
@@ -99,10 +101,10 @@ impl Shared {
         let mut held = lock(&self.cursors);
         let held = &mut *held;
         let written = match &mut held.file {
-            Some(file) => file.write(self.journal, cursors, sync),
+            Some(file) => file.write(cursors, sync),
             None => CursorFile::open(&self.storage, &self.directory, held.number).and_then(|f| {
                 let file = held.file.insert(f);
-                file.write(self.journal, cursors, sync)?;
+                file.write(cursors, sync)?;
                 self.storage.sync_directory(&self.directory)
             }),
         };
@@ -125,14 +127,15 @@ impl Shared {
         }
     }
 
-    fn cursors_of(&self, state: &State) -> Vec<Cursor> {
+    fn cursors_of(&self, state: &State) -> Cursors {
         let most = if state.memory { self.found_written } else { u64::MAX };
         let cursor = |output: &super::state::Output| Cursor {
             name: output.name.clone(),
             bit: output.bit,
             sequence: output.passed().min(most),
         };
-        state.outputs.iter().map(cursor).collect()
+        let cursors = state.outputs.iter().map(cursor).collect();
+        Cursors { journal: self.journal, number: 0, synced: state.synced.min(most), cursors }
     }
 
     fn wait_for_work(&self, last: Instant) -> bool {
@@ -192,7 +195,11 @@ impl Shared {
     fn synced(&self, written: u64, newest_generation: Option<u64>) {
         let mut state = lock(&self.state);
         let state = &mut *state;
-        state.synced = state.synced.max(written);
+        if state.synced < written {
+            state.synced = written;
+            // The cursor file says how far frames are durable.
+            state.cursors_moved = true;
+        }
         for segment in &mut state.segments {
             segment.snapshot_synced |= newest_generation.is_some_and(|g| segment.generation <= g)
                 && segment.has_snapshot;

@@ -20,7 +20,7 @@ pub const MAGIC: [u8; 4] = *b"LWC1";
 pub const SLOT_BYTES: usize = 16 * 1024;
 
 const VERSION: u32 = 1;
-const FIXED_BYTES: usize = 40;
+const FIXED_BYTES: usize = 48;
 const ENTRY_BYTES: usize = 16;
 const _: () = assert!(
     FIXED_BYTES + OUTPUTS_MAX * (ENTRY_BYTES + OUTPUT_NAME_BYTES_MAX) <= SLOT_BYTES,
@@ -45,6 +45,8 @@ pub struct Cursors {
     pub journal: u64,
     /// Grows with each write.
     pub number: u64,
+    /// All frames up to this sequence were durable.
+    pub synced: u64,
     /// One for each output.
     pub cursors: Vec<Cursor>,
 }
@@ -65,6 +67,7 @@ impl Cursors {
         out.extend_from_slice(&self.number.to_le_bytes());
         out.extend_from_slice(&self.journal.to_le_bytes());
         out.extend_from_slice(&(self.cursors.len() as u64).to_le_bytes());
+        out.extend_from_slice(&self.synced.to_le_bytes());
         for cursor in &self.cursors {
             out.extend_from_slice(&cursor.bit.to_le_bytes());
             out.extend_from_slice(&(cursor.name.len() as u32).to_le_bytes());
@@ -94,7 +97,8 @@ impl Cursors {
             cursors.push(Cursor { name, bit: u32_at(entry, 0), sequence: u64_at(entry, 8) });
             rest = behind;
         }
-        Some(Cursors { number: u64_at(fixed, 16), journal: u64_at(fixed, 24), cursors })
+        let (number, journal) = (u64_at(fixed, 16), u64_at(fixed, 24));
+        Some(Cursors { journal, number, synced: u64_at(fixed, 40), cursors })
     }
 }
 
@@ -120,11 +124,11 @@ impl CursorFile {
         Ok(CursorFile { file, number })
     }
 
-    /// Writes over the older slot.
-    pub fn write(&mut self, journal: u64, cursors: Vec<Cursor>, sync: bool) -> io::Result<()> {
+    /// Writes over the older slot; the slot's number is the file's business.
+    pub fn write(&mut self, cursors: Cursors, sync: bool) -> io::Result<()> {
         let number = self.number + 1;
-        let slot = Cursors { journal, number, cursors }.encode();
-        self.file.write_all_at(&slot, (number % 2) * SLOT_BYTES as u64)?;
+        let slot = Cursors { number, ..cursors };
+        self.file.write_all_at(&slot.encode(), (number % 2) * SLOT_BYTES as u64)?;
         if sync {
             self.file.sync()?;
         }

@@ -15,7 +15,7 @@ use crate::limits::{OUTPUT_NAME_BYTES_MAX, OUTPUTS_MAX};
 
 use super::numbers::{Numbers, OutputNumbers, Status};
 use super::recover::{FoundSegment, Recovered, Touch, recover};
-use super::shared::Cursors;
+use super::shared::CursorSlots;
 use super::state::{Output, Segment, State, Totals};
 use super::writer::{Identity, Writer};
 use super::{
@@ -62,7 +62,7 @@ pub(super) fn open(
         found.positions.clone(),
     );
     let numbers = Numbers::new(&metrics);
-    let lost = found.report.wounds.iter().filter(|w| !w.known && !w.torn_tail);
+    let lost = found.report.wounds.iter().filter(|w| !w.known && !w.unfinished);
     numbers.lost.add(lost.map(|w| w.bytes).sum());
     let state = state(&found, &settings, outputs, &starts, totals, &metrics);
     let number = found.cursors.as_ref().map_or(0, |c| c.number);
@@ -80,7 +80,7 @@ pub(super) fn open(
         state: Mutex::new(state),
         writer: Mutex::new(writer),
         gate: Mutex::new(()),
-        cursors: Mutex::new(Cursors { file: None, number }),
+        cursors: Mutex::new(CursorSlots { file: None, number }),
         deferred: Mutex::default(),
         lock: Mutex::new(Some(held)),
         work: Condvar::new(),
@@ -174,6 +174,8 @@ fn starts(found: &Recovered, outputs: &[OutputSlot], totals: &[u64; 33]) -> Vec<
             by_cursor.or(by_segment.last()).filter(|bit| *bit < OUTPUTS_MAX as u32)
         })
         .collect();
+    let last_frame = found.segments.iter().filter(|s| s.frames > 0).map(|s| s.last).max();
+    let last_frame = last_frame.unwrap_or(0);
     let mut used: u32 = 0;
     for bit in &mut bits {
         match *bit {
@@ -189,12 +191,12 @@ fn starts(found: &Recovered, outputs: &[OutputSlot], totals: &[u64; 33]) -> Vec<
         });
         used |= 1 << bit;
         let cursor = cursors.iter().find(|c| c.name == output.name && c.bit == bit);
-        if let Some(cursor) = cursor {
+        if let Some(cursor) = cursor.filter(|c| c.sequence < last_frame) {
             let done = found.done.iter().find(|d| d.bit == bit);
             let (bytes, documents) = done.map_or((0, 0), |d| (d.bytes, d.documents));
             return Start { bit, cursor: cursor.sequence, bytes, documents };
         }
-        if known && ours.is_none() {
+        if cursor.is_none() && known && ours.is_none() && last_frame > 0 {
             // The cursor file is lost: everything comes again.
             return Start { bit, cursor: 0, bytes: 0, documents: 0 };
         }

@@ -129,6 +129,13 @@ impl JournalFeed {
             return;
         }
         self.tries = 0;
+        if run.bytes == 0 {
+            // The file is shorter than what was written to it.
+            self.open = None;
+            let generation = request.segment.generation;
+            lock(&self.shared.state).segment_ended(self.slot, generation);
+            return;
+        }
         let known = request.segment.broken.iter().any(|(at, bytes)| {
             *at <= run.offset && run.offset + run.bytes <= at + bytes
         });

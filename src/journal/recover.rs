@@ -48,8 +48,9 @@ pub struct Wound {
     pub frames_lost_estimate: u64,
     /// What is wrong, in words.
     pub reason: String,
-    /// The end of the newest segment: a write that did not finish. Nothing in it was promised to anybody.
-    pub torn_tail: bool,
+    /// A write that did not reach the disk before a stop, or what followed one and is read again from its source.
+    /// Nothing in it was promised to anybody.
+    pub unfinished: bool,
     /// An earlier start reported it already.
     pub known: bool,
 }
@@ -57,7 +58,7 @@ pub struct Wound {
 /// A segment as it was found.
 #[derive(Clone, Debug)]
 pub struct FoundSegment {
-    /// See [`Header::generation`].
+    /// See [`Header::generation`]; with a broken header a number that no other segment has.
     pub generation: u64,
     /// The run that wrote it; `None`: neither a header nor a frame names it.
     pub epoch: Option<u64>,
@@ -111,6 +112,10 @@ pub struct Recovered {
     /// What to tell the user.
     pub report: Recovery,
     last_epoch: Option<u64>,
+    /// All frames up to here were durable once.
+    durable: u64,
+    /// A frame of this run that was never durable is missing: positions behind it are ahead of the documents.
+    hole_in: Option<u64>,
 }
 
 /// How much of the journal an output is done with, counted from the oldest frame found.
@@ -155,9 +160,19 @@ pub fn recover(storage: &SharedStorage, directory: &Path, touch: Touch) -> io::R
         .map(|c| Done { bit: c.bit, sequence: c.sequence, ..Done::default() })
         .collect();
     found.written = found.done.iter().map(|d| d.sequence).max().unwrap_or(0);
+    let headers = ordered.iter().filter_map(|c| c.header.as_ref()).map(|(h, _)| h.synced);
+    let noted = found.cursors.as_ref().map_or(0, |c| c.synced);
+    found.durable = headers.chain([noted]).max().unwrap_or(0);
     let count = ordered.len();
-    let limits: Vec<u64> = ordered.iter().skip(1).map(|c| c.first).chain([u64::MAX]).collect();
-    for (n, (candidate, limit)) in ordered.iter().zip(limits).enumerate() {
+    for (n, candidate) in ordered.iter().enumerate() {
+        let last = found.segments.last().map_or(0, |s| s.last);
+        if candidate.header.is_none() && candidate.first <= last {
+            // Its frames were written again, durably, into the segment before it.
+            remove(storage, candidate, touch);
+            continue;
+        }
+        // A broken header says nothing about what came before it.
+        let limit = ordered[n + 1..].iter().find(|c| c.header.is_some()).map_or(u64::MAX, |c| c.first);
         let place = Place { storage, directory, touch, newest: n + 1 == count, limit };
         read_segment(&place, candidate, &mut found);
     }
@@ -254,12 +269,19 @@ fn in_order(
         highest = highest.max(generations[n]);
         if !replaced {
             ordered.push(candidate);
-        } else if touch == Touch::Repair {
+        } else {
             // Left by a stop between two steps of a rewrite.
-            let _ = storage.remove(&candidate.path);
+            remove(storage, &candidate, touch);
         }
     }
     ordered
+}
+
+fn remove(storage: &SharedStorage, candidate: &Candidate, touch: Touch) {
+    if touch == Touch::Repair {
+        // Where this fails the next start does it.
+        let _ = storage.remove(&candidate.path);
+    }
 }
 
 struct Place<'a> {
@@ -278,29 +300,35 @@ struct Reading<'a> {
     segment: FoundSegment,
     wounds: Vec<Wound>,
     epoch: Option<u64>,
+    /// The first frame was compared with the segment before.
+    compared: bool,
+    /// The device failed: what is there may come back, and nothing is cut.
+    unreadable: bool,
+    /// Offsets of frames that are void because they follow a hole.
+    void: Vec<u64>,
 }
 
 fn read_segment(place: &Place<'_>, candidate: &Candidate, found: &mut Recovered) {
     let mut reading = Reading::begin(place, candidate, found);
     reading.scan(found);
     reading.settle(found);
+    let untold = reading.epoch.is_none() && reading.segment.first > found.durable;
     let mut segment = reading.segment;
     segment.epoch = reading.epoch;
-    // A sequence that may have been given out in a place that is broken now is not given out again.
-    let untouched = candidate.header.is_some() && reading.wounds.is_empty();
-    let highest = if untouched { segment.last } else { segment.last.max(segment.first) };
-    found.written = found.written.max(highest);
+    // No sequence of a broken place and no name of a segment is used again.
+    found.written = found.written.max(segment.last).max(segment.first);
     found.report.wounds.append(&mut reading.wounds);
-    found.last_epoch = reading.epoch;
+    // Nothing of a segment that names no run reached the disk: it may have been the first one of the next run.
+    found.last_epoch = if untold { None } else { reading.epoch };
     found.segments.push(segment);
 }
 
 impl<'a> Reading<'a> {
     fn begin(place: &'a Place<'a>, candidate: &'a Candidate, found: &mut Recovered) -> Self {
         let header = candidate.header.as_ref().map(|(header, _)| header);
-        let generation = header.map_or(found.generation, |h| h.generation);
-        found.generation = found.generation.max(generation);
+        let generation = header.map_or(u64::MAX - candidate.first, |h| h.generation);
         if let Some(header) = header {
+            found.generation = found.generation.max(header.generation);
             found.outputs.clone_from(&header.outputs);
         }
         let segment = FoundSegment {
@@ -320,7 +348,16 @@ impl<'a> Reading<'a> {
             outputs: found.outputs.clone(),
             broken: Vec::new(),
         };
-        Reading { place, candidate, segment, wounds: Vec::new(), epoch: header.map(|h| h.epoch) }
+        Reading {
+            place,
+            candidate,
+            segment,
+            wounds: Vec::new(),
+            epoch: header.map(|h| h.epoch),
+            compared: false,
+            unreadable: false,
+            void: Vec::new(),
+        }
     }
 
     fn scan(&mut self, found: &mut Recovered) {
@@ -344,21 +381,38 @@ impl<'a> Reading<'a> {
             if outline.sequence() >= self.place.limit {
                 break;
             }
-            if self.segment.frames == 0 {
+            if !std::mem::replace(&mut self.compared, true) {
                 self.check_missing(outline.epoch(), found);
             }
+            let hole = found.hole_in == Some(outline.epoch());
             if outline.sequence() == before_first {
+                self.segment.frames_from = offset + bytes.len() as u64;
+                if hole {
+                    self.set_aside(offset, bytes.len() as u64);
+                    continue;
+                }
                 if with_snapshot {
                     found.positions.clear();
                     self.segment.snapshot = true;
                 }
                 remember(&mut found.positions, outline.positions(bytes));
-                self.segment.frames_from = offset + bytes.len() as u64;
                 continue;
             }
-            self.close_gap(outline.sequence() - self.segment.last - 1, gap_noted);
+            let expected = self.segment.last + 1;
+            let gap = outline.sequence() - expected;
+            let hole = hole || (gap > 0 && expected > found.durable);
+            if hole {
+                found.hole_in = Some(outline.epoch());
+            }
+            self.close_gap(gap, gap_noted, expected > found.durable);
             gap_noted = false;
-            remember(&mut found.positions, outline.positions(bytes));
+            let positions = outline.positions(bytes);
+            if hole && !positions.is_empty() {
+                self.segment.last = outline.sequence();
+                self.set_aside(offset, bytes.len() as u64);
+                continue;
+            }
+            remember(&mut found.positions, positions);
             self.count(&outline, bytes, &mut found.done);
         }
         self.segment.bytes = scanner.length();
@@ -366,24 +420,64 @@ impl<'a> Reading<'a> {
 
     fn wound(&mut self, run: &Broken) {
         self.segment.broken.push((run.offset, run.bytes));
-        let header_broken = run.offset == 0 && self.candidate.header.is_none();
+        self.unreadable |= run.unreadable;
+        let header_broken = run.offset == 0 && self.candidate.header.is_none() && !run.unreadable;
         self.wounds.push(Wound {
             segment: self.candidate.first,
             offset: run.offset,
             bytes: run.bytes,
             frames_lost_estimate: 0,
             reason: if header_broken { self.candidate.why.clone() } else { run.reason.clone() },
-            torn_tail: false,
+            unfinished: false,
             known: false,
         });
     }
 
-    /// The sequences jump: the frames between are lost.
-    fn close_gap(&mut self, gap: u64, noted: bool) {
+    /// An intact frame behind a hole: its input goes back to before the hole and reads its documents again.
+    fn set_aside(&mut self, offset: u64, bytes: u64) {
+        self.void.push(offset);
+        self.segment.broken.push((offset, bytes));
         match self.wounds.last_mut() {
-            Some(wound) if noted => wound.frames_lost_estimate = gap,
+            Some(wound) if wound.bytes > 0 && wound.offset + wound.bytes == offset => {
+                wound.bytes += bytes;
+            }
+            _ => self.wounds.push(Wound {
+                offset,
+                bytes,
+                unfinished: true,
+                ..missing(self.candidate.first, "it followed a write that did not reach the disk")
+            }),
+        }
+    }
+
+    /// Makes void frames unreadable for good, so that no later start takes them for documents that are missing.
+    fn make_void(&mut self) {
+        let Place { storage, touch, .. } = *self.place;
+        if self.void.is_empty() || touch == Touch::Nothing {
+            return;
+        }
+        let voided = storage.open_write(&self.candidate.path).and_then(|file| {
+            for offset in &self.void {
+                file.write_all_at(&[0; 4], *offset)?;
+            }
+            file.sync()
+        });
+        if let Err(why) = voided {
+            let path = self.candidate.path.display();
+            tracing::error!("cannot write `{path}`: {why}; some documents may be sent twice");
+        }
+    }
+
+    /// The sequences jump: the frames between are lost.
+    fn close_gap(&mut self, gap: u64, noted: bool, unfinished: bool) {
+        match self.wounds.last_mut() {
+            Some(wound) if noted => {
+                wound.frames_lost_estimate = gap;
+                wound.unfinished = unfinished && gap > 0;
+            }
             _ if gap > 0 => self.wounds.push(Wound {
                 frames_lost_estimate: gap,
+                unfinished,
                 ..missing(self.candidate.first, "frames are missing here")
             }),
             _ => {}
@@ -395,15 +489,22 @@ impl<'a> Reading<'a> {
         self.epoch = Some(epoch);
         let Some(before) = found.segments.last() else { return };
         let gap = self.candidate.first.saturating_sub(before.last + 1);
-        if gap == 0 || found.last_epoch != self.epoch {
+        let same_run = found.last_epoch.is_none() || found.last_epoch == self.epoch;
+        if gap == 0 || !same_run {
             return;
+        }
+        let unfinished = before.last + 1 > found.durable;
+        if unfinished {
+            found.hole_in = self.epoch;
         }
         match found.report.wounds.iter_mut().rfind(|w| w.segment == before.first) {
             Some(wound) if wound.offset + wound.bytes == before.bytes => {
                 wound.frames_lost_estimate = gap;
+                wound.unfinished = unfinished;
             }
             _ => self.wounds.push(Wound {
                 frames_lost_estimate: gap,
+                unfinished,
                 ..missing(self.candidate.first, "a segment is missing before this one")
             }),
         }
@@ -435,16 +536,20 @@ impl<'a> Reading<'a> {
     /// Copies the wounds and cuts a torn tail, so that the next start does not meet it again.
     fn settle(&mut self, found: &mut Recovered) {
         let end = self.segment.bytes;
+        self.make_void();
         let Place { storage, directory, touch, newest, .. } = *self.place;
         for wound in self.wounds.iter_mut().filter(|w| w.bytes > 0) {
-            wound.torn_tail = newest && wound.offset + wound.bytes == end;
+            let at_end = newest && wound.offset + wound.bytes == end;
+            wound.unfinished |= at_end;
             let file = (wound.segment, &*self.candidate.file);
             let kept = match touch {
-                Touch::Repair => quarantine::keep(storage, directory, file, wound.range()),
-                Touch::Nothing => Kept::No,
+                Touch::Repair if !self.unreadable => {
+                    quarantine::keep(storage, directory, file, wound.range())
+                }
+                Touch::Repair | Touch::Nothing => Kept::No,
             };
             wound.known = kept == Kept::Known;
-            if wound.torn_tail && kept == Kept::Copied {
+            if at_end && kept == Kept::Copied {
                 let cut = storage.open_write(&self.candidate.path).and_then(|file| {
                     file.set_len(wound.offset)?;
                     file.sync()
@@ -472,7 +577,7 @@ fn missing(segment: u64, reason: &str) -> Wound {
         bytes: 0,
         frames_lost_estimate: 0,
         reason: reason.to_string(),
-        torn_tail: false,
+        unfinished: false,
         known: false,
     }
 }

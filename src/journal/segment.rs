@@ -4,7 +4,7 @@
 //! which output's. In: numbers. Out: bytes, and back. Promises: [`Header::decode`] accepts only what
 //! [`Header::encode`] wrote. On failure: [`HeaderError`]; the frames behind a wounded header are still found.
 //!
-//! Layout, little-endian (drawn in `docs/journal-format.md`): 64 fixed bytes, then the names of the outputs.
+//! Layout, little-endian (drawn in `docs/journal-format.md`): 72 fixed bytes, then the names of the outputs.
 
 use std::fmt;
 use std::path::Path;
@@ -16,7 +16,7 @@ pub const MAGIC: [u8; 4] = *b"LWS1";
 /// Version of the header's layout.
 pub const VERSION: u32 = 1;
 /// Bytes of the header before the names of the outputs.
-pub const FIXED_BYTES: usize = 64;
+pub const FIXED_BYTES: usize = 72;
 /// Bytes of the largest header.
 pub const HEADER_BYTES_MAX: usize = FIXED_BYTES + OUTPUTS_MAX * (8 + OUTPUT_NAME_BYTES_MAX);
 /// How the name of a segment ends.
@@ -37,6 +37,8 @@ pub struct Header {
     pub generation: u64,
     /// Sequence of the first frame after the snapshot.
     pub first: u64,
+    /// All frames up to this sequence were durable when it was made.
+    pub synced: u64,
     /// When it was made, nanoseconds since the epoch.
     pub created_ns: i64,
     /// The first frame holds all positions as they were before this segment.
@@ -83,6 +85,7 @@ impl Header {
         out.extend_from_slice(&self.created_ns.to_le_bytes());
         out.extend_from_slice(&(u32::from(self.snapshot) * SNAPSHOT).to_le_bytes());
         out.extend_from_slice(&(self.outputs.len() as u32).to_le_bytes());
+        out.extend_from_slice(&self.synced.to_le_bytes());
         for (bit, name) in &self.outputs {
             out.extend_from_slice(&bit.to_le_bytes());
             out.extend_from_slice(&(name.len() as u32).to_le_bytes());
@@ -120,6 +123,7 @@ impl Header {
             epoch: u64_at(bytes, 24),
             generation: u64_at(bytes, 32),
             first: u64_at(bytes, 40),
+            synced: u64_at(bytes, 64),
             created_ns: u64_at(bytes, 48) as i64,
             snapshot: u32_at(bytes, 56) & SNAPSHOT != 0,
             outputs: outputs.ok_or(HeaderError::Checksum)?,

@@ -47,7 +47,7 @@ pub struct Shared {
     pub(super) writer: Mutex<Writer>,
     /// Held by the one thread that appends.
     pub(super) gate: Mutex<()>,
-    pub(super) cursors: Mutex<Cursors>,
+    pub(super) cursors: Mutex<CursorSlots>,
     pub(super) deferred: Mutex<Deferred>,
     pub(super) lock: Mutex<Option<Box<dyn File>>>,
     /// Wakes the background thread.
@@ -60,7 +60,7 @@ pub struct Shared {
 }
 
 /// The cursor file, once it could be opened.
-pub struct Cursors {
+pub struct CursorSlots {
     pub(super) file: Option<CursorFile>,
     pub(super) number: u64,
 }

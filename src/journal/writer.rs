@@ -88,6 +88,7 @@ pub struct Writer {
     segment_bytes: u64,
     generation: u64,
     written: u64,
+    durable: u64,
     positions: Positions,
     active: Option<Active>,
     begun: Vec<Begun>,
@@ -125,6 +126,7 @@ impl Writer {
             segment_bytes,
             generation,
             written,
+            durable: written,
             positions,
             active: None,
             begun: Vec::new(),
@@ -210,6 +212,7 @@ impl Writer {
             !covered || (more && Some(*generation) == last)
         });
         self.directory_dirty &= !done.directory;
+        self.durable = self.durable.max(done.written);
     }
 
     /// A sync failed: another one may succeed without having written anything.
@@ -260,6 +263,7 @@ impl Writer {
         self.begun.clear();
         self.suspect = false;
         self.directory_dirty = false;
+        self.durable = self.written;
         Ok(rewritten)
     }
 
@@ -269,6 +273,7 @@ impl Writer {
             epoch: self.identity.epoch,
             generation,
             first,
+            synced: self.durable,
             created_ns: self.clock.now_ns(),
             snapshot,
             outputs: self.identity.outputs.clone(),

@@ -10,6 +10,7 @@ use crate::decode::{Codec, Decoder};
 use crate::event::{Batch, Keys, SourceKind};
 use crate::filter::{Chain, ChainPlan};
 use crate::frame::{Draft, Head};
+use crate::limits::{CUT_VALUE_BYTES, DOCUMENT_BYTES_MAX};
 use crate::metrics::{Counter, Metrics};
 use crate::route::{Route, Routing};
 
@@ -22,6 +23,7 @@ pub struct FlowPlan {
     chain: ChainPlan,
     codecs: Vec<InputFlow>,
     journaled: Counter,
+    cut: Counter,
     dropped_by_filter: Counter,
     dropped_without_output: Counter,
 }
@@ -69,6 +71,10 @@ impl FlowPlan {
             chain,
             codecs: codecs.into_iter().map(input).collect(),
             journaled: metrics.counter("logweir_events_journaled_total", "Events put into the journal."),
+            cut: metrics.counter(
+                "logweir_events_cut_total",
+                "Documents too long for the journal, whose long values were cut.",
+            ),
             dropped_by_filter: dropped("filter"),
             dropped_without_output: dropped("no_output"),
         }
@@ -126,14 +132,21 @@ impl Flow {
         self.plan.routes.iter().filter(hit).map(|r| r.name.clone()).collect()
     }
 
-    /// Writes the batch's documents into a draft.
-    pub fn encode(&mut self, batch: &Batch, draft: &mut Draft) {
+    /// Writes the batch's documents into a draft, from the event `from` on. `Some`: the draft is full, and the
+    /// events from there on belong into another one.
+    pub fn encode(&mut self, batch: &mut Batch, from: usize, draft: &mut Draft) -> Option<usize> {
         let prefix = match batch.source.kind {
             SourceKind::File { generation } => draft.string(format!("{generation:016x}").as_bytes()),
             SourceKind::Stream => None,
         };
         let (mut dropped, mut without_output, mut journaled) = (0, 0, 0);
-        for (number, event) in batch.events.iter().enumerate() {
+        let mut next = None;
+        for number in from..batch.events.len() {
+            let event = batch.events[number];
+            if draft.is_full() {
+                next = Some(number);
+                break;
+            }
             if event.dropped {
                 dropped += 1;
                 continue;
@@ -143,7 +156,14 @@ impl Flow {
                 without_output += 1;
                 continue;
             }
+            let start = draft.body().len();
             batch.write_event(number, draft.body());
+            if draft.body().len() - start > DOCUMENT_BYTES_MAX {
+                draft.body().truncate(start);
+                batch.add_tag(number, "_document_cut");
+                batch.write_event_cut(number, CUT_VALUE_BYTES, draft.body());
+                self.plan.cut.increment();
+            }
             let suffix = if prefix.is_some() { event.offset } else { number as u64 };
             let head = Head {
                 routes: self.routing.bits,
@@ -158,5 +178,6 @@ impl Flow {
         self.plan.dropped_by_filter.add(dropped);
         self.plan.dropped_without_output.add(without_output);
         self.plan.journaled.add(journaled);
+        next
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::flow::{Flow, FlowPlan};
 use super::gate::{Gate, Work};
+use crate::chunk::{Ack, Position};
 use crate::event::{Batch, Source, SourceKind};
 use crate::frame::Draft;
 use crate::journal::Journal;
@@ -51,9 +52,22 @@ pub(super) fn start(shared: Shared, count: usize, name: &str) -> Vec<std::thread
     let start = |n: usize| {
         let shared = Arc::clone(&shared);
         let builder = std::thread::Builder::new().name(format!("{name}-{n}"));
-        builder.spawn(move || work(&shared)).ok()
+        builder.spawn(move || work_or_end(&shared)).ok()
     };
     (0..count).filter_map(start).collect()
+}
+
+/// A worker that panics would hold up all others for ever, and its chunk must not be passed over: the process ends
+/// instead, and the next start reads the chunk again.
+fn work_or_end(shared: &Shared) {
+    let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(shared)));
+    if worked.is_err() {
+        tracing::error!(
+            "a worker ended by a fault of logweir (see the line with `panicked` above), so logweir ends; nothing \
+             is lost, the next start reads on where the journal ends; please report that line"
+        );
+        std::process::exit(1);
+    }
 }
 
 fn work(shared: &Shared) {
@@ -65,17 +79,40 @@ fn work(shared: &Shared) {
         shared.flow.count(&batch.source.input, batch.events.len(), work.bytes);
         flow.filter(&mut batch);
         let mut draft = Draft::new(shared.journal.buffer());
-        flow.encode(&batch, &mut draft);
-        if let Some(position) = work.position {
-            draft.position(position);
-        }
+        let next = flow.encode(&mut batch, 0, &mut draft);
         shared.order.wait_for(work.ticket);
-        let stored = append(shared, draft, work.ack);
+        let stored = store(shared, &mut flow, &mut batch, (draft, next), (work.position, work.ack));
         shared.order.pass();
         if !stored {
             return;
         }
     }
+}
+
+/// Journals a batch, usually in one frame; position and ack go with the last one. `false`: the journal is closed.
+fn store(
+    shared: &Shared,
+    flow: &mut Flow,
+    batch: &mut Batch,
+    (mut draft, mut next): (Draft, Option<usize>),
+    (mut position, ack): (Option<Position>, Option<Ack>),
+) -> bool {
+    while let Some(from) = next {
+        if let Some(position) = position.as_mut().filter(|position| position.new) {
+            // The source must be known before a document of it is seen; what is read of it begins at its start.
+            draft.position(Position { offset: 0, ..position.clone() });
+            position.new = false;
+        }
+        if !append(shared, draft, None) {
+            return false;
+        }
+        draft = Draft::new(shared.journal.buffer());
+        next = flow.encode(batch, from, &mut draft);
+    }
+    if let Some(position) = position {
+        draft.position(position);
+    }
+    append(shared, draft, ack)
 }
 
 fn decode(flow: &mut Flow, work: &Work, batch: &mut Batch) {
@@ -87,7 +124,7 @@ fn decode(flow: &mut Flow, work: &Work, batch: &mut Batch) {
 }
 
 /// `false`: the journal is closed.
-fn append(shared: &Shared, draft: Draft, ack: Option<crate::chunk::Ack>) -> bool {
+fn append(shared: &Shared, draft: Draft, ack: Option<Ack>) -> bool {
     if draft.is_empty() && ack.is_none() {
         return true;
     }

@@ -3,3 +3,5 @@
 //! They are other projects' data and stay outside; `.ci/run` sets the variable. Where it is set, a missing file fails.
 
 mod date;
+mod geoip;
+mod grok;

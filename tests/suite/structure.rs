@@ -4,6 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Lines of a source file at most.
+const FILE_LINES_MAX: usize = 700;
+/// Lines of a function at most.
+const FUNCTION_LINES_MAX: usize = 100;
+/// Columns of a line at most; `rustfmt` breaks code before, these are strings and comments.
+const COLUMNS_MAX: usize = 120;
+
 const ROOMS: [&str; 6] = ["input", "decode", "filter", "route", "journal", "output"];
 
 fn root() -> PathBuf {
@@ -112,30 +119,186 @@ fn every_file_says_what_it_is() {
     assert!(silent.is_empty(), "files without a module doc: {silent:?}");
 }
 
+/// A call that only some modules may make.
+struct Rule {
+    call: &'static str,
+    allowed: &'static [&'static str],
+    instead: &'static str,
+}
+
+const RULES: [Rule; 6] = [
+    Rule { call: "Instant::now", allowed: &["clock"], instead: "use Clock::elapsed_ns" },
+    Rule { call: "SystemTime::now", allowed: &["clock"], instead: "use Clock::now_ns" },
+    Rule {
+        call: "std::fs::",
+        allowed: &["storage", "settings", "config", "tls", "cli"],
+        instead: "use Storage",
+    },
+    Rule { call: "env::var", allowed: &["settings", "cli"], instead: "use Environment" },
+    Rule { call: "println!", allowed: &["cli", "main"], instead: "return the text" },
+    Rule {
+        call: "thread::sleep",
+        allowed: &[],
+        instead: "wait for a condition, or use a timer",
+    },
+];
+
+/// Files that may break a rule, each with its reason.
+const EXCEPTIONS: [(&str, &str, &str); 5] = [
+    ("filter/geoip/database.rs", "std::fs::", "a database is read-only data, not the agent's"),
+    ("input/tail/watch.rs", "std::fs::", "asks where a symbolic link leads, for the kernel's watch"),
+    ("input/tail/watch.rs", "thread::sleep", "a rest between two reads of the kernel's queue"),
+    ("journal.rs", "Instant::now", "the deadline of a condition variable, which waits in real time"),
+    ("journal/background.rs", "Instant::now", "as in journal.rs"),
+];
+
+/// The path of a source file below `src`.
+fn inner(path: &Path) -> String {
+    path.strip_prefix(root().join("src")).unwrap().to_string_lossy().into_owned()
+}
+
+/// Whether shipped code (not its comments) makes a call.
+fn calls(text: &str, call: &str) -> bool {
+    let mut code = shipped(text).lines().filter(|line| !line.trim_start().starts_with("//"));
+    code.any(|line| line.contains(call))
+}
+
 #[test]
 fn time_and_files_come_through_their_interfaces() {
-    let rules = [
-        ("Instant::now", &["clock"][..], "use Clock::elapsed_ns"),
-        ("SystemTime::now", &["clock"], "use Clock::now_ns"),
-        ("std::fs::", &["storage", "settings", "config", "tls", "cli"], "use Storage"),
-        ("env::var", &["settings", "cli"], "use Environment"),
-        ("println!", &["cli", "main"], "return the text"),
-        ("thread::sleep", &[], "wait for a condition, or use a timer"),
-    ];
     let mut wrong = Vec::new();
     for (module, path, text) in sources() {
         if is_test_file(&path) {
             continue;
         }
-        let text = shipped(&text);
-        for (call, allowed, instead) in rules {
+        for Rule { call, allowed, instead } in RULES {
             // Timers of tokio tasks are no clock of events: their `Instant` may be asked.
             let tokio_timer = call == "Instant::now" && text.contains("use tokio::time::");
-            let comment_free = text.lines().filter(|l| !l.trim_start().starts_with("//"));
-            let used = comment_free.clone().any(|line| line.contains(call));
-            if used && !allowed.contains(&module.as_str()) && !tokio_timer {
+            let excepted = EXCEPTIONS.iter().any(|(file, c, _)| *file == inner(&path) && *c == call);
+            let allowed = allowed.contains(&module.as_str()) || tokio_timer || excepted;
+            if calls(&text, call) && !allowed {
                 wrong.push(format!("{}: {call}: {instead}", path.display()));
             }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_exception_is_needed() {
+    for (file, call, reason) in EXCEPTIONS {
+        let text = fs::read_to_string(root().join("src").join(file)).unwrap_or_default();
+        assert!(calls(&text, call), "{file} does not call {call} ({reason}): remove the exception");
+    }
+}
+
+#[test]
+fn code_is_short_enough_to_be_read() {
+    let mut wrong = Vec::new();
+    for (_, path, text) in sources() {
+        let shown = path.display();
+        let lines = text.lines().count();
+        if lines > FILE_LINES_MAX && !is_test_file(&path) {
+            wrong.push(format!("{shown}: {lines} lines, at most {FILE_LINES_MAX}"));
+        }
+        if is_test_file(&path) {
+            continue;
+        }
+        for (number, line) in shipped(&text).lines().enumerate() {
+            let columns = line.chars().count();
+            if columns > COLUMNS_MAX {
+                wrong.push(format!("{shown}:{}: {columns} columns, at most {COLUMNS_MAX}", number + 1));
+            }
+        }
+        for (name, length) in functions(shipped(&text)) {
+            if length > FUNCTION_LINES_MAX {
+                wrong.push(format!("{shown}: {name} has {length} lines, at most {FUNCTION_LINES_MAX}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The functions of a formatted text with their lengths: from `fn` to the brace in the same column.
+fn functions(text: &str) -> Vec<(String, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let code = line.trim_start();
+        let indent = line.len() - code.len();
+        let words = code.split_whitespace().take_while(|w| *w != "fn");
+        let is_modifier = |w: &str| w.starts_with("pub") || ["async", "const", "in"].contains(&w);
+        let head = words.clone().all(|w| is_modifier(w) || w.ends_with(')'));
+        let Some(rest) = code.split_once("fn ").filter(|_| head).map(|(_, rest)| rest) else {
+            continue;
+        };
+        let name = rest.split(['(', '<']).next().unwrap().to_string();
+        let end = lines[at..].iter().position(|l| *l == format!("{:indent$}}}", ""));
+        let next = lines[at + 1..].iter().position(|l| l.trim_start().starts_with("fn "));
+        // A signature without a body, or a body on one line, ends before the next function begins.
+        if let Some(end) = end.filter(|end| next.is_none_or(|next| *end <= next + 1)) {
+            found.push((name, end + 1));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_dependency_says_why_it_is_here() {
+    let text = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let (mut inside, mut wrong, mut above) = (false, Vec::new(), "");
+    for line in text.lines() {
+        if line.starts_with('[') {
+            inside = line.ends_with("dependencies]");
+        } else if inside && line.contains(" = ") && !line.starts_with('#') {
+            // The reason stands in the line above or behind: what for, and the licence.
+            let reason = line.split_once(" # ").map_or(above.trim_start_matches("# "), |(_, r)| r);
+            let licensed = ["MIT", "Apache", "ISC", "Zlib", "BSD", "MPL", "CDLA", "CC0", "Unlicense"];
+            if reason.len() < 15 || !licensed.iter().any(|l| reason.contains(l)) {
+                wrong.push(line.split(" = ").next().unwrap().to_string());
+            }
+        }
+        above = if line.starts_with('#') { line } else { "" };
+    }
+    assert!(wrong.is_empty(), "dependencies without a reason and a licence: {wrong:?}");
+}
+
+/// Every file that belongs to the project.
+fn project_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            if !["target", ".git", "node_modules"].contains(&name.as_str()) {
+                project_files(&path, found);
+            }
+        } else if name != ".git" {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn no_file_names_a_machine_it_was_written_on() {
+    let words = [
+        concat!("/wo", "rk/"),
+        concat!("/ro", "ot/"),
+        concat!("/ho", "me/"),
+        concat!("sparse", "+http"),
+        concat!("extra-", "index-url"),
+        concat!("replace", "-with"),
+    ];
+    let (mut files, mut wrong) = (Vec::new(), Vec::new());
+    project_files(&root(), &mut files);
+    for path in files {
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        for word in words.iter().filter(|word| text.contains(**word)) {
+            wrong.push(format!("{}: {word}", path.display()));
+        }
+        if path.ends_with("Cargo.lock") {
+            let registry = "registry+https://github.com/rust-lang/crates.io-index";
+            let sources = text.lines().filter(|line| line.starts_with("source = "));
+            let other = sources.filter(|line| !line.contains(registry));
+            wrong.extend(other.map(|line| format!("Cargo.lock: {line}")));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

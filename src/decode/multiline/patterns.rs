@@ -8,7 +8,7 @@
 use regex::bytes::Regex;
 
 use super::{State, Verdict};
-use crate::diagnostic::Diagnostic;
+use crate::pattern::{Flags, compile};
 use crate::settings::Section;
 
 /// See the module.
@@ -78,21 +78,11 @@ impl Patterns {
 
 fn pattern(section: &Section<'_>, key: &'static str) -> Option<Regex> {
     let text = section.string(key)?;
-    match Regex::new(&text.value) {
+    match compile(&text, Flags::default()) {
         Ok(regex) => Some(regex),
-        Err(why) => {
-            let problem = Diagnostic::error(format!("`{key}` is not a regular expression"))
-                .because(reason(&why))
-                .hint("look-around and back-references are not supported; see docs.rs/regex");
-            section.report(problem, text.span);
+        Err(error) => {
+            section.error_within(&text, error);
             None
         }
     }
-}
-
-/// The last line of the engine's message; the lines before it draw the pattern, which the diagnostic shows already.
-fn reason(why: &regex::Error) -> String {
-    let text = why.to_string();
-    let last = text.lines().last().unwrap_or_default();
-    last.trim_start_matches("error: ").to_string()
 }

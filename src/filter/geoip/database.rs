@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use maxminddb::Reader;
+use maxminddb::{Reader, WithinOptions};
 
 use super::record::Record;
 use crate::clock::SharedClock;
@@ -32,7 +32,7 @@ pub(super) struct Database {
 /// Why there is no database.
 #[derive(Debug)]
 pub(super) struct Problem {
-    /// Continues "the GeoIP database `…` …".
+    /// Continues "the `GeoIP` database `…` …".
     pub(super) what: &'static str,
     pub(super) why: String,
     pub(super) hint: &'static str,
@@ -72,8 +72,10 @@ impl Database {
     /// Checks a file's bytes, records included as far as time allows.
     fn new(bytes: Vec<u8>) -> Result<Database, String> {
         let reader = Reader::from_source(bytes).map_err(|why| why.to_string())?;
-        for network in
-            reader.networks(Default::default()).map_err(|e| e.to_string())?.take(TRIAL_NETWORKS)
+        for network in reader
+            .networks(WithinOptions::default())
+            .map_err(|e| e.to_string())?
+            .take(TRIAL_NETWORKS)
         {
             let found = network.and_then(|found| found.decode::<Record<'_>>().map(|_| ()));
             found.map_err(|why| why.to_string())?;

@@ -1,7 +1,7 @@
 //! What a database says about an address, as the JSON of the target.
 //!
-//! In: a record of any of MaxMind's databases (GeoIP2 and GeoLite2 City, Country, ASN, ISP,
-//! Enterprise: "GeoIP2 databases" of their documentation). Out: an object with Logstash's names.
+//! In: a record of any of `MaxMind`'s databases (City, Country, ASN, ISP, Enterprise, by
+//! "Databases" of their documentation). Out: an object with Logstash's names.
 //! Promises: what the record does not have is left out; names are the English ones.
 
 use std::net::IpAddr;
@@ -58,6 +58,7 @@ struct Location<'a> {
 
 /// A field of the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::enum_variant_names)] // they are the names of the fields
 pub(super) enum Name {
     Ip,
     CityName,

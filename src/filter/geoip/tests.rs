@@ -1,13 +1,92 @@
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+use maxminddb_writer::Database;
+use maxminddb_writer::metadata::IpVersion;
+use maxminddb_writer::paths::IpAddrWithMask;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::super::trial::{NOW_NS, Trial, problems, run};
 use super::reserved::is_reserved;
 use crate::clock::{ManualClock, SharedClock};
 
-/// MaxMind's public test databases.
+/// Made-up databases in the shape of the real ones, written once for all tests of this file.
 fn database(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/geoip").join(name)
+    static FOLDER: LazyLock<TempDir> = LazyLock::new(write_databases);
+    FOLDER.path().join(name)
+}
+
+fn write_databases() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let milton = json!({
+        "city": { "names": { "en": "Milton" } },
+        "continent": { "code": "NA", "names": { "en": "North America" } },
+        "country": { "iso_code": "US", "names": { "en": "United States" } },
+        "location": {
+            "latitude": 47.25, "longitude": -122.25, "metro_code": 819_u32,
+            "time_zone": "America/Los_Angeles"
+        },
+        "postal": { "code": "98354" },
+        "subdivisions": [{ "iso_code": "WA", "names": { "en": "Washington" } }],
+    });
+    let sweden = json!({
+        "continent": { "code": "EU", "names": { "en": "Europe" } },
+        "country": { "iso_code": "SE", "names": { "en": "Sweden" } },
+    });
+    let asn = json!({
+        "autonomous_system_number": 4_200_000_001_u32, "autonomous_system_organization": "Example AB"
+    });
+    let many = ("::81.2.69.0/120", &sweden);
+    write(&folder, CITY, "Demo-City", &[("::216.160.83.0/120", &milton), NEAR(&sweden), many]);
+    write(&folder, COUNTRY, "Demo-Country", &[NEAR(&sweden)]);
+    write(&folder, ASN, "Demo-ASN", &[NEAR(&asn)]);
+    let good = std::fs::read(folder.path().join(CITY)).unwrap();
+    std::fs::write(folder.path().join(CUT), &good[good.len() / 2..]).unwrap();
+    std::fs::write(folder.path().join(NO_METADATA), &good[..good.len() / 2]).unwrap();
+    folder
+}
+
+const CITY: &str = "city.mmdb";
+const COUNTRY: &str = "country.mmdb";
+const ASN: &str = "asn.mmdb";
+const CUT: &str = "cut.mmdb";
+const NO_METADATA: &str = "no-metadata.mmdb";
+const NEAR: fn(&Value) -> (&'static str, &Value) = |value| ("::89.160.20.0/120", value);
+
+/// JSON with whole numbers in the widths that the readers of MaxMind databases insist on.
+struct Typed<'a>(&'a Value);
+
+impl Serialize for Typed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Object(map) => serializer.collect_map(map.iter().map(|(k, v)| (k, Typed(v)))),
+            Value::Array(items) => serializer.collect_seq(items.iter().map(Typed)),
+            Value::Number(n) => match n.as_u64().map(u16::try_from) {
+                Some(Ok(short)) => serializer.serialize_u16(short),
+                Some(Err(_)) => serializer.serialize_u32(n.as_u64().unwrap() as u32),
+                None => serializer.serialize_f64(n.as_f64().unwrap()),
+            },
+            other => other.serialize(serializer),
+        }
+    }
+}
+
+fn write(folder: &TempDir, name: &str, kind: &str, rows: &[(&str, &Value)]) {
+    let mut database = Database::default();
+    database.metadata.ip_version = IpVersion::V6;
+    database.metadata.database_type = kind.to_string();
+    database.metadata.binary_format_major_version = 2;
+    database.metadata.languages = vec!["en".to_string()];
+    database.metadata.description = [("en".to_string(), "made up".to_string())].into();
+    database.metadata.build_epoch = 1_795_305_600;
+    for (network, value) in rows {
+        let data = database.insert_value(Typed(value)).unwrap();
+        database.insert_node(network.parse::<IpAddrWithMask>().unwrap(), data);
+    }
+    let bytes = database.write_to(Vec::new()).unwrap();
+    std::fs::write(folder.path().join(name), bytes).unwrap();
 }
 
 fn filter(name: &str, more: &str) -> String {
@@ -21,8 +100,8 @@ fn filter(name: &str, more: &str) -> String {
 #[test]
 fn a_city_database_gives_the_names_that_logstash_uses() {
     assert_eq!(
-        run(&filter("GeoLite2-City-Test.mmdb", ""), r#"{"a":"216.160.83.56"}"#),
-        r#"{"a":"216.160.83.56","geoip":{"ip":"216.160.83.56","city_name":"Milton","continent_code":"NA","continent_name":"North America","country_code2":"US","country_code3":"US","country_name":"United States","dma_code":819,"latitude":47.2513,"longitude":-122.3149,"location":{"lat":47.2513,"lon":-122.3149},"postal_code":"98354","region_code":"WA","region_name":"Washington","timezone":"America/Los_Angeles"}}"#
+        run(&filter(CITY, ""), r#"{"a":"216.160.83.56"}"#),
+        r#"{"a":"216.160.83.56","geoip":{"ip":"216.160.83.56","city_name":"Milton","continent_code":"NA","continent_name":"North America","country_code2":"US","country_code3":"US","country_name":"United States","dma_code":819,"latitude":47.25,"longitude":-122.25,"location":{"lat":47.25,"lon":-122.25},"postal_code":"98354","region_code":"WA","region_name":"Washington","timezone":"America/Los_Angeles"}}"#
     );
 }
 
@@ -30,28 +109,28 @@ fn a_city_database_gives_the_names_that_logstash_uses() {
 fn other_databases_give_what_they_have() {
     assert_eq!(
         run(
-            &filter("GeoLite2-Country-Test.mmdb", "target = \"g.x\""),
+            &filter(COUNTRY, "target = \"g.x\""),
             r#"{"a":["89.160.20.112"]}"#
         ),
         r#"{"a":["89.160.20.112"],"g":{"x":{"ip":"89.160.20.112","continent_code":"EU","continent_name":"Europe","country_code2":"SE","country_code3":"SE","country_name":"Sweden"}}}"#
     );
     let settings = "fields = [\"asn\", \"as_org\"]";
-    let document = run(&filter("GeoLite2-ASN-Test.mmdb", settings), r#"{"a":"89.160.20.112"}"#);
-    assert!(document.contains(r#""geoip":{"asn":29518,"as_org":"Bredband2 AB"}"#), "{document}");
+    let document = run(&filter(ASN, settings), r#"{"a":"89.160.20.112"}"#);
+    assert!(document.contains(r#""geoip":{"asn":4200000001,"as_org":"Example AB"}"#), "{document}");
 }
 
 #[test]
 fn an_address_written_as_ipv6_is_the_ipv4_address() {
     let settings = "fields = [\"country_code2\"]";
     assert_eq!(
-        run(&filter("GeoLite2-City-Test.mmdb", settings), r#"{"a":" ::ffff:89.160.20.112 "}"#),
+        run(&filter(CITY, settings), r#"{"a":" ::ffff:89.160.20.112 "}"#),
         r#"{"a":" ::ffff:89.160.20.112 ","geoip":{"country_code2":"SE"}}"#
     );
 }
 
 #[test]
 fn what_is_not_found_is_tagged_and_private_addresses_are_no_failure() {
-    let mut trial = Trial::new(&filter("GeoLite2-City-Test.mmdb", "id = \"g\""));
+    let mut trial = Trial::new(&filter(CITY, "id = \"g\""));
     let failed = |json: &str| json.replace('}', ",\"tags\":[\"_geoip_lookup_failure\"]}");
     for json in
         [r#"{"a":"8.8.8.8"}"#, r#"{"a":"nowhere"}"#, r#"{"a":""}"#, r#"{"a":5}"#, r#"{"a":[]}"#]
@@ -70,7 +149,7 @@ fn what_is_not_found_is_tagged_and_private_addresses_are_no_failure() {
 #[test]
 fn two_addresses_of_one_slot_do_not_mix() {
     let mut trial =
-        Trial::new(&filter("GeoLite2-City-Test.mmdb", "fields = [\"ip\",\"country_code2\"]"));
+        Trial::new(&filter(CITY, "fields = [\"ip\",\"country_code2\"]"));
     for round in 0..2 {
         for n in 0..20_000_u32 {
             let address = std::net::Ipv4Addr::from(0x5102_4500 + n % 256 + (n / 256) * 0x0100_0000);
@@ -87,12 +166,12 @@ fn a_missing_or_damaged_database_is_an_error_of_the_settings() {
     assert!(shown.contains("cannot be read") && shown.contains("maxmind.com"), "{shown}");
     assert!(shown.contains("t.toml:4:12"), "{shown}");
     for name in
-        ["GeoIP2-City-Test-Broken-Double-Format.mmdb", "GeoIP2-City-Test-Invalid-Node-Count.mmdb"]
+        [CUT, NO_METADATA]
     {
         let shown = problems(&filter(name, ""));
         assert!(shown.contains("damaged"), "{shown}");
     }
-    let shown = problems(&filter("GeoLite2-City-Test.mmdb", "fields = [\"city\", \"zzz\"]"));
+    let shown = problems(&filter(CITY, "fields = [\"city\", \"zzz\"]"));
     assert!(shown.contains("makes no field \"city\"") && shown.contains("known are"), "{shown}");
 }
 
@@ -105,7 +184,7 @@ fn a_changed_file_is_read_again_and_a_damaged_one_is_not_used() {
         std::fs::copy(database(name), &next).unwrap();
         std::fs::rename(&next, &path).unwrap();
     };
-    put("GeoLite2-ASN-Test.mmdb");
+    put(ASN);
     let clock = Arc::new(ManualClock::at(NOW_NS));
     let shared: SharedClock = Arc::clone(&clock) as SharedClock;
     let toml = format!(
@@ -116,15 +195,15 @@ fn a_changed_file_is_read_again_and_a_damaged_one_is_not_used() {
     assert!(problems.0.is_empty(), "{problems}");
     let json = r#"{"a":"89.160.20.112"}"#;
     let (asn, country) = (
-        r#"{"a":"89.160.20.112","geoip":{"asn":29518}}"#,
+        r#"{"a":"89.160.20.112","geoip":{"asn":4200000001}}"#,
         r#"{"a":"89.160.20.112","geoip":{"country_code2":"SE"}}"#,
     );
     assert_eq!(trial.run(json), asn);
-    put("GeoLite2-Country-Test.mmdb");
+    put(COUNTRY);
     assert_eq!(trial.run(json), asn, "it is not yet time to look");
     clock.advance_ns(4_000_000_000);
     assert_eq!(trial.run(json), country);
-    put("GeoIP2-City-Test-Invalid-Node-Count.mmdb");
+    put(NO_METADATA);
     clock.advance_ns(4_000_000_000);
     assert_eq!(trial.run(json), country);
     assert_eq!(trial.counted("logweir_geoip_reload_failures_total{filter=\"g\"}"), 1);

@@ -153,14 +153,14 @@ fn find_in_run(text: &[u8], run: Range<usize>, secrets: &mut Vec<Secret>) {
         let mut digits = [0_u8; 19];
         let mut count = 0;
         let mut best = None;
-        for at in start..run.end {
-            if !is_digit(at) {
+        for (at, digit) in text[..run.end].iter().enumerate().skip(start) {
+            if !digit.is_ascii_digit() {
                 continue;
             }
             if count == *CARD_DIGITS.end() {
                 break;
             }
-            digits[count] = text[at] - b'0';
+            digits[count] = digit - b'0';
             count += 1;
             if !is_digit(at + 1) && CARD_DIGITS.contains(&count) && is_card(&digits[..count]) {
                 best = Some(at + 1);
@@ -182,18 +182,15 @@ fn find_in_run(text: &[u8], run: Range<usize>, secrets: &mut Vec<Secret>) {
 
 fn is_card(digits: &[u8]) -> bool {
     let number = |n: usize| digits[..n].iter().fold(0_u32, |all, d| all * 10 + u32::from(*d));
-    let in_use = match (number(4), digits.len()) {
+    let in_use = matches!(
+        (number(4), digits.len()),
         (4000..=4999, 13 | 16 | 19)
         | (5100..=5599 | 2221..=2720, 16)
         | (3400..=3499 | 3700..=3799, 15)
         | (3000..=3059 | 3095 | 3600..=3699 | 3800..=3999, 14..=19)
-        | (3528..=3589, 16..=19)
-        | (6011 | 6440..=6599, 16..=19)
-        | (6200..=6299 | 8100..=8199, 16..=19)
+        | (2200..=2204 | 3528..=3589 | 6011 | 6200..=6299 | 6440..=6599 | 8100..=8199, 16..=19)
         | (5018 | 5020 | 5038 | 5612 | 5893 | 6304 | 6759..=6763 | 6390 | 6799, 13..=19)
-        | (2200..=2204, 16..=19) => true,
-        _ => false,
-    };
+    );
     in_use && luhn(digits)
 }
 

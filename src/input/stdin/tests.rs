@@ -53,12 +53,6 @@ fn a_long_line_goes_in_pieces() {
         chunks.iter().map(|chunk| (&chunk.text[..], chunk.piece)).collect();
     assert_eq!(
         pieces,
-        [
-            (&b"abcd"[..], true),
-            (b"efgh", true),
-            (b"ij\n", true),
-            (b"k\n", false),
-            (b"", false)
-        ]
+        [(&b"abcd"[..], true), (b"efgh", true), (b"ij\n", true), (b"k\n", false), (b"", false)]
     );
 }

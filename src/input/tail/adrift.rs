@@ -73,15 +73,15 @@ impl Tailer {
         let free =
             |tailer: &Tailer, sibling: &&Sibling| !tailer.is_bound(&sibling.path, &sibling.facts);
         let Some(generation) = self.generations.get(&id) else { return };
-        if !generation.lost {
-            let same = |s: &&Sibling| Inode::from(&s.facts).may_be(&generation.inode);
-            if let Some(sibling) = siblings.iter().find(|s| free(self, s) && same(s))
-                && (generation.body.is_some() || self.holds(id, sibling) == Content::Same)
-            {
-                self.bind(id, &sibling.path);
-                return self.grow(id, &sibling.facts);
-            }
+        let (inode, lost, open) = (generation.inode, generation.lost, generation.body.is_some());
+        let same = |s: &&Sibling| !lost && Inode::from(&s.facts).may_be(&inode);
+        if let Some(sibling) = siblings.iter().find(|s| free(self, s) && same(s))
+            && (open || self.holds(id, sibling) == Content::Same)
+        {
+            self.bind(id, &sibling.path);
+            return self.grow(id, &sibling.facts);
         }
+        let Some(generation) = self.generations.get(&id) else { return };
         let held = generation.body.as_ref().filter(|_| !generation.lost);
         let removed = held.is_none_or(|body| body.facts().is_ok_and(|facts| facts.links == 0));
         let held = held.is_some();
@@ -100,11 +100,8 @@ impl Tailer {
     fn find_copy(&mut self, id: u64, siblings: &[Sibling]) -> bool {
         let Some(generation) = self.generations.get(&id) else { return false };
         let copies = generation.copies.clone();
-        let fits = |s: &&Sibling| {
-            !self.is_bound(&s.path, &s.facts) && self.is_copy_name(id, s)
-        };
-        let candidates: Vec<&Sibling> =
-            siblings.iter().filter(fits).take(CANDIDATES_MAX).collect();
+        let fits = |s: &&Sibling| !self.is_bound(&s.path, &s.facts) && self.is_copy_name(id, s);
+        let candidates: Vec<&Sibling> = siblings.iter().filter(fits).take(CANDIDATES_MAX).collect();
         for sibling in candidates {
             let compressed = self.is_compressed(&sibling.path);
             match self.holds(id, sibling) {
@@ -165,16 +162,30 @@ impl Tailer {
         self.settings.read_compressed && name_of(path).is_some_and(names::is_gzip)
     }
 
-    fn holds(&self, id: u64, sibling: &Sibling) -> Content {
+    fn holds(&mut self, id: u64, sibling: &Sibling) -> Content {
+        let Sibling { path, facts } = sibling;
+        let named_gzip = self.is_compressed(path);
         let Some(generation) = self.generations.get(&id) else { return Content::Differs };
-        let same_file = Inode::from(&sibling.facts).may_be(&generation.inode);
-        let compressed = if same_file && !generation.lost {
-            generation.compressed
+        let same_file = Inode::from(facts).may_be(&generation.inode) && !generation.lost;
+        let compressed = if same_file { generation.compressed } else { named_gzip };
+        let (marker, offset, size) = (generation.marker, generation.offset, generation.size);
+        if same_file || offset > 0 {
+            return self.content(path, facts, compressed, &marker, offset);
+        }
+        // Nothing was read yet, so that the marker proves nothing.
+        let same = if generation.body.is_some() {
+            self.same_start(id, path, facts, compressed).is_ok_and(|(same, n)| same && n > 0)
         } else {
-            self.is_compressed(&sibling.path)
+            !compressed || self.unpacks_to(path, size)
         };
-        let (marker, offset) = (generation.marker, generation.offset);
-        self.content(&sibling.path, &sibling.facts, compressed, &marker, offset)
+        if same { Content::Same } else { Content::Differs }
+    }
+
+    // Whether an archive holds at least so many bytes.
+    fn unpacks_to(&self, path: &Path, size: u64) -> bool {
+        let Ok(file) = self.parts.storage.open_read(path) else { return false };
+        let mut gzip = Gzip::new(file);
+        size > 0 && gzip.read_at(&mut [0], size - 1).is_ok_and(|n| n == 1)
     }
 
     fn shorten(&mut self, id: u64, sibling: &Sibling) {
@@ -195,16 +206,36 @@ impl Tailer {
         marker: &Marker,
         offset: u64,
     ) -> Content {
-        let check = || -> io::Result<Content> {
-            let file = self.parts.storage.open_read(path)?;
-            if !compressed {
-                return marker.check(&mut |b, o| file.read_at(b, o), facts.size, offset);
-            }
-            let mut gzip = Gzip::new(file);
-            let content = marker.check(&mut |b, o| gzip.read_at(b, o), u64::MAX, offset)?;
-            Ok(content)
-        };
-        check().unwrap_or(Content::Differs)
+        self.try_content(path, facts, compressed, marker, offset).unwrap_or(Content::Differs)
+    }
+
+    /// As [`Tailer::content`]; a file that cannot be read now says nothing, which counts as the same: its inode
+    /// says so, and reading it will tell.
+    pub(super) fn content_of_same_inode(
+        &self,
+        path: &Path,
+        facts: &FileFacts,
+        compressed: bool,
+        marker: &Marker,
+        offset: u64,
+    ) -> Content {
+        self.try_content(path, facts, compressed, marker, offset).unwrap_or(Content::Same)
+    }
+
+    fn try_content(
+        &self,
+        path: &Path,
+        facts: &FileFacts,
+        compressed: bool,
+        marker: &Marker,
+        offset: u64,
+    ) -> io::Result<Content> {
+        let file = self.parts.storage.open_read(path)?;
+        if !compressed {
+            return marker.check(&mut |b, o| file.read_at(b, o), facts.size, offset);
+        }
+        let mut gzip = Gzip::new(file);
+        marker.check(&mut |b, o| gzip.read_at(b, o), u64::MAX, offset)
     }
 
     /// Whether a file starts like a generation's own file, and how many bytes were compared.

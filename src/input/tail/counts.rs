@@ -3,6 +3,7 @@
 //! In: additions. Out: metrics, labelled by the caller with pipeline and input. Promises: no label comes from data.
 //! On failure: nothing can fail.
 
+use crate::input::{LAG_BYTES, LAG_SECONDS};
 use crate::metrics::{Counter, Gauge, Metrics};
 
 /// The numbers of one input.
@@ -15,6 +16,8 @@ pub struct Counts {
     pub open: Gauge,
     /// Bytes known to be unread.
     pub lag: Gauge,
+    /// Age of the oldest bytes known to be unread, in seconds.
+    pub lag_seconds: Gauge,
     /// Lines handed on in pieces.
     pub split: Counter,
     /// Files whose content was replaced in place.
@@ -42,8 +45,8 @@ impl Counts {
             bytes: metrics.counter("logweir_input_bytes_total", "Bytes read and handed on."),
             files: metrics.gauge("logweir_input_files", "Files known."),
             open: metrics.gauge("logweir_input_files_open", "File descriptors held."),
-            lag: metrics
-                .gauge("logweir_input_lag_bytes", "Unread bytes of known files at the last look."),
+            lag: metrics.gauge(LAG_BYTES.0, LAG_BYTES.1),
+            lag_seconds: metrics.gauge(LAG_SECONDS.0, LAG_SECONDS.1),
             split: metrics.counter(
                 "logweir_input_lines_split_total",
                 "Lines longer than `max_line`, handed on in pieces.",
@@ -60,7 +63,7 @@ impl Counts {
             skipped_start: skipped("start_at_end"),
         };
         // An input that was reloaded starts to count what it holds anew.
-        for gauge in [&counts.files, &counts.open, &counts.lag] {
+        for gauge in [&counts.files, &counts.open, &counts.lag, &counts.lag_seconds] {
             gauge.set(0);
         }
         counts

@@ -84,10 +84,13 @@ pub fn decide(seen: &Seen) -> Action {
         return Action::Adopt;
     }
     match seen.original {
-        None | Some(Original { content: Content::Differs, .. }) => Action::New,
         Some(Original { alive: false, content: Content::Same, .. }) => Action::TakeOver,
-        Some(Original { alive: false, .. }) => Action::New,
-        Some(Original { strong: true, .. } | Original { settled: false, .. }) => Action::Hold,
-        Some(_) => Action::New,
+        Some(Original {
+            alive: true,
+            content: Content::Same | Content::Short,
+            strong,
+            settled,
+        }) if strong || !settled => Action::Hold,
+        _ => Action::New,
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::compressed::Gzip;
 use super::identity::{Identity, Inode, Marker};
+use super::lag::Unread;
 use crate::chunk::Position;
 use crate::event::{Key, Literal, Source, SourceKind};
 use crate::storage::{File, FileFacts};
@@ -31,12 +32,7 @@ impl Body {
     }
 
     /// Appends up to `limit` bytes at `offset` to `buffer`.
-    pub fn append(
-        &mut self,
-        buffer: &mut Vec<u8>,
-        limit: usize,
-        offset: u64,
-    ) -> io::Result<usize> {
+    pub fn append(&mut self, buffer: &mut Vec<u8>, limit: usize, offset: u64) -> io::Result<usize> {
         let Body::Gzip(gzip) = self else {
             let Body::Plain(file) = self else { return Ok(0) };
             return file.append_at(buffer, limit, offset);
@@ -68,6 +64,7 @@ impl Body {
 }
 
 /// One file's life between truncations.
+#[allow(clippy::struct_excessive_bools)] // Facts that do not depend on one another.
 pub struct Generation {
     /// Drawn once.
     pub id: u64,
@@ -83,6 +80,8 @@ pub struct Generation {
     pub modified_ns: i64,
     /// Unread bytes as they stand in the metric.
     pub counted_lag: u64,
+    /// Since when there are unread bytes.
+    pub unread: Option<Unread>,
     /// Its bytes are a gzip now.
     pub compressed: bool,
     /// The position is within a line that is handed on in pieces.
@@ -113,6 +112,8 @@ pub struct Generation {
     pub lost: bool,
     /// Not read before this one is finished.
     pub after: Option<u64>,
+    /// Its content was compared since it last grew, while the pipeline took nothing.
+    pub held: bool,
     /// It is in the queue of readable ones.
     pub queued: bool,
     /// Its position was sent.
@@ -138,6 +139,7 @@ impl Generation {
             size: facts.size,
             modified_ns: facts.modified_ns,
             counted_lag: 0,
+            unread: None,
             compressed: false,
             inside: false,
             blank: true,
@@ -153,6 +155,7 @@ impl Generation {
             finished: false,
             lost: false,
             after: None,
+            held: false,
             queued: false,
             announced: false,
             closed: false,

@@ -41,6 +41,7 @@ pub enum Content {
 
 /// Device, inode and birth of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_field_names)] // The words of stat(2).
 pub struct Inode {
     /// Device number.
     pub device: u64,
@@ -151,11 +152,7 @@ impl Marker {
 
 /// Whether the first `size` bytes of `copy` look like the first `size` bytes of `original`: their first kilobyte and
 /// their last 256 bytes are compared.
-pub fn same_start(
-    copy: &mut ReadAt<'_>,
-    original: &mut ReadAt<'_>,
-    size: u64,
-) -> io::Result<bool> {
+pub fn same_start(copy: &mut ReadAt<'_>, original: &mut ReadAt<'_>, size: u64) -> io::Result<bool> {
     let (mut ours, mut theirs) = ([0; HEAD_BYTES], [0; HEAD_BYTES]);
     let head = size.min(HEAD_BYTES as u64) as usize;
     let tail = size.min(TAIL_BYTES as u64);

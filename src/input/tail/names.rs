@@ -9,7 +9,7 @@ const UNREADABLE: [&str; 6] = [".zst", ".bz2", ".xz", ".zip", ".lz4", ".Z"];
 
 /// Whether the name says gzip.
 pub fn is_gzip(name: &str) -> bool {
-    name.ends_with(".gz")
+    name.strip_suffix(".gz").is_some()
 }
 
 /// Whether the name says that it is compressed in a way that is not supported.

@@ -5,12 +5,12 @@
 //! those that lost their path are looked for, and only then is an unknown file taken for new, so that a file that
 //! was rotated is finished before its successor. On failure: the path is named in [`Tailer::problem`].
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::decide::{Action, Known, Original, Seen, decide};
+use super::decide::{Action, Known, Seen, decide};
 use super::generation::Generation;
 use super::identity::{Content, Inode, Marker};
 use super::names;
@@ -18,12 +18,6 @@ use super::settings::StartAt;
 use super::tailer::{Place, Tailer, Timer};
 use crate::storage::FileFacts;
 
-/// How long an unknown file that starts like a known one is left alone, because it may be a copy under way.
-const HOLD_NS: u64 = 5_000_000_000;
-/// A copy of less than this is not told from an equal header for ever: after [`HOLD_NS`] it is read.
-const STRONG_BYTES: u64 = 1024;
-/// Removed files that an unknown one is compared with at most.
-const NAMELESS_MAX: usize = 8;
 /// Unfinished last line that is searched for its start with `start_at = "end"`.
 const LAST_LINE_BYTES: u64 = 64 * 1024;
 
@@ -57,7 +51,7 @@ impl Tailer {
     }
 
     // Places a file that is known by its path or inode; the facts of an unknown one that a glob means.
-    fn look_at_known(&mut self, path: &Arc<Path>) -> Option<FileFacts> {
+    pub(super) fn look_at_known(&mut self, path: &Arc<Path>) -> Option<FileFacts> {
         let facts = match self.parts.storage.facts(path) {
             Ok(facts) if facts.regular => Some(facts),
             Ok(_) => {
@@ -86,6 +80,9 @@ impl Tailer {
                 }
                 Action::Left => self.leave(path),
                 Action::Continue => {
+                    if self.generation_at(path).and_then(|id| self.retry_of(id)).is_none() {
+                        self.problems.remove(&**path);
+                    }
                     self.grow(self.generation_at(path)?, &facts?);
                     return None;
                 }
@@ -160,19 +157,32 @@ impl Tailer {
         }
     }
 
+    fn retry_of(&self, id: u64) -> Option<(u64, u32)> {
+        self.generations.get(&id)?.retry
+    }
+
     fn here(&self, path: &Path, facts: Option<&FileFacts>) -> Option<Known> {
         let generation = self.generations.get(&self.generation_at(path)?)?;
         let same = facts.is_some_and(|facts| generation.inode.may_be(&Inode::from(facts)));
-        // Whether the content is still the same is found when it is read.
-        Some(Known { same_file: same, offset: generation.offset, content: Content::Same })
+        let offset = generation.offset;
+        // A file may be truncated and written to the same size within one tick of the file system's clock. In all
+        // other cases reading finds out whether the content is still the same.
+        let content = match facts {
+            Some(facts) if self.told && same && facts.size == offset && !generation.compressed => {
+                self.content_of_same_inode(path, facts, false, &generation.marker, offset)
+            }
+            _ => Content::Same,
+        };
+        Some(Known { same_file: same, offset, content })
     }
 
     // A gzip's size says nothing about its content's length.
     fn content_size(&self, path: &Path, facts: &FileFacts) -> u64 {
-        let here = self.generation_at(path).or_else(|| {
-            self.inodes.get(&(facts.device, facts.inode)).copied()
-        });
-        let compressed = here.and_then(|id| self.generations.get(&id)).is_some_and(|g| g.compressed);
+        let here = self
+            .generation_at(path)
+            .or_else(|| self.inodes.get(&(facts.device, facts.inode)).copied());
+        let compressed =
+            here.and_then(|id| self.generations.get(&id)).is_some_and(|g| g.compressed);
         if compressed { u64::MAX } else { facts.size }
     }
 
@@ -191,7 +201,7 @@ impl Tailer {
             Content::Same
         } else {
             let (marker, offset) = (generation.marker, generation.offset);
-            self.content(path, facts, generation.compressed, &marker, offset)
+            self.content_of_same_inode(path, facts, generation.compressed, &marker, offset)
         };
         let known = Known { same_file: true, offset: generation.offset, content };
         (content != Content::Differs).then_some((id, known))
@@ -200,12 +210,13 @@ impl Tailer {
     /// A file of `id` grew, or was touched.
     pub(super) fn grow(&mut self, id: u64, facts: &FileFacts) {
         let Some(generation) = self.generations.get_mut(&id) else { return };
-        let changed =
-            generation.size != facts.size || generation.modified_ns != facts.modified_ns;
-        let unread = !generation.compressed && facts.size > generation.offset;
+        let changed = generation.size != facts.size || generation.modified_ns != facts.modified_ns;
+        let compressed = generation.compressed;
+        let unread = !compressed && facts.size > generation.offset;
         generation.size = facts.size;
         generation.modified_ns = facts.modified_ns;
-        if changed && generation.compressed {
+        generation.held &= !changed;
+        if changed && compressed {
             // A gzip that has grown is opened anew, past the wound at its old end.
             self.close(id);
         }
@@ -250,6 +261,7 @@ impl Tailer {
     // The file is not at this path any more.
     fn leave(&mut self, path: &Arc<Path>) {
         let Some(Place::Generation(id)) = self.paths.remove(path) else { return };
+        self.problems.remove(&**path);
         let Some(generation) = self.generations.get_mut(&id) else { return };
         generation.names.retain(|name| name != path);
         if generation.names.is_empty() {
@@ -366,141 +378,6 @@ impl Tailer {
         self.timers.insert((due, Timer::Path(Arc::clone(path))));
     }
 
-    // The generation that a file may be a copy of, by its name, with the best agreement of content.
-    fn original(
-        &mut self,
-        path: &Path,
-        facts: &FileFacts,
-        compressed: bool,
-    ) -> Option<(u64, Original)> {
-        let name = path.file_name()?.to_str()?;
-        let folder = path.parent()?;
-        let folders = [Some(folder), folder.parent()];
-        let mut best: Option<(u64, Original)> = None;
-        for base in names::originals(name) {
-            for folder in folders.into_iter().flatten() {
-                let base: Arc<Path> = folder.join(&base).into();
-                self.refresh(&base);
-                if self.generation_at(path).is_some() {
-                    return None;
-                }
-                let Some((id, original)) = self.compare_with(&base, path, facts, compressed) else {
-                    continue;
-                };
-                if original.content != Content::Differs {
-                    return Some((id, original));
-                }
-                best = best.or(Some((id, original)));
-            }
-        }
-        self.nameless_original(path, name, facts, compressed).or(best)
-    }
-
-    // Makes sure that what is known of a possible original is true now: its copy may have been seen first.
-    fn refresh(&mut self, base: &Arc<Path>) {
-        let Some(id) = self.generation_at(base) else { return };
-        self.look_at_known(base);
-        if self.generation_at(base) == Some(id)
-            && let Some(generation) = self.generations.get(&id)
-            && !generation.compressed
-            && let Ok(facts) = self.parts.storage.facts(base)
-        {
-            let (marker, offset) = (generation.marker, generation.offset);
-            if self.content(base, &facts, false, &marker, offset) == Content::Differs {
-                self.truncated(id, &facts);
-            }
-        }
-        self.place_adrift();
-    }
-
-    fn compare_with(
-        &mut self,
-        base: &Arc<Path>,
-        path: &Path,
-        facts: &FileFacts,
-        compressed: bool,
-    ) -> Option<(u64, Original)> {
-        let id = self.generation_at(base)?;
-        Some((id, self.compare(id, path, facts, compressed)?))
-    }
-
-    // A removed file whose end may still be held open, and whose bytes are the same.
-    fn nameless_original(
-        &mut self,
-        path: &Path,
-        name: &str,
-        facts: &FileFacts,
-        compressed: bool,
-    ) -> Option<(u64, Original)> {
-        let originals = names::originals(name);
-        let related = |id: &u64| {
-            self.generations.get(id).is_some_and(|generation| {
-                let family = super::adrift::family(generation);
-                generation.last.parent() == path.parent()
-                    && !generation.compressed
-                    && originals.iter().any(|original| family.contains(original))
-            })
-        };
-        let ids: Vec<u64> = self.nameless.values().copied().filter(related).collect();
-        ids.into_iter().take(NAMELESS_MAX).find_map(|id| {
-            let generation = self.generations.get(&id)?;
-            let (marker, offset) = (generation.marker, generation.offset);
-            let same = if offset > 0 {
-                self.content(path, facts, compressed, &marker, offset) == Content::Same
-            } else {
-                let start = self.same_start(id, path, facts, compressed);
-                start.is_ok_and(|(same, length)| same && length > 0)
-            };
-            let content = Content::Same;
-            same.then_some((id, Original { alive: false, content, strong: true, settled: true }))
-        })
-    }
-
-    fn compare(
-        &mut self,
-        id: u64,
-        path: &Path,
-        facts: &FileFacts,
-        compressed: bool,
-    ) -> Option<Original> {
-        let generation = self.generations.get(&id)?;
-        if generation.compressed {
-            return None;
-        }
-        let now = self.now();
-        let (since, size) = match self.paths.get(path) {
-            Some(Place::Held { since, size }) => (*since, *size),
-            _ => (now, facts.size),
-        };
-        let settled = size == facts.size && now >= since.saturating_add(HOLD_NS);
-        let (content, strong) = match self.same_start(id, path, facts, compressed) {
-            Ok((true, length)) => (Content::Same, compressed || length >= STRONG_BYTES),
-            Ok((false, _)) => (Content::Differs, false),
-            // A gzip under way cannot be read yet.
-            Err(_) => (Content::Short, false),
-        };
-        Some(Original { alive: true, content, strong, settled })
-    }
-
-    // A file that starts like a known one is left alone until it is clear what it is.
-    fn hold_back(&mut self, original: u64, path: &Arc<Path>, facts: &FileFacts) {
-        let now = self.now();
-        let since = match self.paths.get(path) {
-            Some(Place::Held { since, size }) if *size == facts.size => *since,
-            _ => now,
-        };
-        if let Some(generation) = self.generations.get_mut(&original)
-            && !generation.copies.contains(path)
-        {
-            generation.copies.push(Arc::clone(path));
-        }
-        let place = Place::Held { since, size: facts.size };
-        self.paths.insert(Arc::clone(path), place);
-        if now < since + HOLD_NS {
-            self.timers.insert((since + HOLD_NS, Timer::Path(Arc::clone(path))));
-        }
-    }
-
     /// The generation's bytes are in this file now.
     pub(super) fn take_over(
         &mut self,
@@ -546,14 +423,13 @@ impl Tailer {
         let offset = self.generations.get(&id).map_or(0, |g| g.offset);
         if told && let Some(mut chunk) = self.chunk(id, Vec::new(), offset, false) {
             chunk.last = true;
-            chunk.position = chunk.position.map(|p| crate::chunk::Position {
-                identity: Vec::new(),
-                ..p
-            });
+            chunk.position =
+                chunk.position.map(|p| crate::chunk::Position { identity: Vec::new(), ..p });
             self.outbox.push_back(chunk);
         }
         let Some(generation) = self.generations.remove(&id) else { return };
         self.parts.counts.lag.add(-(generation.counted_lag as i64));
+        self.behind.remove(&id);
         if self.inodes.get(&generation.inode.number()) == Some(&id) {
             self.inodes.remove(&generation.inode.number());
         }
@@ -567,51 +443,6 @@ impl Tailer {
         self.problems.remove(&*generation.last);
         // What was held back as its copy is looked at without it.
         self.again.extend(generation.copies);
-    }
-
-    /// Makes the generations of the journal's positions known, each at its last path if it is still there.
-    pub(super) fn restore(&mut self, positions: &[crate::chunk::Position]) {
-        let mut by_path: BTreeMap<Arc<Path>, Vec<u64>> = BTreeMap::new();
-        for position in positions {
-            let decoded = super::identity::Identity::decode(&position.identity);
-            let Some((input, identity)) = decoded else { continue };
-            if *input != *self.parts.input {
-                continue;
-            }
-            self.first_start = false;
-            let generation = Generation::restored(position, identity);
-            self.inodes.insert(generation.inode.number(), generation.id);
-            by_path.entry(Arc::clone(&generation.last)).or_default().push(generation.id);
-            self.generations.insert(generation.id, generation);
-        }
-        for (path, ids) in by_path {
-            let facts = self.parts.storage.facts(&path).ok();
-            let here = ids.iter().copied().find(|id| self.is_at(*id, &path, facts.as_ref()));
-            let here = here.or(ids.last().copied());
-            for id in &ids {
-                if Some(*id) == here {
-                    self.bind(*id, &path);
-                } else {
-                    self.adrift.push(*id);
-                    self.leaving.push(*id);
-                    if let Some(generation) = self.generations.get_mut(id) {
-                        generation.left = true;
-                    }
-                }
-            }
-        }
-    }
-}
-
-impl Tailer {
-    // Several generations may claim a path: the one whose content is there has it.
-    fn is_at(&self, id: u64, path: &Path, facts: Option<&FileFacts>) -> bool {
-        let (Some(generation), Some(facts)) = (self.generations.get(&id), facts) else {
-            return false;
-        };
-        let (marker, offset) = (generation.marker, generation.offset);
-        generation.inode.may_be(&Inode::from(facts))
-            && self.content(path, facts, generation.compressed, &marker, offset) == Content::Same
     }
 }
 

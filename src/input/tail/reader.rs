@@ -58,6 +58,23 @@ pub fn open(generation: &mut Generation, storage: &dyn Storage) -> io::Result<bo
     Ok(true)
 }
 
+/// Opens a generation's file; its facts if its content is not what was read.
+pub fn content_changed(
+    generation: &mut Generation,
+    storage: &dyn Storage,
+) -> io::Result<Option<FileFacts>> {
+    if !open(generation, storage)? {
+        return Ok(None);
+    }
+    let Some(mut body) = generation.body.take() else { return Ok(None) };
+    let turn = end_or_truncated(generation, &mut body);
+    generation.body = Some(body);
+    Ok(match turn? {
+        Turn::Truncated(facts) => Some(facts),
+        _ => None,
+    })
+}
+
 /// Reads one block into `buffer`, which is empty; `now` is elapsed time in nanoseconds.
 pub fn read(
     generation: &mut Generation,
@@ -114,7 +131,8 @@ fn read_block(
             Cut::Lines(length) => (length, false, true),
             Cut::Piece { length, ends } => (length, true, ends),
             Cut::More if !at_end => {
-                asked = CHUNK_BYTES.max(settings.line_max + 1 - buffer.len().min(settings.line_max));
+                asked =
+                    CHUNK_BYTES.max(settings.line_max + 1 - buffer.len().min(settings.line_max));
                 let from = generation.offset + buffer.len() as u64;
                 got = body.append(buffer, asked, from)?;
                 continue;

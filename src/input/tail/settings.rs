@@ -97,12 +97,7 @@ pub fn line_max(section: &Section<'_>) -> usize {
     LINE_BYTES_MAX
 }
 
-fn at_least(
-    section: &Section<'_>,
-    key: &'static str,
-    default: Duration,
-    lowest: Duration,
-) -> u64 {
+fn at_least(section: &Section<'_>, key: &'static str, default: Duration, lowest: Duration) -> u64 {
     let value = section.duration_or(key, default);
     if value < lowest {
         let message = format!("`{key}` must be at least {} ms", lowest.as_millis());

@@ -5,13 +5,12 @@
 //! is a row in a table: no descriptor, no timer, no look except the slow rescan. On failure: a file that cannot be
 //! read is tried again with back-off and named in [`Tailer::problem`]; all others go on.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::counts::Counts;
-use super::discover::Found;
 use super::generation::Generation;
 use super::reader::{self, Turn};
 use super::settings::Settings;
@@ -28,11 +27,6 @@ const HELD_MAX: usize = 256;
 /// How long the descriptor of a removed file is held after its last growth, and how often it is asked.
 const GRACE_NS: u64 = 30_000_000_000;
 pub(super) const POLL_NS: u64 = 1_000_000_000;
-/// Known paths looked at in one step of a rescan.
-const SWEEP_STEP: usize = 512;
-const SWEEP_PAUSE_NS: u64 = 5_000_000;
-/// A rescan takes at most one part in so many of the time, while inotify works.
-const RESCAN_SHARE: u64 = 200;
 
 /// What may have changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +78,7 @@ pub struct Parts {
 }
 
 /// All that one `file` input knows.
+#[allow(clippy::struct_excessive_bools)] // Facts that do not depend on one another.
 pub struct Tailer {
     pub(super) settings: Settings,
     pub(super) parts: Parts,
@@ -106,14 +101,17 @@ pub struct Tailer {
     pub(super) new_files: Vec<PathBuf>,
     /// No position was known: `start_at` counts.
     pub(super) first_start: bool,
+    /// With unread bytes.
+    pub(super) behind: HashSet<u64>,
+    pub(super) lag_shown_at: Option<u64>,
     idle_open: VecDeque<u64>,
-    directories: BTreeMap<PathBuf, bool>,
-    directories_changed: bool,
-    sweep: Vec<PathBuf>,
-    sweep_spent_ns: u64,
-    sweep_at: u64,
-    rescan_at: u64,
-    watched: bool,
+    pub(super) directories: BTreeMap<PathBuf, bool>,
+    pub(super) directories_changed: bool,
+    pub(super) sweep: Vec<PathBuf>,
+    pub(super) sweep_spent_ns: u64,
+    pub(super) sweep_at: u64,
+    pub(super) rescan_at: u64,
+    pub(super) watched: bool,
 }
 
 impl Tailer {
@@ -136,6 +134,8 @@ impl Tailer {
             problems: BTreeMap::new(),
             new_files: Vec::new(),
             first_start: true,
+            behind: HashSet::new(),
+            lag_shown_at: None,
             idle_open: VecDeque::new(),
             directories: BTreeMap::new(),
             directories_changed: false,
@@ -215,7 +215,9 @@ impl Tailer {
             paths.extend(self.walk());
             self.sweep_spent_ns += self.now() - now;
         }
+        self.told = true;
         self.look_at(paths);
+        self.told = false;
         self.step_sweep();
     }
 
@@ -250,15 +252,23 @@ impl Tailer {
         timer.min(self.rescan_at).min(sweep)
     }
 
-    /// Opens files with unread bytes while the pipeline takes nothing, so that a rotation cannot take them away.
+    /// Opens files with unread bytes while the pipeline takes nothing, so that a rotation cannot take them away, and
+    /// sees whether their content was replaced meanwhile.
     pub fn hold(&mut self) {
         let ids: Vec<u64> = self.ready.iter().take(HELD_MAX).copied().collect();
         for id in ids {
             let Some(generation) = self.generations.get_mut(&id) else { continue };
-            if generation.body.is_none()
-                && matches!(reader::open(generation, &*self.parts.storage), Ok(true))
-            {
-                self.parts.counts.open.add(1);
+            if generation.held || generation.lost {
+                continue;
+            }
+            generation.held = true;
+            let was_open = generation.body.is_some();
+            let changed = reader::content_changed(generation, &*self.parts.storage);
+            let is_open = generation.body.is_some();
+            self.parts.counts.open.add(i64::from(is_open) - i64::from(was_open));
+            // What cannot be read now is found out when it is read.
+            if let Ok(Some(facts)) = changed {
+                self.truncated(id, &facts);
             }
         }
     }
@@ -293,14 +303,6 @@ impl Tailer {
         }
         generation.timer = Some(due);
         self.timers.insert((due, Timer::Generation(id)));
-    }
-
-    /// Brings the lag metric up to date with a generation.
-    pub(super) fn count_lag(&mut self, id: u64) {
-        let Some(generation) = self.generations.get_mut(&id) else { return };
-        let lag = generation.lag();
-        self.parts.counts.lag.add(lag as i64 - generation.counted_lag as i64);
-        generation.counted_lag = lag;
     }
 
     /// Closes a generation's file.
@@ -356,79 +358,6 @@ impl Tailer {
         }
     }
 
-    // Paths to look at, and whether directories must be listed again.
-    fn sort_wakes(&mut self, wakes: &mut Vec<Wake>) -> (Vec<Arc<Path>>, bool) {
-        let (mut paths, mut walk) = (Vec::new(), false);
-        let leads = |tailer: &Tailer, path: &Path| {
-            tailer.settings.paths.iter().any(|glob| glob.leads_through(path))
-        };
-        for wake in wakes.drain(..) {
-            match wake {
-                Wake::Appeared(path) => {
-                    // A symbolic link to a directory is told as a name like any other.
-                    let facts = || self.parts.storage.facts(&path);
-                    walk |= leads(self, &path) && facts().is_ok_and(|facts| !facts.regular);
-                    paths.push(path.into());
-                }
-                Wake::Changed(path) => {
-                    if self.paths.contains_key(&*path) || self.wants(&path) {
-                        paths.push(path.into());
-                    } else {
-                        walk |= self.directories.contains_key(&path);
-                    }
-                }
-                Wake::Directory(path) => walk |= leads(self, &path),
-                Wake::Watched(path) => {
-                    let within = |known: &&Arc<Path>| known.parent() == Some(&path);
-                    paths.extend(self.paths.keys().filter(within).cloned());
-                    walk = true;
-                }
-                Wake::Directories => walk = true,
-                Wake::Everything => self.rescan_at = 0,
-            }
-        }
-        (paths, walk)
-    }
-
-    // Lists the directories; files that were not known.
-    fn walk(&mut self) -> Vec<Arc<Path>> {
-        let mut found = Found::default();
-        for glob in &self.settings.paths {
-            glob.walk(&*self.parts.storage, &mut found);
-        }
-        for directory in self.directories.keys() {
-            self.problems.remove(directory);
-        }
-        self.directories = found.directories;
-        self.directories_changed = true;
-        for (directory, why) in found.problems {
-            self.directories.insert(directory.clone(), false);
-            self.say(directory, &why);
-        }
-        let unknown =
-            |path: &PathBuf| !self.paths.contains_key(path.as_path()) && self.wants(path);
-        found.files.into_iter().filter(unknown).map(Arc::from).collect()
-    }
-
-    // Looks at some of the known paths, and plans the next rescan after the last of them.
-    fn step_sweep(&mut self) {
-        let now = self.now();
-        if self.rescan_at != u64::MAX || now < self.sweep_at {
-            return;
-        }
-        let rest = self.sweep.len().saturating_sub(SWEEP_STEP);
-        let step: Vec<Arc<Path>> = self.sweep.split_off(rest).into_iter().map(Arc::from).collect();
-        self.look_at(step);
-        let end = self.now();
-        self.sweep_spent_ns += end - now;
-        self.sweep_at = end + SWEEP_PAUSE_NS;
-        if self.sweep.is_empty() {
-            let share = if self.watched { self.sweep_spent_ns * RESCAN_SHARE } else { 0 };
-            self.rescan_at = end + self.settings.rescan_ns.max(share);
-            self.sweep_spent_ns = 0;
-        }
-    }
-
     fn read_one(&mut self, id: u64) -> Option<Chunk> {
         let now = self.now();
         let generation = self.generations.get_mut(&id)?;
@@ -444,8 +373,7 @@ impl Tailer {
         }
         let was_open = generation.body.is_some();
         let mut buffer = self.parts.intake.buffer();
-        let turn =
-            reader::read(generation, &*self.parts.storage, &self.settings, &mut buffer, now);
+        let turn = reader::read(generation, &*self.parts.storage, &self.settings, &mut buffer, now);
         let is_open = generation.body.is_some();
         self.parts.counts.open.add(i64::from(is_open) - i64::from(was_open));
         let chunk = self.after_turn(id, turn, buffer);
@@ -453,18 +381,12 @@ impl Tailer {
         chunk
     }
 
-    fn after_turn(
-        &mut self,
-        id: u64,
-        turn: io::Result<Turn>,
-        buffer: Vec<u8>,
-    ) -> Option<Chunk> {
-        let buffer = match &turn {
-            Ok(Turn::Text { .. }) => buffer,
-            _ => {
-                self.parts.intake.give_back(buffer);
-                Vec::new()
-            }
+    fn after_turn(&mut self, id: u64, turn: io::Result<Turn>, buffer: Vec<u8>) -> Option<Chunk> {
+        let buffer = if matches!(turn, Ok(Turn::Text { .. })) {
+            buffer
+        } else {
+            self.parts.intake.give_back(buffer);
+            Vec::new()
         };
         match turn {
             Ok(Turn::Text { offset, piece, more, ends }) => {
@@ -526,10 +448,12 @@ impl Tailer {
         let now = self.now();
         let Some(generation) = self.generations.get_mut(&id) else { return };
         generation.end_at = Some(now);
-        if generation.retry.take().is_some() {
-            let path = generation.names.first().unwrap_or(&generation.last).to_path_buf();
-            self.problems.remove(&path);
+        generation.retry = None;
+        if !self.problems.is_empty() {
+            let path = generation.names.first().unwrap_or(&generation.last);
+            self.problems.remove(&**path);
         }
+        let Some(generation) = self.generations.get_mut(&id) else { return };
         if generation.partial_since.is_some() && !generation.announced {
             // Nothing can be handed on yet, but a rotation while the agent is down must not hide the file.
             self.tell_position(id);
@@ -537,8 +461,7 @@ impl Tailer {
         let Some(generation) = self.generations.get_mut(&id) else { return };
         let (left, open) = (generation.left, generation.body.is_some());
         let partial = generation.partial_since.map(|since| since + self.settings.partial_line_ns);
-        let pause =
-            if generation.names.is_empty() { POLL_NS } else { self.settings.close_idle_ns };
+        let pause = if generation.names.is_empty() { POLL_NS } else { self.settings.close_idle_ns };
         self.set_timer(id, partial.unwrap_or(u64::MAX).min(now.saturating_add(pause)));
         if left {
             self.finish(id);
@@ -561,7 +484,10 @@ impl Tailer {
         while self.idle_open.len() > IDLE_OPEN_MAX {
             let Some(id) = self.idle_open.pop_front() else { return };
             let idle = self.generations.get(&id).is_some_and(|g| {
-                g.body.is_some() && !g.queued && !g.names.is_empty() && !self.idle_open.contains(&id)
+                g.body.is_some()
+                    && !g.queued
+                    && !g.names.is_empty()
+                    && !self.idle_open.contains(&id)
             });
             if idle {
                 self.close(id);

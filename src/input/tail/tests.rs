@@ -287,9 +287,7 @@ fn a_marker_says_what_a_file_still_holds() {
 fn each_observation_has_its_action() {
     use Content::{Differs, Same, Short};
     let known = |same_file, offset, content| Some(Known { same_file, offset, content });
-    let copy = |alive, content, strong, settled| {
-        Some(Original { alive, content, strong, settled })
-    };
+    let copy = |alive, content, strong, settled| Some(Original { alive, content, strong, settled });
     let seen = |size, here, elsewhere, original| Seen { size, here, elsewhere, original };
     let table = [
         (seen(None, None, None, None), Action::Ignore),

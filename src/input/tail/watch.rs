@@ -239,11 +239,10 @@ fn wait(inotify: &OwnedFd, notices: &SyncSender<Notice>) {
         loop {
             match reader.next() {
                 Ok(event) => {
-                    let name = event.file_name().map(|name| {
-                        std::ffi::OsStr::from_bytes(name.to_bytes()).to_os_string()
-                    });
-                    let event =
-                        Event { descriptor: event.wd(), flags: event.events(), name };
+                    let name = event
+                        .file_name()
+                        .map(|name| std::ffi::OsStr::from_bytes(name.to_bytes()).to_os_string());
+                    let event = Event { descriptor: event.wd(), flags: event.events(), name };
                     // A file that is written all the time tells the same again and again.
                     if !events.contains_recent(&event) {
                         events.push(event);

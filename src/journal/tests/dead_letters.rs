@@ -1,1 +1,106 @@
+//! The dead-letter store.
 
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::clock::ManualClock;
+use crate::delivery::{DeadLetter, DeadLetters};
+use crate::journal::dead_letter::{Store, count, read_all};
+use crate::metrics::Metrics;
+use crate::storage::SharedStorage;
+use crate::storage::simulated::{EIO, ENOSPC, SimulatedStorage};
+
+const DIRECTORY: &str = "/data/dead-letters";
+
+fn letter(n: u64) -> DeadLetter {
+    DeadLetter {
+        output: "logs".into(),
+        address: format!("index-{n}"),
+        id: format!("id-{n}"),
+        reason: "mapper_parsing_exception: failed to parse field [x]".into(),
+        refused_ns: n as i64,
+        document: format!("{{\"n\":{n}}}").into_bytes(),
+    }
+}
+
+fn open(storage: &SimulatedStorage, max_bytes: u64) -> Store {
+    let shared: SharedStorage = Arc::new(storage.clone());
+    let clock = Arc::new(ManualClock::at(1));
+    Store::open(shared, clock, &Metrics::default(), Path::new(DIRECTORY), max_bytes).unwrap()
+}
+
+fn all(storage: &SimulatedStorage) -> Vec<DeadLetter> {
+    let shared: SharedStorage = Arc::new(storage.clone());
+    read_all(&shared, Path::new(DIRECTORY)).unwrap().collect()
+}
+
+#[test]
+fn letters_come_back_as_they_were_after_any_crash() {
+    let storage = SimulatedStorage::default();
+    let store = open(&storage, 1 << 20);
+    store.put(&[letter(1), letter(2)]).unwrap();
+    store.put(&[letter(3)]).unwrap();
+    assert_eq!(store.count(), 3);
+    for seed in 0..20 {
+        let left = storage.crash(seed);
+        assert_eq!(all(&left), [letter(1), letter(2), letter(3)], "seed {seed}");
+        let store = open(&left, 1 << 20);
+        assert_eq!(store.count(), 3);
+        store.put(&[letter(4)]).unwrap();
+        assert_eq!(all(&left).len(), 4);
+        let shared: SharedStorage = Arc::new(left);
+        assert_eq!(count(&shared, Path::new(DIRECTORY)).unwrap(), 4);
+    }
+}
+
+#[test]
+fn a_full_store_refuses_and_says_what_to_do() {
+    let storage = SimulatedStorage::default();
+    let store = open(&storage, 4000);
+    let mut stored = 0;
+    let refused = loop {
+        match store.put(&[letter(stored)]) {
+            Ok(()) => stored += 1,
+            Err(why) => break why.to_string(),
+        }
+    };
+    assert!(stored > 3);
+    assert!(refused.contains("4000 bytes") && refused.contains("logweir dlq"), "{refused}");
+    assert_eq!(all(&storage).len() as u64, stored);
+}
+
+#[test]
+fn a_letter_that_could_not_be_written_or_synced_is_an_error_and_the_next_one_works() {
+    let storage = SimulatedStorage::default();
+    let store = open(&storage, 1 << 20);
+    store.put(&[letter(1)]).unwrap();
+    storage.fail_writes(Some(ENOSPC));
+    assert!(store.put(&[letter(2)]).unwrap_err().to_string().contains("free space"));
+    storage.fail_writes(None);
+    storage.fail_syncs(Some(EIO));
+    assert!(store.put(&[letter(2)]).is_err());
+    storage.fail_syncs(None);
+    store.put(&[letter(2)]).unwrap();
+    for seed in 0..20 {
+        let mut left = all(&storage.crash(seed));
+        left.dedup();
+        assert_eq!(left, [letter(1), letter(2)], "seed {seed}");
+    }
+}
+
+#[test]
+fn a_damaged_letter_costs_only_itself() {
+    let storage = SimulatedStorage::default();
+    let store = open(&storage, 1 << 20);
+    for n in 1..=3 {
+        store.put(&[letter(n)]).unwrap();
+    }
+    drop(store);
+    let path = Path::new(DIRECTORY).join("00000000000000000001.segment");
+    let mut bytes = storage.contents(&path).unwrap();
+    let at = bytes.windows(4).position(|w| w == b"id-2").unwrap();
+    bytes[at] ^= 1;
+    storage.put(&path, &bytes);
+    assert_eq!(all(&storage), [letter(1), letter(3)]);
+    assert_eq!(open(&storage, 1 << 20).count(), 2);
+}

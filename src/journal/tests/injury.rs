@@ -1,1 +1,253 @@
+//! A table of injuries, each with the exact frames that must survive.
 
+use std::path::{Path, PathBuf};
+
+use super::support::*;
+use crate::frame;
+use crate::journal::{Recovery, inspect};
+use crate::storage::Storage;
+
+/// A closed journal of one segment with these documents; where each frame lies; the segment's bytes.
+struct Patient {
+    bench: Bench,
+    path: PathBuf,
+    bytes: Vec<u8>,
+    frames: Vec<std::ops::Range<usize>>,
+}
+
+fn patient(count: u64) -> Patient {
+    let bench = Bench::new(&["logs"]);
+    let opened = bench.open();
+    for n in 1..=count {
+        append(&opened.journal, n, 1);
+    }
+    opened.journal.close();
+    drop(opened);
+    let path = bench.segments().remove(0);
+    let bytes = bench.storage.contents(&path).unwrap();
+    let mut at = bytes.len();
+    let mut frames = Vec::new();
+    // The header's length is at 12; the snapshot and the frames follow.
+    let mut from = u32::from_le_bytes(bytes[12..16].try_into().unwrap()) as usize;
+    while from < at {
+        let length = frame::header_length(&bytes[from..]).unwrap();
+        frames.push(from..from + length);
+        from += length;
+    }
+    at = frames.len();
+    assert_eq!(at as u64, count + 1);
+    frames.remove(0);
+    Patient { bench, path, bytes, frames }
+}
+
+impl Patient {
+    /// Opens the journal with these bytes instead; what comes out, and the report.
+    fn survivors(&self, bytes: &[u8]) -> (Vec<u64>, Recovery) {
+        let mut bench = Bench::new(&["logs"]);
+        bench.storage = self.bench.storage.crash(0);
+        bench.storage.put(&self.path, bytes);
+        let opened = bench.open();
+        let got = numbers(&mut *opened.journal.feed(0).unwrap());
+        let newest = got.last().copied().unwrap_or(0);
+        assert_eq!(offset_of(&opened), newest, "the positions are those of the frames");
+        append(&opened.journal, 77, 1);
+        assert_eq!(numbers(&mut *opened.journal.feed(0).unwrap()), [77], "it goes on");
+        opened.journal.close();
+        let report = opened.report.clone();
+        drop(opened);
+        let again = bench.open();
+        let mut all = got.clone();
+        all.push(77);
+        assert_eq!(numbers(&mut *again.journal.feed(0).unwrap()), all, "and again");
+        (got, report)
+    }
+}
+
+#[test]
+fn every_cut_leaves_exactly_the_frames_before_it() {
+    let patient = patient(4);
+    for cut in 0..patient.bytes.len() {
+        let (got, report) = patient.survivors(&patient.bytes[..cut]);
+        let whole = patient.frames.iter().filter(|f| f.end <= cut).count() as u64;
+        assert_eq!(got, (1..=whole).collect::<Vec<_>>(), "cut at {cut}");
+        let ends: Vec<usize> = patient.frames.iter().map(|f| f.end).collect();
+        let clean = ends.contains(&cut) || cut == patient.frames[0].start || cut == 0;
+        let clean = clean || cut == header_length(&patient.bytes);
+        assert_eq!(report.wounds.is_empty(), clean, "cut at {cut}: {:?}", report.wounds);
+        assert!(report.wounds.iter().all(|w| w.unfinished));
+    }
+}
+
+fn header_length(bytes: &[u8]) -> usize {
+    u32::from_le_bytes(bytes[12..16].try_into().unwrap()) as usize
+}
+
+#[test]
+fn every_broken_byte_costs_at_most_the_frame_it_is_in() {
+    let patient = patient(3);
+    for at in 0..patient.bytes.len() {
+        let mut bytes = patient.bytes.clone();
+        bytes[at] ^= 0x41;
+        let (got, report) = patient.survivors(&bytes);
+        let hit = patient.frames.iter().position(|f| f.contains(&at)).map(|n| n as u64 + 1);
+        let expected: Vec<u64> = (1..=3).filter(|n| Some(*n) != hit).collect();
+        assert_eq!(got, expected, "byte {at}");
+        assert_eq!(report.wounds.len(), 1, "byte {at}");
+        if hit.is_some_and(|n| n < 3) {
+            assert_eq!(report.wounds[0].frames_lost_estimate, 1, "byte {at}");
+        }
+    }
+}
+
+#[test]
+fn named_wounds_cost_exactly_what_they_cover() {
+    let patient = patient(5);
+    let frame = |n: usize| patient.frames[n - 1].clone();
+    let with = |edit: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = patient.bytes.clone();
+        edit(&mut bytes);
+        let (got, report) = patient.survivors(&bytes);
+        (got, report.wounds.len())
+    };
+    let zeros = with(&|b| b[frame(2).start..frame(3).end].fill(0));
+    assert_eq!(zeros, (vec![1, 4, 5], 1), "two frames of zeros");
+    let zero_tail = with(&|b| b.extend_from_slice(&[0; 9000]));
+    assert_eq!(zero_tail, (vec![1, 2, 3, 4, 5], 1), "a zero-filled end");
+    let foreign = with(&|b| drop(b.splice(frame(3).start..frame(3).start, *b"foreign bytes")));
+    assert_eq!(foreign, (vec![1, 2, 3, 4, 5], 1), "bytes between two frames");
+    let again = with(&|b| {
+        let copy = b[frame(1)].to_vec();
+        drop(b.splice(frame(3).start..frame(3).start, copy));
+    });
+    assert_eq!(again, (vec![1, 2, 3, 4, 5], 1), "a frame that stands there twice");
+    let gone = with(&|b| drop(b.drain(frame(2))));
+    assert_eq!(gone, (vec![1, 3, 4, 5], 1), "a frame cut out");
+    let length = with(&|b| b[frame(2).start + 12..frame(2).start + 16].fill(0xff));
+    assert_eq!(length, (vec![1, 3, 4, 5], 1), "an impossible length");
+    let swapped = with(&|b| {
+        let (second, third) = (b[frame(2)].to_vec(), b[frame(3)].to_vec());
+        drop(b.splice(frame(2).start..frame(3).end, [third, second].concat()));
+    });
+    assert_eq!(swapped, (vec![1, 3, 4, 5], 2), "two frames in the wrong order");
+    let headless = with(&|b| drop(b.drain(..frame(1).start)));
+    assert_eq!(headless.0, [1, 2, 3, 4, 5], "no header, no snapshot");
+    let noise = with(&|b| b.iter_mut().enumerate().for_each(|(n, b)| *b = (n * 31) as u8));
+    assert_eq!(noise, (vec![], 1), "nothing but noise");
+    let magic = with(&|b| b[frame(3)].chunks_exact_mut(4).for_each(|c| c.copy_from_slice(b"LWF1")));
+    assert_eq!(magic, (vec![1, 2, 4, 5], 1), "magic everywhere");
+}
+
+#[test]
+fn frames_of_another_run_inside_a_document_are_not_taken_for_our_own() {
+    let patient = patient(3);
+    let mut draft = draft(99, 1);
+    draft.position(position(99));
+    let foreign = draft.seal(0x1234, 2);
+    let mut bytes = patient.bytes.clone();
+    drop(bytes.splice(patient.frames[1].clone(), foreign.bytes().iter().copied()));
+    assert_eq!(patient.survivors(&bytes).0, [1, 3]);
+}
+
+#[test]
+fn a_wound_is_quarantined_once_and_known_afterwards() {
+    let patient = patient(3);
+    let mut bytes = patient.bytes.clone();
+    let wound = patient.frames[1].clone();
+    bytes[wound.start + 70] ^= 1;
+    patient.bench.storage.put(&patient.path, &bytes);
+    for known in [false, true] {
+        let opened = patient.bench.open();
+        assert_eq!(opened.report.wounds[0].known, known);
+        assert!(!opened.report.wounds[0].unfinished);
+    }
+    let copy = format!("{DIRECTORY}/quarantine/{:020}-{}.bytes", 1, wound.start);
+    assert_eq!(patient.bench.storage.contents(Path::new(&copy)).unwrap(), bytes[wound.clone()]);
+    let shown = patient.bench.metrics.render();
+    let line = format!("logweir_journal_lost_bytes_total {}", wound.len());
+    assert!(shown.contains(&line), "counted once: {shown}");
+}
+
+#[test]
+fn foreign_files_copies_and_missing_segments_are_reported_and_left_alone() {
+    let mut bench = Bench::new(&["logs"]);
+    bench.settings.segment_bytes = 300;
+    let opened = bench.open();
+    for n in 1..=8 {
+        append(&opened.journal, n, 1);
+    }
+    opened.journal.close();
+    drop(opened);
+    let segments = bench.segments();
+    assert_eq!(segments.len(), 8);
+    let copy = Path::new(DIRECTORY).join("00000000000000000099.segment");
+    bench.storage.put(&copy, &bench.storage.contents(&segments[0]).unwrap());
+    let other = Bench::new(&["logs"]);
+    append(&other.open().journal, 1, 1);
+    let stranger = Path::new(DIRECTORY).join("00000000000000000050.segment");
+    bench.storage.put(&stranger, &other.storage.contents(&other.segments()[0]).unwrap());
+    let note = Path::new(DIRECTORY).join("README");
+    bench.storage.put(&note, b"hands off");
+    bench.storage.remove(&segments[3]).unwrap();
+    let opened = bench.open();
+    assert_eq!(numbers(&mut *opened.journal.feed(0).unwrap()), [1, 2, 3, 5, 6, 7, 8]);
+    assert_eq!(opened.report.foreign.len(), 3, "{:?}", opened.report.foreign);
+    for path in [&copy, &stranger, &note] {
+        assert!(bench.storage.contents(path).is_some());
+    }
+    let missing: Vec<u64> = opened.report.wounds.iter().map(|w| w.frames_lost_estimate).collect();
+    assert_eq!(missing, [1]);
+}
+
+#[test]
+fn a_disk_that_cannot_be_read_does_not_stop_the_start() {
+    let patient = patient(3);
+    patient.bench.storage.fail_reads(Some(5));
+    let opened = patient.bench.open();
+    assert_eq!(opened.report.frames, 0);
+    assert!(opened.report.wounds[0].reason.contains("cannot be read"), "{:?}", opened.report);
+    patient.bench.storage.fail_reads(None);
+    append(&opened.journal, 9, 1);
+    assert!(bench_has(&patient.bytes, &patient), "nothing was cut off");
+}
+
+fn bench_has(bytes: &[u8], patient: &Patient) -> bool {
+    patient.bench.storage.contents(&patient.path).as_deref() == Some(bytes)
+}
+
+#[test]
+fn damage_while_the_journal_is_open_costs_what_it_covers() {
+    let mut bench = Bench::new(&["logs"]);
+    bench.settings.segment_bytes = 100_000;
+    let opened = bench.open();
+    for n in 1..=40 {
+        opened.journal.append(padded(n, 1, 500_000), None).unwrap();
+        opened.journal.shared.turn();
+    }
+    let victim = bench.segments().remove(2);
+    let mut bytes = bench.storage.contents(&victim).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    bench.storage.put(&victim, &bytes);
+    let got = numbers(&mut *opened.journal.feed(0).unwrap());
+    assert_eq!(got, (1..=40).filter(|n| *n != 3).collect::<Vec<u64>>());
+    let lag = opened.journal.stats().outputs[0].clone();
+    assert_eq!(lag.frames, 40);
+}
+
+#[test]
+fn inspecting_changes_nothing_and_tells_everything() {
+    let patient = patient(4);
+    let mut bytes = patient.bytes.clone();
+    bytes.truncate(patient.frames[3].end - 1);
+    patient.bench.storage.put(&patient.path, &bytes);
+    let storage: crate::storage::SharedStorage =
+        std::sync::Arc::new(patient.bench.storage.clone());
+    let seen = inspect(&storage, Path::new(DIRECTORY)).unwrap();
+    assert_eq!(patient.bench.storage.contents(&patient.path).unwrap(), bytes);
+    assert_eq!(seen.segments[0].frames, 3);
+    assert_eq!(seen.segments[0].documents, 3);
+    assert_eq!(seen.cursors, [("logs".to_string(), 0, 0)]);
+    assert_eq!(seen.positions[0].offset, 3);
+    assert_eq!(seen.report.wounds.len(), 1);
+    assert!(patient.bench.storage.list(Path::new(DIRECTORY)).unwrap().len() < 4);
+}

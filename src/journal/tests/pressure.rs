@@ -1,1 +1,219 @@
+//! Full disks, reached quotas, outputs that fall behind.
 
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::support::*;
+use crate::journal::{Journal, OnFull, OutputSlot};
+use crate::storage::simulated::{EIO, ENOSPC};
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// Appends on a thread of its own; the receiver hears each sequence.
+fn appending(journal: &Journal, numbers: std::ops::RangeInclusive<u64>) -> mpsc::Receiver<u64> {
+    let (tell, hear) = mpsc::channel();
+    let journal = journal.clone();
+    std::thread::spawn(move || {
+        for n in numbers {
+            let Ok(sequence) = journal.append(padded(n, 1, 1000), None) else { return };
+            if tell.send(sequence).is_err() {
+                return;
+            }
+        }
+    });
+    hear
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < SOON, "still waiting: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn a_full_disk_is_said_waited_for_and_gone_on_from() {
+    for error in [ENOSPC, EIO] {
+        let bench = Bench::new(&["logs"]);
+        let opened = bench.open_threaded();
+        append(&opened.journal, 1, 1);
+        bench.storage.fail_writes(Some(error));
+        let hear = appending(&opened.journal, 2..=4);
+        until("trouble", || bench.trouble().is_some());
+        let said = bench.trouble().unwrap();
+        assert!(said.contains("cannot write `/data/journal/"), "{said}");
+        assert!(said.contains("goes on by itself"), "{said}");
+        assert!(hear.try_recv().is_err());
+        bench.storage.fail_writes(None);
+        for _ in 2..=4 {
+            hear.recv_timeout(SOON).unwrap();
+        }
+        until("fine again", || bench.trouble().is_none());
+        assert_eq!(numbers(&mut *opened.journal.feed(0).unwrap()), [1, 2, 3, 4]);
+        opened.journal.close();
+        drop(opened);
+        let opened = bench.open();
+        assert!(opened.report.wounds.is_empty(), "the half write was written over");
+        assert_eq!(numbers(&mut *opened.journal.feed(0).unwrap()), [1, 2, 3, 4]);
+    }
+}
+
+#[test]
+fn a_disk_that_fills_within_a_frame_leaves_no_wound() {
+    let bench = Bench::new(&["logs"]);
+    let opened = bench.open_threaded();
+    append(&opened.journal, 1, 1);
+    bench.storage.set_space(Some(40_000 + 100));
+    let hear = appending(&opened.journal, 2..=60);
+    until("trouble", || bench.trouble().is_some());
+    bench.storage.set_space(None);
+    for _ in 2..=60 {
+        hear.recv_timeout(SOON).unwrap();
+    }
+    opened.journal.close();
+    drop(opened);
+    let opened = bench.open();
+    assert!(opened.report.wounds.is_empty(), "{:?}", opened.report.wounds);
+    assert_eq!(opened.report.frames, 60);
+}
+
+#[test]
+fn a_failed_sync_tells_no_ack_and_is_made_good_in_a_new_segment() {
+    let bench = Bench::new(&["logs"]);
+    let opened = bench.open();
+    append(&opened.journal, 1, 1);
+    opened.journal.shared.turn();
+    bench.storage.fail_syncs(Some(EIO));
+    let mut stored = append_acked(&opened.journal, 2, 1);
+    assert!(!opened.journal.shared.turn());
+    assert!(bench.trouble().unwrap().contains("cannot sync"), "{:?}", bench.trouble());
+    assert_eq!(stored.told(), None);
+    append(&opened.journal, 3, 1);
+    bench.storage.fail_syncs(None);
+    assert!(opened.journal.shared.turn());
+    assert_eq!(stored.told(), Some(true));
+    assert!(bench.trouble().is_none());
+    assert_eq!(numbers(&mut *opened.journal.feed(0).unwrap()), [1, 2, 3]);
+    for seed in 0..20 {
+        let mut after = Bench::new(&["logs"]);
+        after.storage = bench.storage.crash(seed);
+        let opened = after.open();
+        assert_eq!(offset_of(&opened), 3);
+        assert_eq!(numbers(&mut *opened.journal.feed(0).unwrap()), [1, 2, 3]);
+    }
+}
+
+#[test]
+fn a_reached_quota_blocks_until_the_output_has_caught_up() {
+    let mut bench = Bench::new(&["logs"]);
+    bench.settings.max_bytes = 20_000;
+    let opened = bench.open_threaded();
+    let mut logs = opened.journal.feed(0).unwrap();
+    let hear = appending(&opened.journal, 1..=200);
+    until("the quota", || bench.trouble().is_some());
+    let said = bench.trouble().unwrap();
+    assert!(said.contains("20000 bytes") && said.contains("outputs.logs"), "{said}");
+    assert!(opened.journal.stats().bytes <= 20_000);
+    let mut next = 1;
+    while next <= 200 {
+        for (n, sequence) in given(&mut *logs) {
+            assert_eq!(n, next);
+            next += 1;
+            logs.done(sequence);
+        }
+        assert!(opened.journal.stats().bytes <= 22_000, "{}", opened.journal.stats().bytes);
+        std::thread::yield_now();
+    }
+    assert_eq!(hear.iter().count(), 200);
+    assert!(opened.journal.wait_drained(SOON));
+    until("fine again", || bench.trouble().is_none());
+}
+
+#[test]
+fn a_blocked_append_ends_when_the_journal_closes() {
+    let mut bench = Bench::new(&["logs"]);
+    bench.settings.max_bytes = 8000;
+    let opened = bench.open_threaded();
+    let hear = appending(&opened.journal, 1..=100);
+    until("the quota", || bench.trouble().is_some());
+    opened.journal.close();
+    let accepted = hear.iter().count() as u64;
+    drop(opened);
+    let opened = bench.open();
+    assert_eq!(numbers(&mut *opened.journal.feed(0).unwrap()), (1..=accepted).collect::<Vec<_>>());
+    assert_eq!(offset_of(&opened), accepted, "what was not taken is read again");
+}
+
+#[test]
+fn a_frame_larger_than_the_quota_goes_through_an_empty_journal() {
+    let mut bench = Bench::new(&["logs"]);
+    bench.settings.max_bytes = 5000;
+    let opened = bench.open_threaded();
+    let mut logs = opened.journal.feed(0).unwrap();
+    for n in 1..=4 {
+        opened.journal.append(padded(n, 1, 20_000), None).unwrap();
+        let got = given(&mut *logs);
+        assert_eq!(got[0].0, n);
+        logs.done(got[0].1);
+    }
+    until("space", || opened.journal.stats().bytes < 25_000);
+}
+
+#[test]
+fn drop_oldest_drops_whole_segments_and_counts_every_document() {
+    let mut bench = Bench::new(&["logs", "errors"]);
+    bench.settings.max_bytes = 20_000;
+    bench.settings.on_full = OnFull::DropOldest;
+    let opened = bench.open_threaded();
+    let mut errors = opened.journal.feed(1).unwrap();
+    for n in 1..=100 {
+        opened.journal.append(padded(n, 0b11, 1000), None).unwrap();
+        if let Some((_, sequence)) = given(&mut *errors).last() {
+            errors.done(*sequence);
+        }
+    }
+    let got = numbers(&mut *opened.journal.feed(0).unwrap());
+    assert!(got.len() > 5 && got.len() < 20, "{got:?}");
+    assert_eq!(*got.last().unwrap(), 100);
+    let dropped = 100 - got.len();
+    let shown = bench.metrics.render();
+    let line = |output, count| {
+        format!("dropped_documents_total{{output=\"{output}\",reason=\"quota\"}} {count}\n")
+    };
+    assert!(shown.contains(&line("logs", dropped)), "{dropped}: {shown}");
+    assert!(shown.contains(&line("errors", 0)), "{shown}");
+    assert!(opened.journal.stats().bytes <= 22_000);
+}
+
+#[test]
+fn a_best_effort_output_never_holds_more_than_its_lag_and_never_blocks() {
+    let mut bench = Bench::new(&["logs"]);
+    let slack = |max_lag| OutputSlot { name: "slack".into(), required: false, max_lag };
+    for max_lag in [Some(5000), None] {
+        bench.outputs = vec![required("logs"), slack(max_lag)];
+        bench.settings.max_bytes = 30_000;
+        bench.storage = crate::storage::simulated::SimulatedStorage::default();
+        bench.metrics = crate::metrics::Metrics::default();
+        let opened = bench.open_threaded();
+        let mut logs = opened.journal.feed(0).unwrap();
+        for n in 1..=100 {
+            opened.journal.append(padded(n, 0b11, 1000), None).unwrap();
+            let got = given(&mut *logs);
+            logs.done(got.last().unwrap().1);
+        }
+        opened.journal.shared.turn();
+        let lag = opened.journal.stats().outputs[1].clone();
+        assert!(lag.bytes <= max_lag.unwrap_or(30_000), "{lag:?}");
+        let got = numbers(&mut *opened.journal.feed(1).unwrap());
+        assert_eq!(*got.last().unwrap(), 100);
+        let sum: u64 = bench
+            .metrics
+            .render()
+            .lines()
+            .filter(|l| l.contains("dropped_documents_total{output=\"slack\""))
+            .map(|l| l.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
+            .sum();
+        assert_eq!(sum as usize + got.len(), 100, "each one given or counted");
+    }
+}

@@ -293,7 +293,7 @@ fn index_template(outer: &Section<'_>, table: Section<'_>) -> Option<IndexTempla
     let path = outer.resolve(&file);
     let hint = "the file holds what PUT /_index_template/NAME takes, for example \
                 {\"index_patterns\": [\"logs-*\"], \"template\": {…}}";
-    let body = match std::fs::read_to_string(&path) {
+    let body = match outer.read_file(&path) {
         Ok(body) => body,
         Err(why) => {
             let message = format!("cannot read the index template `{}`", path.display());

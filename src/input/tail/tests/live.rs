@@ -90,9 +90,8 @@ impl Live {
 
     fn stop(self) {
         self.stop.send(true).unwrap();
-        let timely = self
-            .runtime
-            .block_on(async { tokio::time::timeout(PATIENCE, self.task).await });
+        let timely =
+            self.runtime.block_on(async { tokio::time::timeout(PATIENCE, self.task).await });
         timely.expect("the input ends when told to").unwrap();
     }
 }
@@ -253,14 +252,12 @@ fn the_settings_are_read_and_every_mistake_is_told() {
         let mut problems = Diagnostics::default();
         let environment = Arc::new(ProcessEnvironment);
         let folder = Path::new("/etc/app");
-        let document =
-            Document::parse("t.toml", text.into(), folder, environment, &mut problems);
+        let document = Document::parse("t.toml", text.into(), folder, environment, &mut problems);
         let problems = std::cell::RefCell::new(problems);
         let section = Section::root(&document, &problems);
         let settings = crate::input::tail::settings::load(&section);
         section.finish();
-        let told: Vec<String> =
-            problems.into_inner().0.iter().map(|d| d.message.clone()).collect();
+        let told: Vec<String> = problems.into_inner().0.iter().map(|d| d.message.clone()).collect();
         (settings, told)
     };
     let (settings, told) = load(

@@ -41,7 +41,17 @@ impl Model {
         bench.start();
         let writer = open(&bench);
         let (wakes, expected) = (Vec::new(), Vec::new());
-        Model { bench, writer, wakes, exact, lines: 0, half: false, expected, unseen: false, inside }
+        Model {
+            bench,
+            writer,
+            wakes,
+            exact,
+            lines: 0,
+            half: false,
+            expected,
+            unseen: false,
+            inside,
+        }
     }
 
     fn changed(&mut self, name: &str) {
@@ -66,6 +76,9 @@ impl Model {
             wakes.push(Wake::Changed(self.bench.path(&rotated(n))));
         }
         self.bench.look(wakes);
+        // Whoever does not read holds.
+        self.bench.tailer.hold();
+        self.bench.look(Vec::new());
         self.unseen = false;
     }
 
@@ -295,5 +308,26 @@ proptest! {
             model.apply(step);
         }
         model.check();
+    }
+}
+
+#[test]
+fn histories_that_once_went_wrong() {
+    use Step::{Append, Copy, Gzip, Rename, Reopen};
+    let histories: [(bool, &[Step]); 5] = [
+        (false, &[Copy, Append(2), Rename, Rename, Gzip]),
+        (false, &[Copy, Append(1), Rename, Rename, Gzip]),
+        (true, &[Copy, Rename, Gzip, Copy, Rename]),
+        (true, &[Append(1), Rename, Rename, Rename, Gzip, Copy]),
+        (true, &[Append(1), Rename, Rename, Gzip, Copy, Reopen, Rename]),
+    ];
+    for (inside, steps) in histories {
+        for exact in [false, true] {
+            let mut model = Model::new(inside, exact);
+            for step in steps {
+                model.apply(step);
+            }
+            model.check();
+        }
     }
 }

@@ -281,10 +281,7 @@ fn a_position_beyond_the_file_or_of_another_content_starts_again() {
     // The same size, the same inode.
     fs::write(bench.path("a.log"), "other 1\nother 2\n").unwrap();
     bench.step();
-    assert_eq!(
-        bench.text(),
-        "old 1\nold 2\nnew 1\nnewer 1\nnewer 2\nother 1\nother 2\n"
-    );
+    assert_eq!(bench.text(), "old 1\nold 2\nnew 1\nnewer 1\nnewer 2\nother 1\nother 2\n");
     assert_eq!(bench.journal.len(), 1, "positions of what is gone are forgotten");
 }
 
@@ -364,7 +361,10 @@ fn two_thousand_idle_files_hold_few_descriptors() {
     assert!(bench.metric("logweir_input_files_open") <= 64);
     bench.pass(5);
     assert_eq!(bench.metric("logweir_input_files_open"), 0);
-    assert_eq!(bench.metric("logweir_input_files{}").max(bench.metric("logweir_input_files ")), 2000);
+    assert_eq!(
+        bench.metric("logweir_input_files{}").max(bench.metric("logweir_input_files ")),
+        2000
+    );
 }
 
 #[test]

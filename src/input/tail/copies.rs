@@ -1,0 +1,163 @@
+//! Whose copy an unknown file may be, and what is held back until that is clear.
+//!
+//! In: an unknown file. Out: an [`Original`] for [`super::decide`]. Promises: what is known of the original is
+//! brought up to date before it is compared. On failure: a file that cannot be compared is not a copy.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::decide::Original;
+use super::identity::Content;
+use super::names;
+use super::tailer::{Place, Tailer, Timer};
+use crate::storage::FileFacts;
+
+/// How long an unknown file that starts like a known one is left alone, because it may be a copy under way.
+const HOLD_NS: u64 = 5_000_000_000;
+/// A copy of less than this is not told from an equal header for ever: after [`HOLD_NS`] it is read.
+const STRONG_BYTES: u64 = 1024;
+/// Removed files that an unknown one is compared with at most.
+const NAMELESS_MAX: usize = 8;
+
+impl Tailer {
+    // The generation that a file may be a copy of, by its name, with the best agreement of content.
+    pub(super) fn original(
+        &mut self,
+        path: &Path,
+        facts: &FileFacts,
+        compressed: bool,
+    ) -> Option<(u64, Original)> {
+        let name = path.file_name()?.to_str()?;
+        let folder = path.parent()?;
+        let folders = [Some(folder), folder.parent()];
+        if let Some(found) = self.nameless_original(path, name, facts, compressed) {
+            return Some(found);
+        }
+        let mut best: Option<(u64, Original)> = None;
+        for base in names::originals(name) {
+            for folder in folders.into_iter().flatten() {
+                let base: Arc<Path> = folder.join(&base).into();
+                self.refresh(&base);
+                if self.generation_at(path).is_some() {
+                    return None;
+                }
+                let Some((id, original)) = self.compare_with(&base, path, facts, compressed) else {
+                    continue;
+                };
+                if original.content != Content::Differs {
+                    return Some((id, original));
+                }
+                best = best.or(Some((id, original)));
+            }
+        }
+        best
+    }
+
+    // Makes sure that what is known of a possible original is true now: its copy may have been seen first.
+    fn refresh(&mut self, base: &Arc<Path>) {
+        let Some(id) = self.generation_at(base) else { return };
+        self.look_at_known(base);
+        if self.generation_at(base) == Some(id)
+            && let Some(generation) = self.generations.get(&id)
+            && !generation.compressed
+            && let Ok(facts) = self.parts.storage.facts(base)
+        {
+            let (marker, offset) = (generation.marker, generation.offset);
+            if self.content_of_same_inode(base, &facts, false, &marker, offset) == Content::Differs
+            {
+                self.truncated(id, &facts);
+            }
+        }
+        self.place_adrift();
+    }
+
+    fn compare_with(
+        &mut self,
+        base: &Arc<Path>,
+        path: &Path,
+        facts: &FileFacts,
+        compressed: bool,
+    ) -> Option<(u64, Original)> {
+        let id = self.generation_at(base)?;
+        Some((id, self.compare(id, path, facts, compressed)?))
+    }
+
+    // A removed file whose end may still be held open, and whose bytes are the same.
+    fn nameless_original(
+        &mut self,
+        path: &Path,
+        name: &str,
+        facts: &FileFacts,
+        compressed: bool,
+    ) -> Option<(u64, Original)> {
+        let originals = names::originals(name);
+        let related = |id: &u64| {
+            self.generations.get(id).is_some_and(|generation| {
+                let family = super::adrift::family(generation);
+                generation.last.parent() == path.parent()
+                    && !generation.compressed
+                    && originals.iter().any(|original| family.contains(original))
+            })
+        };
+        let ids: Vec<u64> = self.nameless.values().copied().filter(related).collect();
+        ids.into_iter().take(NAMELESS_MAX).find_map(|id| {
+            let generation = self.generations.get(&id)?;
+            let (marker, offset) = (generation.marker, generation.offset);
+            let same = if offset > 0 {
+                self.content(path, facts, compressed, &marker, offset) == Content::Same
+            } else {
+                let start = self.same_start(id, path, facts, compressed);
+                start.is_ok_and(|(same, length)| same && length > 0)
+            };
+            let content = Content::Same;
+            same.then_some((id, Original { alive: false, content, strong: true, settled: true }))
+        })
+    }
+
+    fn compare(
+        &mut self,
+        id: u64,
+        path: &Path,
+        facts: &FileFacts,
+        compressed: bool,
+    ) -> Option<Original> {
+        let generation = self.generations.get(&id)?;
+        if generation.compressed {
+            return None;
+        }
+        let now = self.now();
+        let (since, size) = match self.paths.get(path) {
+            Some(Place::Held { since, size }) => (*since, *size),
+            _ => (now, facts.size),
+        };
+        let settled = size == facts.size && now >= since.saturating_add(HOLD_NS);
+        let (content, strong) = match self.same_start(id, path, facts, compressed) {
+            // An empty original says nothing about an archive.
+            Ok((true, 0)) if compressed => return None,
+            Ok((true, length)) => (Content::Same, compressed || length >= STRONG_BYTES),
+            Ok((false, _)) => (Content::Differs, false),
+            // A gzip under way cannot be read yet.
+            Err(_) => (Content::Short, false),
+        };
+        Some(Original { alive: true, content, strong, settled })
+    }
+
+    // A file that starts like a known one is left alone until it is clear what it is.
+    pub(super) fn hold_back(&mut self, original: u64, path: &Arc<Path>, facts: &FileFacts) {
+        let now = self.now();
+        let since = match self.paths.get(path) {
+            Some(Place::Held { since, size }) if *size == facts.size => *since,
+            _ => now,
+        };
+        if let Some(generation) = self.generations.get_mut(&original)
+            && !generation.copies.contains(path)
+        {
+            generation.copies.push(Arc::clone(path));
+        }
+        let place = Place::Held { since, size: facts.size };
+        self.paths.insert(Arc::clone(path), place);
+        if now < since + HOLD_NS {
+            self.timers.insert((since + HOLD_NS, Timer::Path(Arc::clone(path))));
+        }
+    }
+}

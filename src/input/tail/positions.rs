@@ -1,0 +1,62 @@
+//! The journal's positions, made known again at a start.
+//!
+//! In: positions. Out: generations, each at its last path if it is there; the rest are adrift and looked for.
+//! Promises: where several claim a path, the one whose content is there has it. On failure: a position that cannot
+//! be decoded is left out, and its file is read from the start.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::generation::Generation;
+use super::identity::{Content, Identity, Inode};
+use super::tailer::Tailer;
+use crate::chunk::Position;
+use crate::storage::FileFacts;
+
+impl Tailer {
+    /// Makes the generations of the journal's positions known, each at its last path if it is still there.
+    pub(super) fn restore(&mut self, positions: &[Position]) {
+        let mut by_path: BTreeMap<Arc<Path>, Vec<u64>> = BTreeMap::new();
+        for position in positions {
+            let decoded = Identity::decode(&position.identity);
+            let Some((input, identity)) = decoded else { continue };
+            if *input != *self.parts.input {
+                continue;
+            }
+            self.first_start = false;
+            let generation = Generation::restored(position, identity);
+            self.inodes.insert(generation.inode.number(), generation.id);
+            by_path.entry(Arc::clone(&generation.last)).or_default().push(generation.id);
+            self.generations.insert(generation.id, generation);
+        }
+        for (path, ids) in by_path {
+            let facts = self.parts.storage.facts(&path).ok();
+            let here = ids.iter().copied().find(|id| self.is_at(*id, &path, facts.as_ref()));
+            let here = here.or(ids.last().copied());
+            for id in &ids {
+                if Some(*id) == here {
+                    self.bind(*id, &path);
+                } else {
+                    self.adrift.push(*id);
+                    self.leaving.push(*id);
+                    if let Some(generation) = self.generations.get_mut(id) {
+                        generation.left = true;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Tailer {
+    // Several generations may claim a path: the one whose content is there has it.
+    fn is_at(&self, id: u64, path: &Path, facts: Option<&FileFacts>) -> bool {
+        let (Some(generation), Some(facts)) = (self.generations.get(&id), facts) else {
+            return false;
+        };
+        let (marker, offset) = (generation.marker, generation.offset);
+        generation.inode.may_be(&Inode::from(facts))
+            && self.content(path, facts, generation.compressed, &marker, offset) == Content::Same
+    }
+}
