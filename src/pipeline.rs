@@ -218,7 +218,7 @@ async fn guarded(part: BoxFuture<'static, ()>, health: Part, mut stop: Stop) {
 
 /// Says what was wrong with the journal, each wound with its place.
 fn tell_recovery(pipeline: &str, report: &Recovery) {
-    for wound in report.wounds.iter().filter(|w| !w.known && !w.torn_tail) {
+    for wound in report.wounds.iter().filter(|w| !w.known && !w.unfinished) {
         tracing::error!(
             pipeline,
             segment = wound.segment,

@@ -101,6 +101,8 @@ pub struct Tailer {
     pub(super) new_files: Vec<PathBuf>,
     /// No position was known: `start_at` counts.
     pub(super) first_start: bool,
+    /// The paths looked at now are told to have changed, whatever their size and time say.
+    pub(super) told: bool,
     /// With unread bytes.
     pub(super) behind: HashSet<u64>,
     pub(super) lag_shown_at: Option<u64>,
@@ -134,6 +136,7 @@ impl Tailer {
             problems: BTreeMap::new(),
             new_files: Vec::new(),
             first_start: true,
+            told: false,
             behind: HashSet::new(),
             lag_shown_at: None,
             idle_open: VecDeque::new(),
