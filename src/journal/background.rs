@@ -51,6 +51,7 @@ impl Shared {
         }
         self.enforce_lag();
         self.reclaim();
+        self.tell_room();
         worked &= self.write_cursors(false);
         self.show();
         worked

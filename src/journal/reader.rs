@@ -120,7 +120,10 @@ impl JournalFeed {
             return None;
         }
         let appended = (place, request.segment.created_ns);
-        state.give(self.slot, &frame, appended, count as u32, true);
+        state.give(self.slot, &frame, appended, count as u32);
+        drop(state);
+        // The output lets go of it long before its documents are delivered; then the buffer is used again.
+        self.shared.pool.retire(Arc::clone(&frame));
         (count > 0).then_some(frame)
     }
 
