@@ -236,13 +236,17 @@ impl Feed for JournalFeed {
 
     fn done(&mut self, sequence: u64) {
         let mut state = lock(&self.shared.state);
+        let due_already = state.cursors_moved;
         state.done(self.slot, sequence, &self.shared.pool);
         if state.memory && !state.acks.is_empty() {
             state.sync_wanted = true;
         }
         let drained = state.passed_by_required() >= state.written;
+        let asleep = !due_already || state.sync_wanted;
         drop(state);
-        self.shared.work.notify_one();
+        if asleep {
+            self.shared.work.notify_one();
+        }
         if drained {
             self.shared.drained.notify_waiters();
         }
