@@ -94,7 +94,8 @@ impl JournalFeed {
         let place = Place { generation: request.segment.generation, offset: scanner.at() };
         let mine = 1 << self.bit;
         let accepts = request.segment.accepts.get(self.slot).copied().unwrap_or(false);
-        let count = if accepts { outline.routes(bytes).filter(|r| r & mine != 0).count() } else { 0 };
+        let count =
+            if accepts { outline.routes(bytes).filter(|r| r & mine != 0).count() } else { 0 };
         let mut buffer = self.shared.pool.buffer();
         buffer.extend_from_slice(bytes);
         let frame = Arc::new(Frame::open(buffer).ok()?);
@@ -119,7 +120,10 @@ impl JournalFeed {
             return None;
         }
         let appended = (place, request.segment.created_ns);
-        state.give(self.slot, &frame, appended, count as u32, true);
+        state.give(self.slot, &frame, appended, count as u32);
+        drop(state);
+        // The output lets go of it long before its documents are delivered; then the buffer is used again.
+        self.shared.pool.retire(Arc::clone(&frame));
         (count > 0).then_some(frame)
     }
 
@@ -136,9 +140,11 @@ impl JournalFeed {
             lock(&self.shared.state).segment_ended(self.slot, generation);
             return;
         }
-        let known = request.segment.broken.iter().any(|(at, bytes)| {
-            *at <= run.offset && run.offset + run.bytes <= at + bytes
-        });
+        let known = request
+            .segment
+            .broken
+            .iter()
+            .any(|(at, bytes)| *at <= run.offset && run.offset + run.bytes <= at + bytes);
         let path = request.segment.path.display();
         if !known {
             self.shared.numbers.lost.add(run.bytes);

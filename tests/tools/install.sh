@@ -4,7 +4,7 @@
 # Installs what the tests with real components need on a plain Debian 12 machine that has Rust, curl,
 # git and ca-certificates. Prints one line a step, skips what is there, may be run again at any time.
 #
-#   STEP  packages    nginx-light, logrotate, python3, openssl, unzip, curl (apt)
+#   STEP  packages    nginx-light, logrotate, python3, openssl, unzip, curl, systemd (for systemd-analyze) (apt)
 #         java        finds a Java, or installs one
 #         search      Elasticsearch and OpenSearch, from their integ-test zips (Maven)
 #         lumberjack  the Beats senders of tests/tools/lumberjack (Go)
@@ -94,7 +94,7 @@ need() { # PACKAGE:COMMAND ...   installs the packages whose command is missing;
 }
 
 step_packages() {
-    need nginx-light:nginx logrotate:logrotate python3:python3 openssl:openssl unzip:unzip curl:curl util-linux:setpriv
+    need nginx-light:nginx logrotate:logrotate python3:python3 openssl:openssl unzip:unzip curl:curl util-linux:setpriv systemd:systemd-analyze
     say packages "${installed:-there}"
 }
 

@@ -14,8 +14,7 @@ fn each_output_gets_its_own_documents_in_order_and_none_twice() {
     let bench = Bench::new(&["logs", "errors"]);
     let opened = bench.open();
     assert_eq!(opened.bits, [0, 1]);
-    let (mut logs, mut errors) =
-        (opened.journal.feed(0).unwrap(), opened.journal.feed(1).unwrap());
+    let (mut logs, mut errors) = (opened.journal.feed(0).unwrap(), opened.journal.feed(1).unwrap());
     for n in 1..=6 {
         append(&opened.journal, n, if n % 3 == 0 { 0b11 } else { 0b01 });
     }
@@ -124,8 +123,8 @@ fn a_lost_cursor_file_sends_again_and_loses_nothing() {
     logs.done(last);
     opened.journal.close();
     drop((opened, logs));
-    for broken in [&b""[..], &[0xff; 40_000]] {
-        bench.storage.put(std::path::Path::new(&format!("{DIRECTORY}/cursors")), broken);
+    for broken in [vec![], vec![0xff; 40_000]] {
+        bench.storage.put(std::path::Path::new(&format!("{DIRECTORY}/cursors")), &broken);
         let mut other = Bench::new(&["errors", "logs"]);
         other.storage = bench.storage.crash(1);
         let opened = other.open();
@@ -237,8 +236,7 @@ fn buffers_come_back_so_that_no_frame_is_allocated_in_steady_state() {
         let mut filled = crate::frame::Draft::new(buffer);
         let address = filled.string(b"a").unwrap();
         filled.body().extend_from_slice(format!("{{\"n\":{n}}}").as_bytes());
-        let head =
-            crate::frame::Head { routes: 1, time_ns: 0, prefix: None, suffix: 0, sub: 0 };
+        let head = crate::frame::Head { routes: 1, time_ns: 0, prefix: None, suffix: 0, sub: 0 };
         filled.add(head, &[address]);
         opened.journal.append(filled, None).unwrap();
         turn(&opened.journal);
