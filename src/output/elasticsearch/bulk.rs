@@ -225,7 +225,7 @@ impl Builder {
     /// A body that is about to grow large gets all of its memory at once: one that doubles holds up to twice that.
     fn reserve(&mut self) {
         let large = self.limit / 8;
-        let whole = self.limit + ROOM_BYTES;
+        let whole = self.limit.saturating_add(ROOM_BYTES);
         if self.compress.is_none()
             && self.limit < usize::MAX
             && (large..whole).contains(&self.text.len())
