@@ -42,7 +42,7 @@ mod shared;
 mod state;
 mod writer;
 
-pub use inspect::{Inspection, InspectedSegment, inspect};
+pub use inspect::{InspectedSegment, Inspection, inspect};
 pub use options::{Mode, OnFull, Settings, SyncPolicy};
 pub use recover::{Recovery, Wound};
 

@@ -28,9 +28,9 @@ pub const CUT_VALUE_BYTES: usize = 64 * 1024;
 /// Default quota of a journal on disk.
 pub const JOURNAL_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 /// Default quota of a journal in memory.
-pub const JOURNAL_MEMORY_BYTES_MAX: u64 = 32 * 1024 * 1024;
+pub const JOURNAL_MEMORY_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Bytes of the newest frames that stay in memory, so that an output that keeps up never reads the disk.
-pub const JOURNAL_TAIL_BYTES: usize = 8 * 1024 * 1024;
+pub const JOURNAL_TAIL_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes that a best-effort output may lag behind before it skips.
 pub const BEST_EFFORT_LAG_BYTES: u64 = 64 * 1024 * 1024;
 /// Milliseconds between two syncs with `sync = "interval"`.
@@ -48,7 +48,7 @@ pub const QUARANTINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Longest name of an output, in bytes; all names of a pipeline fit one slot of the cursor file.
 pub const OUTPUT_NAME_BYTES_MAX: usize = 255;
 /// Bytes of one bulk request before compression.
-pub const BULK_BYTES_MAX: usize = 5 * 1024 * 1024;
+pub const BULK_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Milliseconds that a bulk request waits for more documents.
 pub const BULK_WAIT_MS: u64 = 20;
 /// Bulk requests that one output keeps in flight at most.

@@ -7,6 +7,8 @@
 mod elasticsearch;
 mod file;
 mod slack;
+#[cfg(test)]
+mod stage;
 mod stdout;
 
 use std::sync::Arc;

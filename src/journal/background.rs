@@ -51,6 +51,7 @@ impl Shared {
         }
         self.enforce_lag();
         self.reclaim();
+        self.tell_room();
         worked &= self.write_cursors(false);
         self.show();
         worked
@@ -134,8 +135,8 @@ impl Shared {
             bit: output.bit,
             sequence: output.passed().min(most),
         };
-        let cursors = state.outputs.iter().map(cursor).collect();
-        Cursors { journal: self.journal, number: 0, synced: state.synced.min(most), cursors }
+        let outputs = state.outputs.iter().map(cursor).collect();
+        Cursors { journal: self.journal, number: 0, synced: state.synced.min(most), outputs }
     }
 
     fn wait_for_work(&self, last: Instant) -> bool {
@@ -145,7 +146,7 @@ impl Shared {
                 return false;
             }
             let since = last.elapsed();
-            let due = self.due(&state);
+            let due = Self::due(&state);
             if state.sync_wanted || due.is_some_and(|due| since >= due) {
                 return true;
             }
@@ -160,7 +161,7 @@ impl Shared {
     }
 
     /// How long after the last turn the next one is due; `None`: not before something changes.
-    fn due(&self, state: &State) -> Option<Duration> {
+    fn due(state: &State) -> Option<Duration> {
         let cursors = state.cursors_moved.then(|| Duration::from_millis(CURSOR_INTERVAL_MS));
         let data = match state.sync {
             SyncPolicy::Interval(interval) if state.synced < state.written => Some(interval),
@@ -201,8 +202,8 @@ impl Shared {
             state.cursors_moved = true;
         }
         for segment in &mut state.segments {
-            segment.snapshot_synced |= newest_generation.is_some_and(|g| segment.generation <= g)
-                && segment.has_snapshot;
+            segment.snapshot_synced |=
+                newest_generation.is_some_and(|g| segment.generation <= g) && segment.has_snapshot;
         }
         while state.barriers.front().is_some_and(|barrier| *barrier <= written) {
             state.barriers.pop_front();
@@ -237,7 +238,7 @@ impl Shared {
         if let Some((begun, places)) = rewritten {
             let mut state = lock(&self.state);
             let state = &mut *state;
-            self.replace(state, begun, &frames, &places);
+            Self::replace(state, begun, &frames, &places);
         }
         drop(writer);
         debug_assert!(synced <= written);
@@ -247,7 +248,6 @@ impl Shared {
     }
 
     fn replace(
-        &self,
         state: &mut State,
         begun: super::writer::Begun,
         frames: &[Arc<Frame>],

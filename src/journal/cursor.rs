@@ -48,7 +48,7 @@ pub struct Cursors {
     /// All frames up to this sequence were durable.
     pub synced: u64,
     /// One for each output.
-    pub cursors: Vec<Cursor>,
+    pub outputs: Vec<Cursor>,
 }
 
 /// The open file.
@@ -66,9 +66,9 @@ impl Cursors {
         out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(&self.number.to_le_bytes());
         out.extend_from_slice(&self.journal.to_le_bytes());
-        out.extend_from_slice(&(self.cursors.len() as u64).to_le_bytes());
+        out.extend_from_slice(&(self.outputs.len() as u64).to_le_bytes());
         out.extend_from_slice(&self.synced.to_le_bytes());
-        for cursor in &self.cursors {
+        for cursor in &self.outputs {
             out.extend_from_slice(&cursor.bit.to_le_bytes());
             out.extend_from_slice(&(cursor.name.len() as u32).to_le_bytes());
             out.extend_from_slice(&cursor.sequence.to_le_bytes());
@@ -89,16 +89,16 @@ impl Cursors {
             return None;
         }
         let mut rest = &bytes[FIXED_BYTES..];
-        let mut cursors = Vec::new();
+        let mut outputs = Vec::new();
         for _ in 0..u64_at(fixed, 32) {
             let (entry, behind) = rest.split_at_checked(ENTRY_BYTES)?;
             let (name, behind) = behind.split_at_checked(u32_at(entry, 4) as usize)?;
             let name = String::from_utf8_lossy(name).into_owned();
-            cursors.push(Cursor { name, bit: u32_at(entry, 0), sequence: u64_at(entry, 8) });
+            outputs.push(Cursor { name, bit: u32_at(entry, 0), sequence: u64_at(entry, 8) });
             rest = behind;
         }
         let (number, journal) = (u64_at(fixed, 16), u64_at(fixed, 24));
-        Some(Cursors { journal, number, synced: u64_at(fixed, 40), cursors })
+        Some(Cursors { journal, number, synced: u64_at(fixed, 40), outputs })
     }
 }
 

@@ -59,7 +59,7 @@ pub fn inspect(storage: &SharedStorage, directory: &Path) -> io::Result<Inspecti
         documents: s.documents,
         created_ns: s.created_ns,
     });
-    let cursors = found.cursors.into_iter().flat_map(|c| c.cursors);
+    let cursors = found.cursors.into_iter().flat_map(|c| c.outputs);
     Ok(Inspection {
         journal: found.journal,
         segments: segments.collect(),

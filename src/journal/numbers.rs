@@ -51,12 +51,14 @@ pub enum Trouble {
     Full,
     /// An output cannot read its frames.
     Read,
+    /// Documents are dropped by a policy.
+    Dropping,
 }
 
 /// The health of one journal.
 pub struct Status {
     part: Part,
-    troubles: Mutex<[Option<String>; 5]>,
+    troubles: Mutex<[Option<String>; 6]>,
 }
 
 impl Numbers {

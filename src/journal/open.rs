@@ -5,8 +5,8 @@
 //! positions are handed out only after the frames they stand for are durable.
 //! On failure: a diagnostic when the directory cannot be used; damage is reported, never an error.
 
-use std::collections::hash_map::RandomState;
 use std::collections::VecDeque;
+use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
 use tokio::sync::Notify;
@@ -64,7 +64,7 @@ pub(super) fn open(
     let numbers = Numbers::new(&metrics);
     let lost = found.report.wounds.iter().filter(|w| !w.known && !w.unfinished);
     numbers.lost.add(lost.map(|w| w.bytes).sum());
-    let state = state(&found, &settings, outputs, &starts, totals, &metrics);
+    let state = state(&found, &settings, outputs, &starts, &totals, &metrics);
     let number = found.cursors.as_ref().map_or(0, |c| c.number);
     let shared = Arc::new(Shared {
         storage,
@@ -118,7 +118,8 @@ impl Shared {
 
 fn check_outputs(outputs: &[OutputSlot]) -> Result<(), Diagnostic> {
     if outputs.len() > OUTPUTS_MAX {
-        let message = format!("{} outputs, but a pipeline has at most {OUTPUTS_MAX}", outputs.len());
+        let message =
+            format!("{} outputs, but a pipeline has at most {OUTPUTS_MAX}", outputs.len());
         return Err(Diagnostic::error(message).hint("move some of them to another pipeline"));
     }
     match outputs.iter().find(|o| o.name.len() > OUTPUT_NAME_BYTES_MAX) {
@@ -161,7 +162,7 @@ fn totals(segments: &[FoundSegment]) -> [u64; 33] {
 /// Bit and cursor of each output.
 fn starts(found: &Recovered, outputs: &[OutputSlot], totals: &[u64; 33]) -> Vec<Start> {
     let ours = found.cursors.as_ref().filter(|c| Some(c.journal) == found.journal);
-    let cursors = ours.map(|c| c.cursors.as_slice()).unwrap_or_default();
+    let cursors = ours.map(|c| c.outputs.as_slice()).unwrap_or_default();
     // Bits that old frames use for other outputs are taken last.
     let old = found.segments.iter().flat_map(|s| &s.outputs);
     let in_old: u32 = old.fold(0, |bits, (bit, _)| bits | 1_u32.checked_shl(*bit).unwrap_or(0));
@@ -171,7 +172,7 @@ fn starts(found: &Recovered, outputs: &[OutputSlot], totals: &[u64; 33]) -> Vec<
             let by_cursor = cursors.iter().find(|c| c.name == output.name).map(|c| c.bit);
             let names = found.outputs.iter();
             let by_segment = names.filter(|(_, name)| *name == output.name).map(|(bit, _)| *bit);
-            by_cursor.or(by_segment.last()).filter(|bit| *bit < OUTPUTS_MAX as u32)
+            by_cursor.or(by_segment.max()).filter(|bit| *bit < OUTPUTS_MAX as u32)
         })
         .collect();
     let last_frame = found.segments.iter().filter(|s| s.frames > 0).map(|s| s.last).max();
@@ -211,7 +212,7 @@ fn state(
     settings: &Settings,
     outputs: &[OutputSlot],
     starts: &[Start],
-    totals: [u64; 33],
+    totals: &[u64; 33],
     metrics: &Metrics,
 ) -> State {
     let mut sums = Totals { bytes: 0, documents: vec![0; outputs.len()] };
@@ -300,7 +301,11 @@ fn tell(directory: &Path, found: &Recovered) {
         tracing::warn!(
             "the journal `{directory}` is damaged in segment {} at byte {}: {} bytes, about {} frames: {}; \
              the rest is used, a copy of the bytes is in its folder `quarantine`",
-            wound.segment, wound.offset, wound.bytes, wound.frames_lost_estimate, wound.reason
+            wound.segment,
+            wound.offset,
+            wound.bytes,
+            wound.frames_lost_estimate,
+            wound.reason
         );
     }
     for (path, why) in &found.report.foreign {

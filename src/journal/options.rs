@@ -5,9 +5,7 @@
 
 use std::time::Duration;
 
-use crate::limits::{
-    JOURNAL_BYTES_MAX, JOURNAL_MEMORY_BYTES_MAX, SEGMENT_BYTES, SYNC_INTERVAL_MS,
-};
+use crate::limits::{JOURNAL_BYTES_MAX, JOURNAL_MEMORY_BYTES_MAX, SEGMENT_BYTES, SYNC_INTERVAL_MS};
 use crate::settings::Section;
 
 /// Where frames are kept.

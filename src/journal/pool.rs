@@ -1,7 +1,7 @@
 //! Frame buffers that are used again.
 //!
 //! In: frames that the journal is done with. Out: empty buffers for the next drafts. Promises: in steady state no
-//! frame is allocated; at most [`SPARE_MAX`] buffers and as many frames that an output still holds are kept.
+//! frame is allocated; buffers of at most [`SPARE_BYTES_MAX`] and frames that an output still holds are kept.
 //! On failure: an empty pool gives a new buffer.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,8 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::frame::Frame;
 use crate::limits::CHUNK_BYTES;
 
-/// Buffers kept at most.
-pub const SPARE_MAX: usize = 16;
+/// Frames remembered at most until nobody holds them.
+pub const HELD_MAX: usize = 16;
+/// Bytes of the buffers kept at most.
+pub const SPARE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// A buffer that one huge batch made larger than this is not kept.
 const BUFFER_BYTES_MAX: usize = 8 * CHUNK_BYTES;
 
@@ -21,6 +23,10 @@ pub struct Pool(Mutex<Spare>);
 #[derive(Default)]
 struct Spare {
     buffers: Vec<Vec<u8>>,
+    /// Capacity of all buffers.
+    bytes: usize,
+    /// Length of a large recent frame: a new buffer begins with that, because one that grows doubles.
+    usual: usize,
     /// Done with, but somebody still holds them for a moment.
     held: Vec<Arc<Frame>>,
 }
@@ -32,7 +38,9 @@ impl Pool {
         for frame in std::mem::take(&mut spare.held) {
             spare.retire(frame);
         }
-        spare.buffers.pop().unwrap_or_default()
+        let Some(buffer) = spare.buffers.pop() else { return Vec::with_capacity(spare.usual) };
+        spare.bytes -= buffer.capacity();
+        buffer
     }
 
     /// Takes the buffer of a frame that the journal does not need any more, once nobody holds it.
@@ -46,12 +54,19 @@ impl Spare {
         match Arc::try_unwrap(frame) {
             Ok(frame) => {
                 let mut buffer = frame.into_buffer();
+                let (length, capacity) = (buffer.len(), buffer.capacity());
+                if capacity <= BUFFER_BYTES_MAX {
+                    self.usual = (length + length / 16).max(self.usual - self.usual / 64);
+                }
                 buffer.clear();
-                if self.buffers.len() < SPARE_MAX && buffer.capacity() <= BUFFER_BYTES_MAX {
+                // One that is far too large for what is written now is not kept either.
+                let fits = capacity <= BUFFER_BYTES_MAX.min(CHUNK_BYTES.max(self.usual * 2));
+                if fits && self.bytes + capacity <= SPARE_BYTES_MAX {
+                    self.bytes += capacity;
                     self.buffers.push(buffer);
                 }
             }
-            Err(frame) if self.held.len() < SPARE_MAX => self.held.push(frame),
+            Err(frame) if self.held.len() < HELD_MAX => self.held.push(frame),
             Err(_) => {}
         }
     }

@@ -47,13 +47,11 @@ pub fn keep(
     let copied = storage
         .create_directory(&folder)
         .and_then(|()| copy(storage, file, broken.start..broken.start + bytes, &path));
-    match copied {
-        Ok(()) => Kept::Copied,
-        Err(_) => {
-            let _ = storage.remove(&path);
-            Kept::No
-        }
+    if copied.is_err() {
+        let _ = storage.remove(&path);
+        return Kept::No;
     }
+    Kept::Copied
 }
 
 fn size(storage: &SharedStorage) -> impl Fn(&PathBuf) -> u64 {

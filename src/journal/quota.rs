@@ -14,7 +14,7 @@ use crate::limits::JOURNAL_TAIL_BYTES;
 use super::numbers::Trouble;
 use super::options::{Mode, OnFull, SyncPolicy};
 use super::shared::{PAUSE_MAX, Shared, lock};
-use super::state::{State, Totals};
+use super::state::{Output, State, Totals};
 
 /// What the rules say.
 enum Verdict {
@@ -40,10 +40,7 @@ impl Shared {
                 self.judge(&mut state, size)
             };
             match verdict {
-                Verdict::Accept => {
-                    self.status.over(Trouble::Full);
-                    return Ok(());
-                }
+                Verdict::Accept => return Ok(()),
                 Verdict::Again => self.reclaim(),
                 Verdict::Later(pause) => self.wait_for_room(pause)?,
                 Verdict::Full(holders) => {
@@ -96,11 +93,42 @@ impl Shared {
         let any = self.settings.on_full == OnFull::DropOldest;
         if drop_until(state, end, &at_end, any) {
             state.evict(&self.pool);
+            self.tell_dropping(state);
             return Verdict::Again;
         }
         let holders = state.outputs.iter().filter(|o| o.passed() < end);
         let names: Vec<String> = holders.map(|o| format!("outputs.{}", o.name)).collect();
         Verdict::Full(names.join(", "))
+    }
+
+    /// Ends the troubles of space once there is plenty of it: around the quota they would come and go.
+    pub(super) fn tell_room(&self) {
+        let plenty = |used: u64, most: u64| used / 3 <= most / 4;
+        let calm = {
+            let state = lock(&self.state);
+            let near = |(slot, output): (usize, &Output)| {
+                let (behind, _) = output.lag(&state.totals, slot);
+                output.required || output.max_lag.is_none_or(|most| plenty(behind, most))
+            };
+            plenty(state.used_bytes(), self.settings.max_bytes)
+                && state.outputs.iter().enumerate().all(near)
+        };
+        if calm {
+            self.status.over(Trouble::Full);
+            self.status.over(Trouble::Dropping);
+        }
+    }
+
+    fn tell_dropping(&self, state: &State) {
+        let dropped = |o: &&Output| o.numbers.dropped_quota.value() + o.numbers.dropped_lag.value() > 0;
+        let names: Vec<_> = state.outputs.iter().filter(dropped).map(|o| o.name.as_str()).collect();
+        let what = format!(
+            "documents for outputs.{} are dropped, as the settings say (best_effort with its max_lag, or \
+             journal.on_full = \"drop_oldest\"), because it is too far behind; \
+             logweir_journal_dropped_documents_total counts them",
+            names.join(", outputs.")
+        );
+        self.status.trouble(Trouble::Dropping, what);
     }
 
     fn reclaimable(&self, state: &State) -> bool {
@@ -152,6 +180,9 @@ impl Shared {
             output.floor = output.floor.max(end);
             output.numbers.dropped_lag.add(dropped);
             state.cursors_moved = true;
+            if dropped > 0 {
+                self.tell_dropping(state);
+            }
         }
         state.evict(&self.pool);
     }

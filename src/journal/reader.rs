@@ -94,7 +94,8 @@ impl JournalFeed {
         let place = Place { generation: request.segment.generation, offset: scanner.at() };
         let mine = 1 << self.bit;
         let accepts = request.segment.accepts.get(self.slot).copied().unwrap_or(false);
-        let count = if accepts { outline.routes(bytes).filter(|r| r & mine != 0).count() } else { 0 };
+        let count =
+            if accepts { outline.routes(bytes).filter(|r| r & mine != 0).count() } else { 0 };
         let mut buffer = self.shared.pool.buffer();
         buffer.extend_from_slice(bytes);
         let frame = Arc::new(Frame::open(buffer).ok()?);
@@ -119,7 +120,10 @@ impl JournalFeed {
             return None;
         }
         let appended = (place, request.segment.created_ns);
-        state.give(self.slot, &frame, appended, count as u32, true);
+        state.give(self.slot, &frame, appended, count as u32);
+        drop(state);
+        // The output lets go of it long before its documents are delivered; then the buffer is used again.
+        self.shared.pool.retire(Arc::clone(&frame));
         (count > 0).then_some(frame)
     }
 
@@ -136,9 +140,11 @@ impl JournalFeed {
             lock(&self.shared.state).segment_ended(self.slot, generation);
             return;
         }
-        let known = request.segment.broken.iter().any(|(at, bytes)| {
-            *at <= run.offset && run.offset + run.bytes <= at + bytes
-        });
+        let known = request
+            .segment
+            .broken
+            .iter()
+            .any(|(at, bytes)| *at <= run.offset && run.offset + run.bytes <= at + bytes);
         let path = request.segment.path.display();
         if !known {
             self.shared.numbers.lost.add(run.bytes);
@@ -179,11 +185,28 @@ impl JournalFeed {
         self.shared.status.trouble(Trouble::Read, what);
     }
 
+    /// Frames without documents for this output may have been passed, without a call of `done`.
+    fn passed(&self) {
+        let mut state = lock(&self.shared.state);
+        let drained = state.passed_by_required() >= state.written;
+        if drained && state.memory && !state.acks.is_empty() {
+            self.shared.kick(&mut state);
+        }
+        drop(state);
+        if drained {
+            self.shared.drained.notify_waiters();
+            self.shared.room.notify_all();
+        }
+    }
+
     fn take(&mut self) -> Option<Arc<Frame>> {
         loop {
             let take = lock(&self.shared.state).take(self.slot);
             match take {
-                Take::Nothing => return None,
+                Take::Nothing => {
+                    self.passed();
+                    return None;
+                }
                 Take::Frame(frame) => {
                     self.open = None;
                     return Some(frame);
@@ -230,13 +253,17 @@ impl Feed for JournalFeed {
 
     fn done(&mut self, sequence: u64) {
         let mut state = lock(&self.shared.state);
+        let due_already = state.cursors_moved;
         state.done(self.slot, sequence, &self.shared.pool);
         if state.memory && !state.acks.is_empty() {
             state.sync_wanted = true;
         }
         let drained = state.passed_by_required() >= state.written;
+        let asleep = !due_already || state.sync_wanted;
         drop(state);
-        self.shared.work.notify_one();
+        if asleep {
+            self.shared.work.notify_one();
+        }
         if drained {
             self.shared.drained.notify_waiters();
         }

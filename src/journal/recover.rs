@@ -10,15 +10,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::frame::Outline;
 use crate::storage::{File, SharedStorage};
+
+mod reading;
+
+use reading::{Place, read_segment};
 
 use super::cursor::{self, Cursors};
 use super::lock::LOCK_NAME;
-use super::quarantine::{self, Kept, QUARANTINE_NAME};
-use super::scan::{Broken, Found, Scanner};
+use super::quarantine::QUARANTINE_NAME;
 use super::segment::{self, HEADER_BYTES_MAX, Header};
-use super::writer::{Positions, remember};
+use super::writer::Positions;
 
 /// What a start found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -155,10 +157,9 @@ pub fn recover(storage: &SharedStorage, directory: &Path, touch: Touch) -> io::R
     found.journal = journal_of(&candidates, found.cursors.as_ref());
     keep_own(&mut candidates, found.journal, &mut found.report);
     let ordered = in_order(candidates, storage, touch);
-    let cursors = found.cursors.iter().flat_map(|c| &c.cursors);
-    found.done = cursors
-        .map(|c| Done { bit: c.bit, sequence: c.sequence, ..Done::default() })
-        .collect();
+    let cursors = found.cursors.iter().flat_map(|c| &c.outputs);
+    found.done =
+        cursors.map(|c| Done { bit: c.bit, sequence: c.sequence, ..Done::default() }).collect();
     found.written = found.done.iter().map(|d| d.sequence).max().unwrap_or(0);
     let headers = ordered.iter().filter_map(|c| c.header.as_ref()).map(|(h, _)| h.synced);
     let noted = found.cursors.as_ref().map_or(0, |c| c.synced);
@@ -172,7 +173,8 @@ pub fn recover(storage: &SharedStorage, directory: &Path, touch: Touch) -> io::R
             continue;
         }
         // A broken header says nothing about what came before it.
-        let limit = ordered[n + 1..].iter().find(|c| c.header.is_some()).map_or(u64::MAX, |c| c.first);
+        let limit =
+            ordered[n + 1..].iter().find(|c| c.header.is_some()).map_or(u64::MAX, |c| c.first);
         let place = Place { storage, directory, touch, newest: n + 1 == count, limit };
         read_segment(&place, candidate, &mut found);
     }
@@ -240,12 +242,14 @@ fn journal_of(candidates: &[Candidate], cursors: Option<&Cursors>) -> Option<u64
 fn keep_own(candidates: &mut Vec<Candidate>, journal: Option<u64>, report: &mut Recovery) {
     candidates.retain(|candidate| {
         let Some((header, _)) = &candidate.header else { return true };
-        let reason = if Some(header.journal) != journal {
-            "it belongs to another journal".to_string()
-        } else if header.first != candidate.first {
+        let ours = Some(header.journal) == journal;
+        if ours && header.first == candidate.first {
+            return true;
+        }
+        let reason = if ours {
             format!("it is a copy of `{}`", segment::name(header.first))
         } else {
-            return true;
+            "it belongs to another journal".to_string()
         };
         report.foreign.push((candidate.path.clone(), reason));
         false
@@ -267,11 +271,11 @@ fn in_order(
     for (n, candidate) in candidates.into_iter().enumerate() {
         let replaced = generations[n] != 0 && generations[n] < highest;
         highest = highest.max(generations[n]);
-        if !replaced {
-            ordered.push(candidate);
-        } else {
+        if replaced {
             // Left by a stop between two steps of a rewrite.
             remove(storage, &candidate, touch);
+        } else {
+            ordered.push(candidate);
         }
     }
     ordered
@@ -284,300 +288,9 @@ fn remove(storage: &SharedStorage, candidate: &Candidate, touch: Touch) {
     }
 }
 
-struct Place<'a> {
-    storage: &'a SharedStorage,
-    directory: &'a Path,
-    touch: Touch,
-    newest: bool,
-    /// Frames from here on are the next segment's.
-    limit: u64,
-}
-
-/// One segment while it is read.
-struct Reading<'a> {
-    place: &'a Place<'a>,
-    candidate: &'a Candidate,
-    segment: FoundSegment,
-    wounds: Vec<Wound>,
-    epoch: Option<u64>,
-    /// The first frame was compared with the segment before.
-    compared: bool,
-    /// The device failed: what is there may come back, and nothing is cut.
-    unreadable: bool,
-    /// Offsets of frames that are void because they follow a hole.
-    void: Vec<u64>,
-}
-
-fn read_segment(place: &Place<'_>, candidate: &Candidate, found: &mut Recovered) {
-    let mut reading = Reading::begin(place, candidate, found);
-    reading.scan(found);
-    reading.settle(found);
-    let untold = reading.epoch.is_none() && reading.segment.first > found.durable;
-    let mut segment = reading.segment;
-    segment.epoch = reading.epoch;
-    // No sequence of a broken place and no name of a segment is used again.
-    found.written = found.written.max(segment.last).max(segment.first);
-    found.report.wounds.append(&mut reading.wounds);
-    // Nothing of a segment that names no run reached the disk: it may have been the first one of the next run.
-    found.last_epoch = if untold { None } else { reading.epoch };
-    found.segments.push(segment);
-}
-
-impl<'a> Reading<'a> {
-    fn begin(place: &'a Place<'a>, candidate: &'a Candidate, found: &mut Recovered) -> Self {
-        let header = candidate.header.as_ref().map(|(header, _)| header);
-        let generation = header.map_or(u64::MAX - candidate.first, |h| h.generation);
-        if let Some(header) = header {
-            found.generation = found.generation.max(header.generation);
-            found.outputs.clone_from(&header.outputs);
-        }
-        let segment = FoundSegment {
-            generation,
-            epoch: None,
-            first: candidate.first,
-            last: candidate.first.saturating_sub(1),
-            path: candidate.path.clone(),
-            bytes: 0,
-            frame_bytes: 0,
-            frames: 0,
-            documents: 0,
-            documents_by_bit: [0; 32],
-            created_ns: header.map_or(0, |h| h.created_ns),
-            frames_from: candidate.header.as_ref().map_or(0, |(_, length)| *length as u64),
-            snapshot: false,
-            outputs: found.outputs.clone(),
-            broken: Vec::new(),
-        };
-        Reading {
-            place,
-            candidate,
-            segment,
-            wounds: Vec::new(),
-            epoch: header.map(|h| h.epoch),
-            compared: false,
-            unreadable: false,
-            void: Vec::new(),
-        }
-    }
-
-    fn scan(&mut self, found: &mut Recovered) {
-        let before_first = self.segment.last;
-        let with_snapshot = self.candidate.header.as_ref().is_none_or(|(h, _)| h.snapshot);
-        let file = Arc::clone(&self.candidate.file);
-        let mut scanner =
-            Scanner::new(file, self.segment.frames_from, self.epoch, before_first);
-        // Whether the gap in the sequences, if there is one, belongs to a wound already noted.
-        let mut gap_noted = false;
-        while let Some(step) = scanner.step() {
-            let (offset, outline) = match step {
-                Found::Broken(run) => {
-                    gap_noted = true;
-                    self.wound(&run);
-                    continue;
-                }
-                Found::Frame { offset, outline } => (offset, outline),
-            };
-            let bytes = scanner.bytes(offset, &outline);
-            if outline.sequence() >= self.place.limit {
-                break;
-            }
-            if !std::mem::replace(&mut self.compared, true) {
-                self.check_missing(outline.epoch(), found);
-            }
-            let hole = found.hole_in == Some(outline.epoch());
-            if outline.sequence() == before_first {
-                self.segment.frames_from = offset + bytes.len() as u64;
-                if hole {
-                    self.set_aside(offset, bytes.len() as u64);
-                    continue;
-                }
-                if with_snapshot {
-                    found.positions.clear();
-                    self.segment.snapshot = true;
-                }
-                remember(&mut found.positions, outline.positions(bytes));
-                continue;
-            }
-            let expected = self.segment.last + 1;
-            let gap = outline.sequence() - expected;
-            let hole = hole || (gap > 0 && expected > found.durable);
-            if hole {
-                found.hole_in = Some(outline.epoch());
-            }
-            self.close_gap(gap, gap_noted, expected > found.durable);
-            gap_noted = false;
-            let positions = outline.positions(bytes);
-            if hole && !positions.is_empty() {
-                self.segment.last = outline.sequence();
-                self.set_aside(offset, bytes.len() as u64);
-                continue;
-            }
-            remember(&mut found.positions, positions);
-            self.count(&outline, bytes, &mut found.done);
-        }
-        self.segment.bytes = scanner.length();
-    }
-
-    fn wound(&mut self, run: &Broken) {
-        self.segment.broken.push((run.offset, run.bytes));
-        self.unreadable |= run.unreadable;
-        let header_broken = run.offset == 0 && self.candidate.header.is_none() && !run.unreadable;
-        self.wounds.push(Wound {
-            segment: self.candidate.first,
-            offset: run.offset,
-            bytes: run.bytes,
-            frames_lost_estimate: 0,
-            reason: if header_broken { self.candidate.why.clone() } else { run.reason.clone() },
-            unfinished: false,
-            known: false,
-        });
-    }
-
-    /// An intact frame behind a hole: its input goes back to before the hole and reads its documents again.
-    fn set_aside(&mut self, offset: u64, bytes: u64) {
-        self.void.push(offset);
-        self.segment.broken.push((offset, bytes));
-        match self.wounds.last_mut() {
-            Some(wound) if wound.bytes > 0 && wound.offset + wound.bytes == offset => {
-                wound.bytes += bytes;
-            }
-            _ => self.wounds.push(Wound {
-                offset,
-                bytes,
-                unfinished: true,
-                ..missing(self.candidate.first, "it followed a write that did not reach the disk")
-            }),
-        }
-    }
-
-    /// Makes void frames unreadable for good, so that no later start takes them for documents that are missing.
-    fn make_void(&mut self) {
-        let Place { storage, touch, .. } = *self.place;
-        if self.void.is_empty() || touch == Touch::Nothing {
-            return;
-        }
-        let voided = storage.open_write(&self.candidate.path).and_then(|file| {
-            for offset in &self.void {
-                file.write_all_at(&[0; 4], *offset)?;
-            }
-            file.sync()
-        });
-        if let Err(why) = voided {
-            let path = self.candidate.path.display();
-            tracing::error!("cannot write `{path}`: {why}; some documents may be sent twice");
-        }
-    }
-
-    /// The sequences jump: the frames between are lost.
-    fn close_gap(&mut self, gap: u64, noted: bool, unfinished: bool) {
-        match self.wounds.last_mut() {
-            Some(wound) if noted => {
-                wound.frames_lost_estimate = gap;
-                wound.unfinished = unfinished && gap > 0;
-            }
-            _ if gap > 0 => self.wounds.push(Wound {
-                frames_lost_estimate: gap,
-                unfinished,
-                ..missing(self.candidate.first, "frames are missing here")
-            }),
-            _ => {}
-        }
-    }
-
-    /// Segments of one run follow one another without a gap.
-    fn check_missing(&mut self, epoch: u64, found: &mut Recovered) {
-        self.epoch = Some(epoch);
-        let Some(before) = found.segments.last() else { return };
-        let gap = self.candidate.first.saturating_sub(before.last + 1);
-        let same_run = found.last_epoch.is_none() || found.last_epoch == self.epoch;
-        if gap == 0 || !same_run {
-            return;
-        }
-        let unfinished = before.last + 1 > found.durable;
-        if unfinished {
-            found.hole_in = self.epoch;
-        }
-        match found.report.wounds.iter_mut().rfind(|w| w.segment == before.first) {
-            Some(wound) if wound.offset + wound.bytes == before.bytes => {
-                wound.frames_lost_estimate = gap;
-                wound.unfinished = unfinished;
-            }
-            _ => self.wounds.push(Wound {
-                frames_lost_estimate: gap,
-                unfinished,
-                ..missing(self.candidate.first, "a segment is missing before this one")
-            }),
-        }
-    }
-
-    fn count(&mut self, outline: &Outline, bytes: &[u8], done: &mut [Done]) {
-        let segment = &mut self.segment;
-        segment.last = outline.sequence();
-        segment.frames += 1;
-        segment.frame_bytes += bytes.len() as u64;
-        segment.documents += outline.document_count() as u64;
-        let mut by_bit = [0_u32; 32];
-        for routes in outline.routes(bytes) {
-            let mut left = routes;
-            while left != 0 {
-                by_bit[left.trailing_zeros() as usize] += 1;
-                left &= left - 1;
-            }
-        }
-        for (sum, documents) in segment.documents_by_bit.iter_mut().zip(by_bit) {
-            *sum += u64::from(documents);
-        }
-        for done in done.iter_mut().filter(|d| d.sequence >= outline.sequence()) {
-            done.bytes += bytes.len() as u64;
-            done.documents += u64::from(by_bit.get(done.bit as usize).copied().unwrap_or(0));
-        }
-    }
-
-    /// Copies the wounds and cuts a torn tail, so that the next start does not meet it again.
-    fn settle(&mut self, found: &mut Recovered) {
-        let end = self.segment.bytes;
-        self.make_void();
-        let Place { storage, directory, touch, newest, .. } = *self.place;
-        for wound in self.wounds.iter_mut().filter(|w| w.bytes > 0) {
-            let at_end = newest && wound.offset + wound.bytes == end;
-            wound.unfinished |= at_end;
-            let file = (wound.segment, &*self.candidate.file);
-            let kept = match touch {
-                Touch::Repair if !self.unreadable => {
-                    quarantine::keep(storage, directory, file, wound.range())
-                }
-                Touch::Repair | Touch::Nothing => Kept::No,
-            };
-            wound.known = kept == Kept::Known;
-            if at_end && kept == Kept::Copied {
-                let cut = storage.open_write(&self.candidate.path).and_then(|file| {
-                    file.set_len(wound.offset)?;
-                    file.sync()
-                });
-                if cut.is_ok() {
-                    self.segment.bytes = wound.offset;
-                    found.report.bytes_cut += wound.bytes;
-                }
-            }
-        }
-    }
-}
-
 impl Wound {
     /// Its bytes in the segment.
     pub fn range(&self) -> std::ops::Range<u64> {
         self.offset..self.offset + self.bytes
-    }
-}
-
-fn missing(segment: u64, reason: &str) -> Wound {
-    Wound {
-        segment,
-        offset: 0,
-        bytes: 0,
-        frames_lost_estimate: 0,
-        reason: reason.to_string(),
-        unfinished: false,
-        known: false,
     }
 }

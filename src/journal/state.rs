@@ -21,6 +21,7 @@ use super::pool::Pool;
 use super::writer::{Begun, Place};
 
 /// Everything under the lock.
+#[expect(clippy::struct_excessive_bools, reason = "each is a request to the background of its own")]
 pub struct State {
     /// No more frames.
     pub closed: bool,
@@ -144,14 +145,12 @@ pub struct Output {
 pub struct Given {
     /// Its sequence.
     pub sequence: u64,
-    /// [`Output::given_bytes`] before it.
-    pub bytes_before: u64,
-    /// [`Output::given_documents`] before it.
-    pub documents_before: u64,
+    /// Its length.
+    pub bytes: u64,
+    /// Documents for the output.
+    pub documents: u64,
     /// When it was appended, nanoseconds since the epoch.
     pub appended_ns: i64,
-    /// The frame, where it was read from disk and its buffer can be used again.
-    pub frame: Option<Arc<Frame>>,
 }
 
 /// What an output can have now.
@@ -219,12 +218,12 @@ impl Output {
 
     /// Bytes and documents that it is not done with.
     pub fn lag(&self, totals: &Totals, slot: usize) -> (u64, u64) {
-        let (bytes, documents) = match self.outstanding.front() {
-            Some(given) => (given.bytes_before, given.documents_before),
-            None => (self.given_bytes, self.given_documents),
-        };
+        // What was passed over between two given frames was dropped, and is not behind any more.
+        let given = self.outstanding.iter();
+        let (bytes, documents) = given.fold((0, 0), |(b, d), g| (b + g.bytes, d + g.documents));
         let all = totals.documents.get(slot).copied().unwrap_or(0);
-        (totals.bytes.saturating_sub(bytes), all.saturating_sub(documents))
+        let not_given = totals.bytes.saturating_sub(self.given_bytes);
+        (bytes + not_given, documents + all.saturating_sub(self.given_documents))
     }
 
     /// Goes on after `end`; returns how many documents are passed over.
@@ -285,7 +284,9 @@ impl State {
         let sequence = entry.frame.sequence();
         let bytes = entry.frame.bytes().len() as u64;
         let documents = &entry.documents;
-        if !self.memory && let Some(segment) = self.segments.back_mut() {
+        if !self.memory
+            && let Some(segment) = self.segments.back_mut()
+        {
             segment.last = sequence;
             segment.bytes = entry.place.offset + bytes;
         }
@@ -314,7 +315,8 @@ impl State {
             let sequence = front.frame.sequence();
             let synced = self.memory || sequence <= self.synced;
             let large = !self.memory && self.tail_bytes > JOURNAL_TAIL_BYTES as u64;
-            let may_go = (sequence <= passed && synced) || (large && (synced || !durable_is_enough));
+            let may_go =
+                (sequence <= passed && synced) || (large && (synced || !durable_is_enough));
             if !may_go {
                 break;
             }
@@ -349,7 +351,7 @@ impl State {
                 generation: entry.place.generation,
                 offset: entry.place.offset + frame.bytes().len() as u64,
             };
-            self.give(slot, &frame, (after, appended_ns), documents, false);
+            self.give(slot, &frame, (after, appended_ns), documents);
             if documents > 0 {
                 return Take::Frame(frame);
             }
@@ -363,16 +365,14 @@ impl State {
         frame: &Arc<Frame>,
         (after, appended_ns): (Place, i64),
         documents: u32,
-        keep: bool,
     ) {
         let output = &mut self.outputs[slot];
         if documents > 0 {
             output.outstanding.push_back(Given {
                 sequence: frame.sequence(),
-                bytes_before: output.given_bytes,
-                documents_before: output.given_documents,
+                bytes: frame.bytes().len() as u64,
+                documents: u64::from(documents),
                 appended_ns,
-                frame: keep.then(|| Arc::clone(frame)),
             });
         } else {
             self.cursors_moved = true;
@@ -387,9 +387,7 @@ impl State {
     pub fn done(&mut self, slot: usize, sequence: u64, pool: &Pool) {
         let output = &mut self.outputs[slot];
         while output.outstanding.front().is_some_and(|given| given.sequence <= sequence) {
-            if let Some(frame) = output.outstanding.pop_front().and_then(|given| given.frame) {
-                pool.retire(frame);
-            }
+            output.outstanding.pop_front();
         }
         self.cursors_moved = true;
         self.evict(pool);

@@ -2,23 +2,25 @@
 //!
 //! In: frames. Out: lines appended to the files that `path` names (a template). Promises: a document is done when its
 //! line is synced to disk; a file that logrotate moved away is opened anew under its name; a path made from an
-//! event's fields never leaves the folder that `path` begins with (`..` is refused). A crash between write and
-//! cursor writes those lines again: files are at-least-once.
+//! event's fields has no `..` in it, and is absolute only where `path` is. A line that was written in part (full
+//! disk) is taken back; one that a crash tore is ended, so that the next line stands alone. A crash between write
+//! and cursor writes those lines again: files are at-least-once. Other outputs are never held up by a slow disk.
 //! On failure: a full or broken disk pauses the output, says so in health, and is tried again; a refused path is a
 //! dead letter.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Output, OutputLoad};
-use crate::delivery::{BoxFuture, DeadLetter, OutputContext};
+use crate::clock::SharedClock;
+use crate::delivery::{BoxFuture, DeadLetter, DeadLetters, OutputContext};
 use crate::frame::{Document, Frame};
 use crate::health::State;
 use crate::settings::Section;
-use crate::storage::{File, FileFacts};
+use crate::storage::{File, FileFacts, SharedStorage};
 use crate::template::Template;
 
 /// Files held open at once; the rest are closed after each frame.
@@ -28,26 +30,42 @@ const RETRY_MS: u64 = 1000;
 
 struct FileOutput {
     path: Template,
-    folder: PathBuf,
+    root: Root,
 }
 
-struct Writer {
-    context: OutputContext,
+/// Where paths begin.
+struct Root {
+    /// The pipeline file's folder.
     folder: PathBuf,
+    /// `path` begins with a slash.
+    absolute: bool,
+}
+
+/// The files, with all that writing needs; moves to a thread that may wait for the disk, and back.
+struct Files {
+    name: String,
+    bit: u32,
+    root: Root,
+    storage: SharedStorage,
+    clock: SharedClock,
+    dead_letters: Arc<dyn DeadLetters>,
     open: HashMap<PathBuf, OpenFile>,
+    /// Addresses of the frame under way whose lines are written.
+    written: HashSet<Vec<u8>>,
+    /// Documents of the frame under way that became dead letters.
+    refused: u64,
 }
 
 struct OpenFile {
     file: Box<dyn File>,
     facts: FileFacts,
-    end: u64,
 }
 
 pub(super) fn load(section: &Section<'_>, load: &mut OutputLoad<'_>) -> Option<Box<dyn Output>> {
     let text = section.required_string("path", "\"/var/log/out/{service}.log\"")?;
-    let folder = section.resolve("");
+    let root = Root { folder: section.resolve(""), absolute: text.starts_with('/') };
     let path = Template::load(section, &text, load.keys)?;
-    Some(Box::new(FileOutput { path, folder }))
+    Some(Box::new(FileOutput { path, root }))
 }
 
 impl Output for FileOutput {
@@ -56,112 +74,154 @@ impl Output for FileOutput {
     }
 
     fn run(self: Box<Self>, context: OutputContext) -> BoxFuture<'static, ()> {
-        let writer = Writer { context, folder: self.folder, open: HashMap::new() };
-        Box::pin(writer.run())
+        Box::pin(run(self.root, context))
     }
 }
 
-impl Writer {
-    async fn run(mut self) {
-        let delivered = super::delivered(&self.context.metrics);
-        self.context.health.set(State::Fine);
-        while let Some(frame) = super::next_frame(&mut self.context).await {
-            let sequence = frame.sequence();
-            loop {
-                match self.write(&frame) {
-                    Ok(count) => {
-                        delivered.add(count);
-                        break;
-                    }
-                    Err(why) => {
-                        let hint = "it is tried again every second; make room or repair the folder";
-                        self.context.health.set(State::Paused(format!("{why}; {hint}")));
-                        self.open.clear();
-                        let pause = tokio::time::sleep(Duration::from_millis(RETRY_MS));
-                        tokio::select! {
-                            () = pause => {}
-                            _ = self.context.stop.wait_for(|stop| *stop) => return,
-                        }
-                    }
-                }
+async fn run(root: Root, mut context: OutputContext) {
+    let delivered = super::delivered(&context.metrics);
+    let mut files = Files::new(root, &context);
+    context.health.set(State::Fine);
+    while let Some(frame) = super::next_frame(&mut context).await {
+        let sequence = frame.sequence();
+        loop {
+            let frame = Arc::clone(&frame);
+            let work = tokio::task::spawn_blocking(move || {
+                let result = files.write(&frame);
+                (files, result)
+            });
+            // A panic is a bug of ours; the runtime has printed it, and the journal keeps what was not done.
+            let Ok((back, result)) = work.await else { return };
+            files = back;
+            let Err(why) = result else { break };
+            let hint = "it is tried again every second; make room or repair the folder";
+            context.health.set(State::Paused(format!("{why}; {hint}")));
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(RETRY_MS)) => {}
+                _ = context.stop.wait_for(|stop| *stop) => return,
             }
-            self.context.health.set(State::Fine);
-            self.context.feed.done(sequence);
+        }
+        let ours = frame.documents().filter(|d| d.address(context.bit).is_some()).count();
+        let refused = std::mem::take(&mut files.refused);
+        delivered.add(ours as u64 - refused);
+        context.health.set(State::Fine);
+        context.feed.done(sequence);
+    }
+}
+
+impl Files {
+    fn new(root: Root, context: &OutputContext) -> Self {
+        Files {
+            name: context.name.clone(),
+            bit: context.bit,
+            root,
+            storage: Arc::clone(&context.storage),
+            clock: Arc::clone(&context.clock),
+            dead_letters: Arc::clone(&context.dead_letters),
+            open: HashMap::new(),
+            written: HashSet::new(),
+            refused: 0,
         }
     }
 
-    /// Writes and syncs one frame's lines; gives their number.
-    fn write(&mut self, frame: &Arc<Frame>) -> Result<u64, String> {
-        let mut texts: HashMap<&[u8], (Vec<u8>, u64)> = HashMap::new();
+    /// Writes and syncs one frame's lines; called again for the same frame, it goes on with what is missing.
+    fn write(&mut self, frame: &Frame) -> Result<(), String> {
+        let mut texts: HashMap<&[u8], Vec<u8>> = HashMap::new();
         for document in frame.documents() {
-            let Some(address) = document.address(self.context.bit) else { continue };
-            let (text, count) = texts.entry(address).or_default();
-            text.extend_from_slice(document.body);
-            text.push(b'\n');
-            *count += 1;
+            let Some(address) = document.address(self.bit) else { continue };
+            if !self.written.contains(address) {
+                let text = texts.entry(address).or_default();
+                text.extend_from_slice(document.body);
+                text.push(b'\n');
+            }
         }
-        let mut written = 0;
-        for (address, (text, count)) in texts {
-            let Some(path) = self.path(address) else {
+        for (address, text) in texts {
+            if let Some(path) = self.root.path(address) {
+                self.append(&path, &text).map_err(|why| {
+                    self.open.clear();
+                    format!("cannot write to `{}`: {why}", path.display())
+                })?;
+            } else {
                 self.refuse(frame, address)?;
-                continue;
-            };
-            self.append(&path, &text)
-                .map_err(|why| format!("cannot write to `{}`: {why}", path.display()))?;
-            written += count;
+            }
+            self.written.insert(address.to_vec());
         }
+        self.written.clear();
         if self.open.len() > OPEN_FILES_MAX {
             self.open.clear();
         }
-        Ok(written)
-    }
-
-    /// The file for an address; `None`: it would lie outside.
-    fn path(&self, address: &[u8]) -> Option<PathBuf> {
-        let path = Path::new(std::str::from_utf8(address).ok()?);
-        let outside = path.components().any(|c| matches!(c, Component::ParentDir));
-        (!outside && !address.contains(&0) && !address.is_empty()).then(|| self.folder.join(path))
+        Ok(())
     }
 
     fn append(&mut self, path: &Path, text: &[u8]) -> io::Result<()> {
-        let storage = &self.context.storage;
-        let now = storage.facts(path).ok();
+        let now = self.storage.facts(path).ok();
         let same = |open: &OpenFile| {
             now.is_some_and(|n| (n.device, n.inode) == (open.facts.device, open.facts.inode))
         };
         if !self.open.get(path).is_some_and(same) {
-            if let Some(folder) = path.parent() {
-                storage.create_directory(folder)?;
-            }
-            let file = storage.open_write(path)?;
-            let facts = file.facts()?;
-            self.open.insert(path.to_path_buf(), OpenFile { file, facts, end: facts.size });
+            let file = self.open(path)?;
+            self.open.insert(path.to_path_buf(), file);
         }
-        let Some(open) = self.open.get_mut(path) else { return Ok(()) };
+        let Some(open) = self.open.get(path) else { return Ok(()) };
         // Somebody may have truncated the file (copytruncate): go on at its end.
-        open.end = open.file.facts()?.size;
-        open.file.write_all_at(text, open.end)?;
-        open.file.sync()
+        let end = open.file.facts()?.size;
+        let written = open.file.write_all_at(text, end).and_then(|()| open.file.sync());
+        if written.is_err() {
+            // Not to leave half a line; where that fails, too, the next opening ends it.
+            let _ = open.file.set_len(end);
+        }
+        written
     }
 
-    fn refuse(&self, frame: &Arc<Frame>, address: &[u8]) -> Result<(), String> {
-        let bit = self.context.bit;
-        let refused = frame.documents().filter(|d| d.address(bit) == Some(address));
+    fn open(&self, path: &Path) -> io::Result<OpenFile> {
+        if let Some(folder) = path.parent() {
+            self.storage.create_directory(folder)?;
+        }
+        let file = self.storage.open_write(path)?;
+        let facts = file.facts()?;
+        let mut last = [b'\n'];
+        if facts.size > 0 {
+            file.read_at(&mut last, facts.size - 1)?;
+        }
+        if last != [b'\n'] {
+            file.write_all_at(b"\n", facts.size)?;
+        }
+        Ok(OpenFile { file, facts })
+    }
+
+    fn refuse(&mut self, frame: &Frame, address: &[u8]) -> Result<(), String> {
+        let refused = frame.documents().filter(|d| d.address(self.bit) == Some(address));
         let letters: Vec<DeadLetter> = refused.map(|d| self.letter(&d, address)).collect();
-        let stored = self.context.dead_letters.put(&letters);
-        stored.map_err(|why| format!("cannot store dead letters: {why}"))
+        let stored = self.dead_letters.put(&letters);
+        stored.map_err(|why| format!("cannot store dead letters: {why}"))?;
+        self.refused += letters.len() as u64;
+        Ok(())
     }
 
     fn letter(&self, document: &Document<'_>, address: &[u8]) -> DeadLetter {
         let mut id = Vec::new();
         document.write_id(&mut id);
+        let reason = "the path made from the event's fields is empty, holds `..`, or is absolute";
         DeadLetter {
-            output: self.context.name.clone(),
+            output: self.name.clone(),
             address: String::from_utf8_lossy(address).into_owned(),
             id: String::from_utf8_lossy(&id).into_owned(),
-            reason: "the path made from the event's fields is empty or holds `..`".to_string(),
-            refused_ns: self.context.clock.now_ns(),
+            reason: reason.to_string(),
+            refused_ns: self.clock.now_ns(),
             document: document.body.to_vec(),
         }
     }
 }
+
+impl Root {
+    /// The file for an address; `None`: it would lie outside.
+    fn path(&self, address: &[u8]) -> Option<PathBuf> {
+        let path = Path::new(std::str::from_utf8(address).ok()?);
+        let outside = path.components().any(|c| matches!(c, Component::ParentDir));
+        let sound = !outside && !address.contains(&0) && !address.is_empty();
+        (sound && path.is_absolute() == self.absolute).then(|| self.folder.join(path))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -28,7 +28,7 @@ mod request;
 
 use digest::Digest;
 use message::Renderer;
-use request::{Answer, Webhook};
+use request::{Answer, Post, Webhook};
 
 /// Shortest time between two requests.
 const REQUEST_INTERVAL: Duration = Duration::from_secs(1);
@@ -50,10 +50,10 @@ struct Settings {
 }
 
 /// The output at work.
-struct Worker {
+struct Worker<P> {
     context: OutputContext,
     settings: Settings,
-    webhook: Webhook,
+    webhook: P,
     renderer: Renderer,
     digest: Digest,
     /// The last frame that was folded in.
@@ -122,11 +122,11 @@ impl Output for Slack {
     }
 }
 
-impl Worker {
+impl<P: Post> Worker<P> {
     fn new(
         context: OutputContext,
         settings: Settings,
-        webhook: Webhook,
+        webhook: P,
         renderer: Renderer,
     ) -> Self {
         let delivered = super::delivered(&context.metrics);

@@ -120,6 +120,7 @@ impl SimulatedStorage {
     }
 
     /// A new world with what a power cut now could leave, decided by `seed`. Old handles stay in the old world.
+    #[must_use]
     pub fn crash(&self, seed: u64) -> SimulatedStorage {
         let mut random = Random(seed);
         let world = self.world();
@@ -248,7 +249,8 @@ impl File for SimulatedFile {
         }
         let size = world.inodes[self.inode].data.len() as u64;
         let growth = (offset + bytes.len() as u64).saturating_sub(size);
-        let room = world.faults.space_bytes.map_or(u64::MAX, |s| s.saturating_sub(world.used_bytes()));
+        let room =
+            world.faults.space_bytes.map_or(u64::MAX, |s| s.saturating_sub(world.used_bytes()));
         if growth > room {
             let done = bytes.len() - (growth - room).min(bytes.len() as u64) as usize;
             self.write(&mut world, Change::Write(offset, bytes[..done].to_vec()));

@@ -262,6 +262,28 @@ fn every_dependency_says_why_it_is_here() {
     assert!(wrong.is_empty(), "dependencies without a reason and a licence: {wrong:?}");
 }
 
+#[test]
+fn every_dependency_is_used() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let mut files = Vec::new();
+    for folder in ["src", "tests"] {
+        rust_files(&root().join(folder), &mut files);
+    }
+    let texts: Vec<String> = files.iter().map(|f| fs::read_to_string(f).unwrap()).collect();
+    let (mut inside, mut unused) = (false, Vec::new());
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            inside = line.ends_with("dependencies]");
+        } else if let Some((name, _)) = line.split_once(" = ").filter(|_| inside) {
+            let path = format!("{}::", name.replace('-', "_"));
+            if !texts.iter().any(|text| text.contains(&path)) {
+                unused.push(name.to_string());
+            }
+        }
+    }
+    assert!(unused.is_empty(), "dependencies that nobody uses: {unused:?}");
+}
+
 /// Every file that belongs to the project.
 fn project_files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {

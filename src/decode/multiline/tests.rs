@@ -138,7 +138,7 @@ fn a_piece_of_a_line_that_is_too_long_is_never_joined() {
 fn wrong_settings_are_reported_with_their_place_and_a_way_out() {
     let found = problems("start = '('\n");
     assert!(found.contains("not a regular expression"), "{found}");
-    assert!(found.contains("t.toml:1:9") && found.contains("unclosed group"), "{found}");
+    assert!(found.contains("t.toml:1:10") && found.contains("unclosed group"), "{found}");
     let found = problems("start = 'a'\ncontinue = 'b'\n");
     assert!(found.contains("both `start` and `continue`") && found.contains("keep one"), "{found}");
     let found = problems("preset = \"java\"\nend = 'b'\n");

@@ -72,7 +72,7 @@ fn booleans_and_texts_are_made_of_words_and_numbers() {
     check("convert", "fields = { \"a.b\" = \"int\" }", r#"{"a":{"b":"5"}}"#, r#"{"a":{"b":5}}"#);
     check("convert", "fields = { \"a.0\" = \"int\" }", r#"{"a":["5","6"]}"#, r#"{"a":[5,"6"]}"#);
     refused("convert", "fields = { a = \"flot\" }", "did you mean \"float\"?");
-    refused("convert", "fields = { a = 1 }", "there is no type");
+    refused("convert", "fields = { a = 1 }", "a type in quotes expected");
 }
 
 #[test]

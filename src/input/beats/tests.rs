@@ -213,7 +213,7 @@ async fn at_a_stop_what_was_handed_on_is_still_acknowledged() {
 fn bounds_are_checked_when_loading() {
     let said = |text: &str| load(text, Path::new("/"), Beats::read).1.join("");
     assert_eq!(said("listen = \"[::]:5044\"\n"), "");
-    assert!(said("listen = \"[::]:5044\"\nmax_event = 1\n").contains("from 1 KiB to 64 MiB"));
+    assert!(said("listen = \"[::]:5044\"\nmax_event = 1\n").contains("from 1KiB to 64MiB"));
     let less = "listen = \"[::]:5044\"\nmax_inflated = \"1MiB\"\n";
     assert!(said(less).contains("less than `max_event`"));
 }

@@ -240,8 +240,7 @@ fn inspecting_changes_nothing_and_tells_everything() {
     let mut bytes = patient.bytes.clone();
     bytes.truncate(patient.frames[3].end - 1);
     patient.bench.storage.put(&patient.path, &bytes);
-    let storage: crate::storage::SharedStorage =
-        std::sync::Arc::new(patient.bench.storage.clone());
+    let storage: crate::storage::SharedStorage = std::sync::Arc::new(patient.bench.storage.clone());
     let seen = inspect(&storage, Path::new(DIRECTORY)).unwrap();
     assert_eq!(patient.bench.storage.contents(&patient.path).unwrap(), bytes);
     assert_eq!(seen.segments[0].frames, 3);

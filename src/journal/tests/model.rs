@@ -77,7 +77,11 @@ impl Run {
         let opened = self.bench.open();
         self.feeds = opened.bits.iter().map(|bit| opened.journal.feed(*bit).unwrap()).collect();
         let offset = offset_of(&opened);
-        assert!(offset >= self.model.told, "{} was told, but only {offset} is there", self.model.told);
+        assert!(
+            offset >= self.model.told,
+            "{} was told, but only {offset} is there",
+            self.model.told
+        );
         assert!(offset < self.model.next, "a position of something that was never read");
         // The input reads on from there.
         self.model.next = offset + 1;

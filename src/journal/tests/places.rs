@@ -174,8 +174,7 @@ fn settings_are_read_and_impossible_ones_are_reported() {
         let mut problems = Diagnostics::default();
         let environment = Arc::new(ProcessEnvironment);
         let folder = Path::new("/");
-        let document =
-            Document::parse("t.toml", text.into(), folder, environment, &mut problems);
+        let document = Document::parse("t.toml", text.into(), folder, environment, &mut problems);
         let problems = RefCell::new(problems);
         let root = Section::root(&document, &problems);
         let section = root.section("journal");
@@ -206,7 +205,8 @@ fn a_gigabyte_is_recovered_in_less_than_a_second() {
     let bench = Bench::new(&["logs"]);
     let directory = tempfile::tempdir().unwrap();
     let opened =
-        Journal::open(parts(&bench), directory.path(), Settings::default(), &bench.outputs).unwrap();
+        Journal::open(parts(&bench), directory.path(), Settings::default(), &bench.outputs)
+            .unwrap();
     let start = Instant::now();
     for n in 1..=3500 {
         let mut draft = crate::frame::Draft::new(opened.journal.buffer());
@@ -228,7 +228,8 @@ fn a_gigabyte_is_recovered_in_less_than_a_second() {
     drop(opened);
     let start = Instant::now();
     let opened =
-        Journal::open(parts(&bench), directory.path(), Settings::default(), &bench.outputs).unwrap();
+        Journal::open(parts(&bench), directory.path(), Settings::default(), &bench.outputs)
+            .unwrap();
     println!("{bytes} bytes: appended in {appended:?}, recovered in {:?}", start.elapsed());
     assert_eq!(opened.report.frames, 3500);
     assert!(start.elapsed() < Duration::from_secs(1));

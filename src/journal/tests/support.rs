@@ -128,8 +128,12 @@ pub fn numbers(feed: &mut dyn Feed) -> Vec<u64> {
 }
 
 pub fn number(body: &[u8]) -> u64 {
-    let digits: Vec<u8> =
-        body.iter().copied().skip_while(|b| !b.is_ascii_digit()).take_while(u8::is_ascii_digit).collect();
+    let digits: Vec<u8> = body
+        .iter()
+        .copied()
+        .skip_while(|b| !b.is_ascii_digit())
+        .take_while(u8::is_ascii_digit)
+        .collect();
     String::from_utf8(digits).unwrap().parse().unwrap()
 }
 

@@ -85,6 +85,9 @@ const INDEX_BYTES_MAX: usize = 255;
 /// Text collected before it is compressed: few calls, and it stays in the processor's cache.
 const COMPRESS_BYTES: usize = 64 * 1024;
 
+/// A body without compression may pass its limit by the rest of one document.
+const ROOM_BYTES: usize = 4 * 1024;
+
 impl Builder {
     /// A builder of bulks of about `limit` bytes before compression.
     pub(super) fn new(form: Form, limit: usize) -> Builder {
@@ -178,6 +181,7 @@ impl Builder {
         let action = (self.text.len() - start) as u16;
         write_line(document.body, &mut self.text);
         let length = (self.text.len() - start) as u32;
+        self.reserve();
         self.push(Entry { frame, length, action, odd: 0, id, mark: 0 });
         Ok(())
     }
@@ -215,6 +219,19 @@ impl Builder {
         if self.entries.capacity() == 0 {
             self.entries = bulk.entries;
             self.entries.clear();
+        }
+    }
+
+    /// A body that is about to grow large gets all of its memory at once: one that doubles holds up to twice that.
+    fn reserve(&mut self) {
+        let large = self.limit / 8;
+        let whole = self.limit + ROOM_BYTES;
+        if self.compress.is_none()
+            && self.limit < usize::MAX
+            && (large..whole).contains(&self.text.len())
+            && self.text.capacity() < whole
+        {
+            self.text.reserve_exact(whole - self.text.len());
         }
     }
 

@@ -105,6 +105,10 @@ impl Group {
     fn write(&self, out: &mut String) {
         let mut cut: String = self.text.chars().take(TEXT_CHARS_MAX).collect();
         if cut.len() < self.text.len() {
+            // An escaped sign such as `&lt;` is kept whole or left out.
+            if let Some(sign) = cut.rfind('&').filter(|sign| !cut[*sign..].contains(';')) {
+                cut.truncate(sign);
+            }
             cut.push_str("… (cut)");
         }
         out.push_str(&cut);

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use crate::delivery::BoxFuture;
 use crate::settings::Secret;
 use crate::tls::ClientTls;
 
@@ -17,7 +18,14 @@ pub(super) struct Webhook {
     address: Secret,
 }
 
+/// What takes messages.
+pub(super) trait Post: Send + Sync {
+    /// Sends one body.
+    fn post(&self, body: String) -> BoxFuture<'_, Answer>;
+}
+
 /// What became of a request.
+#[derive(Debug)]
 pub(super) enum Answer {
     /// It is in the channel.
     Accepted,
@@ -39,7 +47,7 @@ impl Webhook {
         Ok(Webhook { client, address })
     }
 
-    pub(super) async fn post(&self, body: String) -> Answer {
+    async fn send(&self, body: String) -> Answer {
         let request = self.client.post(self.address.reveal());
         let sent = request.header("Content-Type", "application/json").body(body).send().await;
         let response = match sent {
@@ -50,13 +58,27 @@ impl Webhook {
         let status = response.status();
         let pause = retry_after(&response);
         let text = response.text().await.unwrap_or_default();
-        let said = format!("{status} {}", text.chars().take(200).collect::<String>());
+        let said = self.without_address(&text.chars().take(200).collect::<String>());
+        let said = format!("{status} {said}").trim().to_string();
         match status.as_u16() {
             200..=299 => Answer::Accepted,
             429 => Answer::Wait(pause.unwrap_or(Duration::from_secs(30))),
-            400 | 401 | 403 | 404 | 410 => Answer::Refused(said.trim().to_string()),
-            _ => Answer::Later(said.trim().to_string()),
+            400 | 401 | 403 | 404 | 410 => Answer::Refused(said),
+            _ => Answer::Later(said),
         }
+    }
+
+    /// What a server said, in which it may have repeated the path that it was asked for.
+    fn without_address(&self, said: &str) -> String {
+        let address = self.address.reveal();
+        let secret = address.splitn(4, '/').nth(3).filter(|path| !path.is_empty());
+        secret.map_or_else(|| said.to_string(), |path| said.replace(path, "***"))
+    }
+}
+
+impl Post for Webhook {
+    fn post(&self, body: String) -> BoxFuture<'_, Answer> {
+        Box::pin(self.send(body))
     }
 }
 

@@ -16,8 +16,8 @@ fn synced_bytes_survive_every_crash_and_unsynced_ones_only_some() {
         assert_eq!(left[..4], *b"safe");
         seen.insert(left);
     }
-    assert!(seen.contains(&b"safe"[..].to_vec()), "dropped");
-    assert!(seen.contains(&b"safeperhaps"[..].to_vec()), "kept");
+    assert!(seen.contains(&b"safe"[..]), "dropped");
+    assert!(seen.contains(&b"safeperhaps"[..]), "kept");
     assert!(seen.iter().any(|left| left.len() > 4 && left.len() < 11), "torn");
     assert_eq!(storage.contents(path).unwrap(), b"safeperhaps", "the running world sees all");
 }
