@@ -11,7 +11,7 @@ use std::sync::{LazyLock, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 /// How long a condition is awaited before the test fails.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 type Order = (Command, mpsc::Sender<std::io::Result<Child>>);
 

@@ -267,7 +267,9 @@ fn the_benchmarks_corpus_arrives_whole_through_the_seeds_filters() {
         for secret in ["password=hunter", "token=tok_", "api_key=AKIA"] {
             assert!(!text.contains(secret), "{text}");
         }
-        assert!(document["msg"].is_string() && document.get("tags").is_none(), "{text}");
+        // Some of the corpus's addresses are in no country; nothing else may have failed.
+        let tags = document.get("tags").is_none_or(|t| *t == json!(["_geoip_lookup_failure"]));
+        assert!(document["msg"].is_string() && tags, "{text}");
     }
 }
 
