@@ -190,9 +190,12 @@ impl Agent {
         let (kept, ended): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.running).into_iter().partition(unchanged);
         self.running = kept;
+        // Side by side: one whose output is dead takes the whole time.
+        let mut stopping = tokio::task::JoinSet::new();
         for running in ended {
-            running.pipeline.stop(drain).await;
+            stopping.spawn(running.pipeline.stop(drain));
         }
+        while stopping.join_next().await.is_some() {}
         for plan in plans {
             if self.running.iter().any(|r| r.pipeline.name == plan.name) {
                 continue;

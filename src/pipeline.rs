@@ -152,7 +152,11 @@ impl Pipeline {
             flow,
             journal: journal.clone(),
         };
-        let workers = worker::start(work, plan.workers, &plan.name);
+        let workers = worker::start(work, plan.workers, &plan.name).map_err(|why| {
+            Diagnostic::error(format!("cannot start the threads of pipeline `{}`", plan.name))
+                .because(why)
+                .hint("raise the limit of threads (TasksMax, ulimit -u) and restart")
+        })?;
         let health = services.health.clone();
         let name = plan.name;
         Ok(Pipeline { name, journal, inputs, workers, outputs, stop_inputs, stop_outputs, health })
@@ -236,3 +240,6 @@ fn tell_recovery(pipeline: &str, report: &Recovery) {
         tracing::info!(pipeline, frames = report.frames, bytes = report.bytes, "journal recovered");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,7 +60,7 @@ impl Spare {
                 }
                 buffer.clear();
                 // One that is far too large for what is written now is not kept either.
-                let fits = capacity <= BUFFER_BYTES_MAX.min(self.usual * 2);
+                let fits = capacity <= BUFFER_BYTES_MAX.min(CHUNK_BYTES.max(self.usual * 2));
                 if fits && self.bytes + capacity <= SPARE_BYTES_MAX {
                     self.bytes += capacity;
                     self.buffers.push(buffer);

@@ -185,11 +185,28 @@ impl JournalFeed {
         self.shared.status.trouble(Trouble::Read, what);
     }
 
+    /// Frames without documents for this output may have been passed, without a call of `done`.
+    fn passed(&self) {
+        let mut state = lock(&self.shared.state);
+        let drained = state.passed_by_required() >= state.written;
+        if drained && state.memory && !state.acks.is_empty() {
+            self.shared.kick(&mut state);
+        }
+        drop(state);
+        if drained {
+            self.shared.drained.notify_waiters();
+            self.shared.room.notify_all();
+        }
+    }
+
     fn take(&mut self) -> Option<Arc<Frame>> {
         loop {
             let take = lock(&self.shared.state).take(self.slot);
             match take {
-                Take::Nothing => return None,
+                Take::Nothing => {
+                    self.passed();
+                    return None;
+                }
                 Take::Frame(frame) => {
                     self.open = None;
                     return Some(frame);
@@ -236,13 +253,17 @@ impl Feed for JournalFeed {
 
     fn done(&mut self, sequence: u64) {
         let mut state = lock(&self.shared.state);
+        let due_already = state.cursors_moved;
         state.done(self.slot, sequence, &self.shared.pool);
         if state.memory && !state.acks.is_empty() {
             state.sync_wanted = true;
         }
         let drained = state.passed_by_required() >= state.written;
+        let asleep = !due_already || state.sync_wanted;
         drop(state);
-        self.shared.work.notify_one();
+        if asleep {
+            self.shared.work.notify_one();
+        }
         if drained {
             self.shared.drained.notify_waiters();
         }

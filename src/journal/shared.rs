@@ -182,6 +182,7 @@ impl Shared {
             state.sync_wanted = true;
         }
         let sequence = entry.frame.sequence();
+        let (clean, moved) = (state.synced + 1 == sequence, state.cursors_moved);
         state.publish(entry, new);
         let waits = ack.is_some();
         if let Some(ack) = ack {
@@ -192,7 +193,10 @@ impl Shared {
             state.sync_wanted = true;
         }
         Self::wake(state);
-        self.work.notify_one();
+        // While something is due already the background wakes up by itself.
+        if clean || state.sync_wanted || moved != state.cursors_moved {
+            self.work.notify_one();
+        }
     }
 
     fn count_documents(&self, frame: &Frame) -> Box<[u32]> {

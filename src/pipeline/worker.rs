@@ -46,15 +46,23 @@ impl Order {
     }
 }
 
-/// Starts the threads; they end when the queue is closed and empty.
-pub(super) fn start(shared: Shared, count: usize, name: &str) -> Vec<std::thread::JoinHandle<()>> {
+/// Starts the threads; they end when the queue is closed and empty. An error: not even one could be started.
+pub(super) fn start(
+    shared: Shared,
+    count: usize,
+    name: &str,
+) -> std::io::Result<Vec<std::thread::JoinHandle<()>>> {
     let shared = Arc::new(shared);
     let start = |n: usize| {
         let shared = Arc::clone(&shared);
         let builder = std::thread::Builder::new().name(format!("{name}-{n}"));
-        builder.spawn(move || work_or_end(&shared)).ok()
+        builder.spawn(move || work_or_end(&shared))
     };
-    (0..count).filter_map(start).collect()
+    let (started, failed): (Vec<_>, Vec<_>) = (0..count).map(start).partition(Result::is_ok);
+    match failed.into_iter().find_map(Result::err) {
+        Some(why) if started.is_empty() => Err(why),
+        _ => Ok(started.into_iter().flatten().collect()),
+    }
 }
 
 /// A worker that panics would hold up all others for ever, and its chunk must not be passed over: the process ends

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::support::*;
-use crate::journal::{Journal, SyncPolicy};
+use crate::journal::{Journal, OnFull, SyncPolicy};
 
 fn turn(journal: &Journal) {
     journal.shared.turn();
@@ -257,4 +257,49 @@ fn one_frame_is_one_write() {
         append(&opened.journal, n, 1);
     }
     assert_eq!(bench.storage.counts().0 - before, 20);
+}
+
+#[tokio::test]
+async fn a_drain_ends_when_the_last_frames_hold_nothing_for_an_output() {
+    let bench = Bench::new(&["a"]);
+    let opened = bench.open();
+    let bit = opened.bits[0];
+    let (journal, mut feed) = (opened.journal.clone(), opened.journal.feed(bit).unwrap());
+    append(&journal, 1, 1 << bit);
+    append(&journal, 2, 0);
+    let first = feed.next_now().unwrap().sequence();
+    feed.done(first);
+    assert!(!journal.drained(), "the second frame was not looked at");
+    let waiting = tokio::spawn({
+        let journal = journal.clone();
+        async move { journal.until_drained().await }
+    });
+    tokio::task::yield_now().await;
+    assert!(feed.next_now().is_none());
+    assert!(journal.drained());
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("woken").unwrap();
+}
+
+#[test]
+fn lag_does_not_count_what_a_policy_dropped_behind_documents_that_are_under_way() {
+    let mut bench = Bench::new(&["a"]);
+    bench.settings.on_full = OnFull::DropOldest;
+    bench.settings.segment_bytes = 4096;
+    bench.settings.max_bytes = 65536;
+    let opened = bench.open();
+    let bit = opened.bits[0];
+    let mut feed = opened.journal.feed(bit).unwrap();
+    append(&opened.journal, 1, 1 << bit);
+    // Under way, and never done.
+    assert_eq!(feed.next_now().map(|f| f.sequence()), Some(1));
+    for n in 2..=400 {
+        opened.journal.append(padded(n, 1 << bit, 400), None).unwrap();
+    }
+    let behind = opened.journal.stats().outputs[0].documents;
+    let dropped = bench.metrics.with("output", "a").with("reason", "quota");
+    let dropped = dropped.counter("logweir_journal_dropped_documents_total", "").value();
+    assert!(dropped > 100, "{dropped}");
+    assert_eq!(behind + dropped, 400);
+    let why = bench.trouble().expect("said in health");
+    assert!(why.contains("outputs.a are dropped"), "{why}");
 }
