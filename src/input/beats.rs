@@ -86,7 +86,7 @@ fn bounds(section: &Section<'_>) -> Option<Bounds> {
     let inflated_bytes_max = section.bytes_or("max_inflated", limits::BEATS_INFLATED_BYTES_MAX);
     if !(1024..=limits::LINE_BYTES_CEILING as u64).contains(&event) {
         let message = format!("`max_event` is {event} bytes, but must be from 1KiB to 64MiB");
-        let hint = "the default is \"10MiB\"".to_string();
+        let hint = "the default is \"16MiB\"".to_string();
         section.error(section.span_of("max_event"), message, Some(hint));
         return None;
     }

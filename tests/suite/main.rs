@@ -5,6 +5,8 @@ mod conformance;
 mod diagnostics;
 mod geo_database;
 mod golden;
+
 mod grok_against_oniguruma;
+mod settings;
 mod structure;
 mod support;
