@@ -118,7 +118,9 @@ impl Shared {
                 let (behind, _) = output.lag(&state.totals, slot);
                 output.required || output.max_lag.is_none_or(|most| plenty(behind, most))
             };
-            plenty(state.used_bytes(), self.settings.max_bytes)
+            // The newest segment stays until a frame comes, even if nobody needs it any more.
+            let done = state.passed_by_all() >= state.written;
+            (done || plenty(state.used_bytes(), self.settings.max_bytes))
                 && state.outputs.iter().enumerate().all(near)
         };
         if calm {
