@@ -83,13 +83,12 @@ fn unusable_folder(path: &std::path::Path, why: &std::io::Error) -> Diagnostic {
 
 impl Agent {
     async fn live(&mut self, plans: Vec<Plan>) -> End {
-        let (mut terminate, mut interrupt, mut hang_up) = match (
+        let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hang_up)) = (
             signal(SignalKind::terminate()),
             signal(SignalKind::interrupt()),
             signal(SignalKind::hangup()),
-        ) {
-            (Ok(t), Ok(i), Ok(h)) => (t, i, h),
-            _ => return End::Failed(Diagnostic::error("cannot listen for signals")),
+        ) else {
+            return End::Failed(Diagnostic::error("cannot listen for signals"));
         };
         for plan in plans {
             if let Err(problem) = self.start(plan) {

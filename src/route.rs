@@ -65,10 +65,10 @@ impl Routing {
                 continue;
             }
             self.text.clear();
-            if let Some(address) = &route.address {
-                if !address.render_or(batch, event, ABSENT, &mut self.text) {
-                    route.incomplete.increment();
-                }
+            if let Some(address) = &route.address
+                && !address.render_or(batch, event, ABSENT, &mut self.text)
+            {
+                route.incomplete.increment();
             }
             let Some(string) = draft.string(&self.text) else {
                 unreachable!("a draft is left for another one long before its table is full");

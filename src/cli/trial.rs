@@ -21,10 +21,13 @@ use crate::route::Route;
 pub(super) struct Trial {
     flow: Flow,
     plan: Arc<FlowPlan>,
-    inputs: Vec<(Arc<str>, Vec<(Key, Literal)>)>,
+    inputs: Vec<TrialInput>,
     clock: SharedClock,
     batch: Batch,
 }
+
+/// An input's name and the fields that its events get.
+type TrialInput = (Arc<str>, Vec<(Key, Literal)>);
 
 /// One event that came out.
 pub(super) struct Outcome {

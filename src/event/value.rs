@@ -71,7 +71,7 @@ pub enum Literal {
 impl Span {
     /// The span of `start..end`.
     pub fn new(start: usize, end: usize) -> Self {
-        debug_assert!(start <= end && end <= u32::MAX as usize, "a batch's text is below 4 GiB");
+        debug_assert!(start <= end && u32::try_from(end).is_ok(), "a batch's text is below 4 GiB");
         Span { start: start as u32, len: (end - start) as u32 }
     }
 

@@ -154,7 +154,7 @@ impl CharSet {
 
     /// The ASCII byte that is the whole set, if it is one.
     pub fn single(&self) -> Option<u8> {
-        let one = self.ascii.count_ones() == 1 && self.wide == Wide::None;
+        let one = self.ascii.is_power_of_two() && self.wide == Wide::None;
         one.then(|| self.ascii.trailing_zeros() as u8)
     }
 }

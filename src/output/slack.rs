@@ -188,10 +188,10 @@ impl<P: Post> Worker<P> {
                 self.retry = Duration::from_millis(limits::RETRY_FIRST_MS);
                 self.delivered.add(self.digest.told(told));
                 self.context.health.set(State::Fine);
-                if self.digest.is_empty() {
-                    if let Some(sequence) = self.folded.take() {
-                        self.context.feed.done(sequence);
-                    }
+                if self.digest.is_empty()
+                    && let Some(sequence) = self.folded.take()
+                {
+                    self.context.feed.done(sequence);
                 }
             }
             Answer::Wait(pause) => self.next_request = now + pause.max(REQUEST_INTERVAL),

@@ -79,7 +79,7 @@ impl Gate {
             }
             match self.receive(&mut inner) {
                 Received::Chunk(chunk) => {
-                    return Some(inner.accept(chunk, flow, batch, &give_back));
+                    return Some(inner.accept(*chunk, flow, batch, &give_back));
                 }
                 Received::Tick => {}
                 Received::Closed => inner.closed = true,
@@ -113,12 +113,12 @@ enum Received {
 impl Inner {
     fn accept(
         &mut self,
-        chunk: Box<Chunk>,
+        chunk: Chunk,
         flow: &FlowPlan,
         batch: &mut Batch,
         give_back: &impl Fn(Vec<u8>),
     ) -> Work {
-        let Chunk { text, source, offset, received_ns, piece, last, position, ack } = *chunk;
+        let Chunk { text, source, offset, received_ns, piece, last, position, ack } = chunk;
         let bytes = text.len();
         let place = Place { offset, received_ns, piece, last };
         give_back(batch.recycle(text, Arc::clone(&source)));
@@ -140,9 +140,9 @@ impl Inner {
         batch: &mut Batch,
     ) -> Option<Position> {
         let id = source.id;
-        if !self.held.contains_key(&id) {
+        if let std::collections::hash_map::Entry::Vacant(e) = self.held.entry(id) {
             let decoder = flow.decoder(&source.input)?;
-            self.held.insert(id, Held { decoder, source, position: None });
+            e.insert(Held { decoder, source, position: None });
         }
         let held = self.held.get_mut(&id)?;
         held.decoder.decode(place, batch);

@@ -111,7 +111,7 @@ fn a_document_that_no_frame_could_hold_is_cut_and_says_so() {
     let (mut flow, mut batch) = flow();
     let mut huge = vec![b'a'; DOCUMENT_BYTES_MAX + 1];
     // A character on the cut.
-    huge[CUT_VALUE_BYTES - 1..CUT_VALUE_BYTES + 1].copy_from_slice("é".as_bytes());
+    huge[(CUT_VALUE_BYTES - 1)..=CUT_VALUE_BYTES].copy_from_slice("é".as_bytes());
     add(&mut batch, 0, b"before");
     add(&mut batch, 1, &huge);
     let frames = frames(&mut flow, &mut batch);

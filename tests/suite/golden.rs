@@ -48,8 +48,8 @@ fn run(case: &Path, input: &Path) -> Result<(), String> {
             (None, None) => return Err(text),
             (a, b) if a == b => {}
             (a, b) => {
-                a.into_iter().for_each(|l| text.push_str(&format!("- {l}\n")));
-                b.into_iter().for_each(|l| text.push_str(&format!("+ {l}\n")));
+                text.extend(a.map(|l| format!("- {l}\n")));
+                text.extend(b.map(|l| format!("+ {l}\n")));
             }
         }
     }

@@ -55,7 +55,9 @@ fn known(text: &str) -> BTreeMap<String, BTreeSet<String>> {
     let output = logweir().arg("check").arg("p.toml").current_dir(folder.path()).output().unwrap();
     let mut found = BTreeMap::new();
     for message in stderr(&output).split("\n\n") {
-        let Some(rest) = message.trim_start().strip_prefix("error: unknown key `?`") else { continue };
+        let Some(rest) = message.trim_start().strip_prefix("error: unknown key `?`") else {
+            continue;
+        };
         let table = rest.split('`').nth(1).filter(|_| rest.starts_with(" in")).unwrap_or("");
         let keys = message.split("known keys here: ").nth(1).expect(message).trim();
         found.insert(table.to_string(), keys.split(", ").map(str::to_string).collect());
@@ -98,7 +100,8 @@ fn every_setting_is_described_and_no_other_one() {
     let mut wrong = Vec::new();
     let input = ["type", "codec", "fields"];
     for (kind, _) in logweir::input::KINDS {
-        let tables = known(&format!("[inputs.x]\ntype = \"{kind}\"\n\"?\" = 0\ntls = {{ \"?\" = 0 }}\n"));
+        let tables =
+            known(&format!("[inputs.x]\ntype = \"{kind}\"\n\"?\" = 0\ntls = {{ \"?\" = 0 }}\n"));
         compare(&format!("Input `{kind}`"), &tables["inputs.x"], &input, &mut wrong);
         if let Some(tls) = tables.get("inputs.x.tls") {
             compare("TLS of inputs", tls, &[], &mut wrong);
