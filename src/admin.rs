@@ -101,8 +101,10 @@ mod tests {
 
     #[test]
     fn the_report_says_the_worst_state_and_every_reason() {
-        let states =
-            [("app/outputs.logs".to_string(), State::Paused("no node".into())), ("b".into(), State::Fine)];
+        let states = [
+            ("app/outputs.logs".to_string(), State::Paused("no node".into())),
+            ("b".into(), State::Fine),
+        ];
         assert_eq!(
             report(&states),
             r#"{"parts":{"app/outputs.logs":{"reason":"no node","status":"paused"},"b":{"reason":null,"status":"ok"}},"status":"paused"}"#

@@ -62,7 +62,8 @@ pub fn run(options: Options, around: Surroundings, services: Services) -> End {
     if let Err(why) = services.storage.create_directory(&options.data) {
         return End::Failed(unusable_folder(&options.data, &why));
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(why) => return End::Failed(Diagnostic::error("cannot start threads").because(why)),
@@ -75,16 +76,21 @@ pub fn run(options: Options, around: Surroundings, services: Services) -> End {
 
 fn unusable_folder(path: &std::path::Path, why: &std::io::Error) -> Diagnostic {
     let hint = "give a folder that the user running logweir may write: --data-dir DIR, or chown it";
-    Diagnostic::error(format!("cannot use the data folder `{}`", path.display())).because(why).hint(hint)
+    Diagnostic::error(format!("cannot use the data folder `{}`", path.display()))
+        .because(why)
+        .hint(hint)
 }
 
 impl Agent {
     async fn live(&mut self, plans: Vec<Plan>) -> End {
-        let (mut terminate, mut interrupt, mut hang_up) =
-            match (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup())) {
-                (Ok(t), Ok(i), Ok(h)) => (t, i, h),
-                _ => return End::Failed(Diagnostic::error("cannot listen for signals")),
-            };
+        let (mut terminate, mut interrupt, mut hang_up) = match (
+            signal(SignalKind::terminate()),
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::hangup()),
+        ) {
+            (Ok(t), Ok(i), Ok(h)) => (t, i, h),
+            _ => return End::Failed(Diagnostic::error("cannot listen for signals")),
+        };
         for plan in plans {
             if let Err(problem) = self.start(plan) {
                 return End::Failed(problem);

@@ -143,7 +143,8 @@ fn admin_address(text: &str) -> Result<AdminAddress, String> {
     if text == "off" {
         return Ok(AdminAddress(None));
     }
-    let parsed = text.parse().map_err(|_| "write an address such as 127.0.0.1:9600, or off".to_string());
+    let parsed =
+        text.parse().map_err(|_| "write an address such as 127.0.0.1:9600, or off".to_string());
     parsed.map(|address| AdminAddress(Some(address)))
 }
 
@@ -180,5 +181,10 @@ fn say(text: impl std::fmt::Display) {
 fn surroundings(metrics: Metrics) -> Surroundings {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let host_name = std::env::var("LOGWEIR_HOST_NAME").unwrap_or(name);
-    Surroundings { environment: Arc::new(ProcessEnvironment), clock: clock::system(), metrics, host_name }
+    Surroundings {
+        environment: Arc::new(ProcessEnvironment),
+        clock: clock::system(),
+        metrics,
+        host_name,
+    }
 }

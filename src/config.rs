@@ -147,8 +147,7 @@ fn load_root(name: &str, root: &Section<'_>, around: &Surroundings) -> Option<Pl
     let mut keys = Keys::default();
     let metrics = around.metrics.with("pipeline", name);
     let inputs = load_inputs(root, around, &mut keys);
-    let mut filters =
-        FilterLoad { keys: &mut keys, clock: &around.clock, metrics: &metrics };
+    let mut filters = FilterLoad { keys: &mut keys, clock: &around.clock, metrics: &metrics };
     let chain = ChainPlan::load(root, "filters", &mut filters);
     let outputs = load_outputs(root, &mut keys);
     let journal_section = root.section("journal");
@@ -156,15 +155,16 @@ fn load_root(name: &str, root: &Section<'_>, around: &Surroundings) -> Option<Pl
     if let Some(section) = journal_section {
         section.finish();
     }
-    let dead_letters_bytes = root.section("dead_letters").map_or(limits::DEAD_LETTER_BYTES_MAX, |table| {
-        let bytes = table.bytes_or("max_size", limits::DEAD_LETTER_BYTES_MAX);
-        if bytes < limits::DEAD_LETTER_BYTES_LEAST {
-            let message = format!("`max_size` is {bytes} bytes, but must be at least 1MiB");
-            table.error(table.span_of("max_size"), message, None);
-        }
-        table.finish();
-        bytes
-    });
+    let dead_letters_bytes =
+        root.section("dead_letters").map_or(limits::DEAD_LETTER_BYTES_MAX, |table| {
+            let bytes = table.bytes_or("max_size", limits::DEAD_LETTER_BYTES_MAX);
+            if bytes < limits::DEAD_LETTER_BYTES_LEAST {
+                let message = format!("`max_size` is {bytes} bytes, but must be at least 1MiB");
+                table.error(table.span_of("max_size"), message, None);
+            }
+            table.finish();
+            bytes
+        });
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let workers = cores.min(limits::WORKERS_MAX) as i64;
     let workers = root.integer_or("workers", workers, 1..65) as usize;
@@ -174,7 +174,18 @@ fn load_root(name: &str, root: &Section<'_>, around: &Surroundings) -> Option<Pl
     root.finish_ref();
     let keys = Arc::new(keys);
     let name = name.to_string();
-    Some(Plan { name, source, keys, inputs, chain, outputs, journal, dead_letters_bytes, workers, tests })
+    Some(Plan {
+        name,
+        source,
+        keys,
+        inputs,
+        chain,
+        outputs,
+        journal,
+        dead_letters_bytes,
+        workers,
+        tests,
+    })
 }
 
 fn check_whole(root: &Section<'_>, inputs: &[InputPlan], outputs: &[OutputPlan]) {
@@ -187,7 +198,11 @@ fn check_whole(root: &Section<'_>, inputs: &[InputPlan], outputs: &[OutputPlan])
         root.error(0..0, "the pipeline has no output", Some(hint.to_string()));
     }
     if outputs.len() > limits::OUTPUTS_MAX {
-        let message = format!("{} outputs, but a pipeline has at most {}", outputs.len(), limits::OUTPUTS_MAX);
+        let message = format!(
+            "{} outputs, but a pipeline has at most {}",
+            outputs.len(),
+            limits::OUTPUTS_MAX
+        );
         root.error(0..0, message, Some("split the pipeline into two files".to_string()));
     }
 }
@@ -221,13 +236,13 @@ fn load_inputs(root: &Section<'_>, around: &Surroundings, keys: &mut Keys) -> Ve
     let mut inputs = Vec::new();
     for (name, section) in root.named_sections("inputs") {
         let load = kind(&section, "input type", input::KINDS);
-        let default = if section.string("type").is_some_and(|t| *t == "beats") { "json" } else { "plain" };
+        let default =
+            if section.string("type").is_some_and(|t| *t == "beats") { "json" } else { "plain" };
         let codec = load_codec(&section, default, keys);
         let mut fields = vec![host_field(&around.host_name)];
         fields.extend(configured_fields(&section, keys));
         let Some(load) = load else { continue };
-        let mut needs =
-            InputLoad { name: &name, keys, fields: fields.clone(), probe: false };
+        let mut needs = InputLoad { name: &name, keys, fields: fields.clone(), probe: false };
         let input = load(&section, &mut needs);
         section.finish();
         if let (Some(input), Some(codec)) = (input, codec) {
@@ -256,7 +271,8 @@ fn configured_fields(section: &Section<'_>, keys: &mut Keys) -> Vec<(Key, Litera
             // What is wrong with a text was said when it was read.
             None if matches!(item.literal, crate::settings::Literal::String(_)) => {}
             None => {
-                let message = format!("`fields.{}` must be text, a number, true or false", name.value);
+                let message =
+                    format!("`fields.{}` must be text, a number, true or false", name.value);
                 section.error(item.span.clone(), message, None);
             }
         }
@@ -293,7 +309,13 @@ fn load_outputs(root: &Section<'_>, keys: &mut Keys) -> Vec<OutputPlan> {
         section.finish();
         // A condition with an error was reported; without it the output would silently get everything.
         if let Some(output) = output.filter(|_| when.is_some() || !gated) {
-            outputs.push(OutputPlan { name: name.value, output, when, required: !best_effort, max_lag });
+            outputs.push(OutputPlan {
+                name: name.value,
+                output,
+                when,
+                required: !best_effort,
+                max_lag,
+            });
         }
     }
     outputs

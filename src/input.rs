@@ -73,9 +73,5 @@ pub struct InputContext {
 type Load = fn(&Section<'_>, &mut InputLoad<'_>) -> Option<Box<dyn Input>>;
 
 /// The kinds of input; to delete one, delete its file and its line.
-pub const KINDS: &[(&str, Load)] = &[
-    ("beats", beats::load),
-    ("file", tail::load),
-    ("stdin", stdin::load),
-    ("tcp", tcp::load),
-];
+pub const KINDS: &[(&str, Load)] =
+    &[("beats", beats::load), ("file", tail::load), ("stdin", stdin::load), ("tcp", tcp::load)];

@@ -77,7 +77,8 @@ impl Pipeline {
             metrics: metrics.clone(),
             health: journal_health.clone(),
         };
-        let opened = Journal::open(parts, &directory.join("journal"), plan.journal.clone(), &slots)?;
+        let opened =
+            Journal::open(parts, &directory.join("journal"), plan.journal.clone(), &slots)?;
         tell_recovery(&plan.name, &opened.report);
         let dead_letters: Arc<dyn DeadLetters> = Arc::new(dead_letter::Store::open(
             Arc::clone(&services.storage),
@@ -90,33 +91,26 @@ impl Pipeline {
         let (stop_inputs, inputs_stop) = watch::channel(false);
         let (stop_outputs, outputs_stop) = watch::channel(false);
 
+        let part = |name: String| services.health.part(&format!("{}/{name}", plan.name));
         let mut routes = Vec::new();
         let mut outputs = JoinSet::new();
         for (output, bit) in plan.outputs.into_iter().zip(&opened.bits) {
             let labelled = metrics.with("output", &output.name);
             let Some(feed) = journal.feed(*bit) else { continue };
-            routes.push(Route {
-                name: output.name.clone(),
-                bit: *bit,
-                when: output.when,
-                address: output.output.address().cloned(),
-                incomplete: labelled.counter(
-                    "logweir_output_address_incomplete_total",
-                    "Addresses that named a field which the event lacks.",
-                ),
-            });
             let context = OutputContext {
                 feed,
                 dead_letters: Arc::clone(&dead_letters),
                 clock: Arc::clone(&services.clock),
                 storage: Arc::clone(&services.storage),
-                metrics: labelled,
-                health: services.health.part(&format!("{}/outputs.{}", plan.name, output.name)),
+                metrics: labelled.clone(),
+                health: part(format!("outputs.{}", output.name)),
                 stop: outputs_stop.clone(),
-                name: output.name,
+                name: output.name.clone(),
                 bit: *bit,
             };
             let (health, stop) = (context.health.clone(), context.stop.clone());
+            let address = output.output.address().cloned();
+            routes.push(Route::new(output.name, *bit, output.when, address, &labelled));
             outputs.spawn(guarded(output.output.run(context), health, stop));
         }
 
@@ -136,7 +130,7 @@ impl Pipeline {
                 clock: Arc::clone(&services.clock),
                 storage: Arc::clone(&services.storage),
                 metrics: labelled,
-                health: services.health.part(&format!("{}/inputs.{}", plan.name, name)),
+                health: part(format!("inputs.{name}")),
                 stop: inputs_stop.clone(),
                 name,
             };
@@ -234,7 +228,11 @@ fn tell_recovery(pipeline: &str, report: &Recovery) {
         );
     }
     for (path, why) in &report.foreign {
-        tracing::warn!(pipeline, "`{}` is not a part of the journal and is left alone: {why}", path.display());
+        tracing::warn!(
+            pipeline,
+            "`{}` is not a part of the journal and is left alone: {why}",
+            path.display()
+        );
     }
     if report.frames > 0 {
         tracing::info!(pipeline, frames = report.frames, bytes = report.bytes, "journal recovered");

@@ -8,7 +8,7 @@
 use crate::condition::Condition;
 use crate::event::Batch;
 use crate::frame::{Draft, StringId};
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Metrics};
 use crate::template::Template;
 
 /// One output as the router sees it.
@@ -23,6 +23,21 @@ pub struct Route {
     pub address: Option<Template>,
     /// Addresses that named a field which the event lacks.
     pub incomplete: Counter,
+}
+
+impl Route {
+    /// The route of an output; `metrics` carry its name.
+    pub fn new(
+        name: String,
+        bit: u32,
+        when: Option<Condition>,
+        address: Option<Template>,
+        metrics: &Metrics,
+    ) -> Route {
+        let help = "Addresses that named a field which the event lacks.";
+        let incomplete = metrics.counter("logweir_output_address_incomplete_total", help);
+        Route { name, bit, when, address, incomplete }
+    }
 }
 
 /// What stands in an address for a field that the event lacks.

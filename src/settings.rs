@@ -193,7 +193,11 @@ impl<'a> Section<'a> {
             None if self.item(key).is_none() => self.missing(key, example),
             Some(list) if list.is_empty() && self.writes_nothing(key) => {
                 let message = format!("`{key}` is empty in `{}`", self.name);
-                self.error(self.span_of(key), message, Some(format!("write for example: {key} = {example}")));
+                self.error(
+                    self.span_of(key),
+                    message,
+                    Some(format!("write for example: {key} = {example}")),
+                );
             }
             Some(list) => return list,
             None => {}
@@ -314,7 +318,8 @@ impl<'a> Section<'a> {
     pub fn sections(&self, key: &'static str) -> Vec<Section<'a>> {
         let Some(item) = self.item(key) else { return Vec::new() };
         let Literal::Array(items) = &item.literal else {
-            let message = format!("`{key}` must be a list of tables, but is {}", item.literal.kind());
+            let message =
+                format!("`{key}` must be a list of tables, but is {}", item.literal.kind());
             let hint = "write the table's name in double brackets: [[name]]".to_string();
             self.error(item.span.clone(), message, Some(hint));
             return Vec::new();

@@ -40,8 +40,7 @@ impl Trial {
         let mut routes = Vec::new();
         for (bit, output) in plan.outputs.into_iter().enumerate() {
             let address = output.output.address().cloned();
-            let incomplete = crate::metrics::Counter::default();
-            routes.push(Route { name: output.name, bit: bit as u32, when: output.when, address, incomplete });
+            routes.push(Route::new(output.name, bit as u32, output.when, address, &metrics));
         }
         let (mut codecs, mut inputs) = (Vec::new(), Vec::new());
         for input in plan.inputs {

@@ -67,7 +67,8 @@ fn find(line: &[char], from: usize, wanted: impl Fn(char) -> bool) -> Option<usi
 /// The key that stands before an equals sign.
 fn name_before(line: &[char], sign: usize) -> String {
     let part = |c: &char| c.is_alphanumeric() || matches!(c, '_' | '-');
-    let before = line[..sign].iter().rev().skip_while(|c| c.is_whitespace() || matches!(c, '"' | '\''));
+    let before =
+        line[..sign].iter().rev().skip_while(|c| c.is_whitespace() || matches!(c, '"' | '\''));
     let name: String = before.take_while(|c| part(c)).collect();
     name.chars().rev().flat_map(char::to_lowercase).collect()
 }

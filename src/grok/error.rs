@@ -41,7 +41,9 @@ impl GrokError {
     pub fn message(&self) -> String {
         let mut text = match &self.problem {
             Problem::UnknownName(name) => format!("no pattern is named `{name}`"),
-            Problem::Recursion(cycle) => format!("the definition needs itself: {}", cycle.join(" -> ")),
+            Problem::Recursion(cycle) => {
+                format!("the definition needs itself: {}", cycle.join(" -> "))
+            }
             Problem::Syntax(what) => what.clone(),
             Problem::Unsupported(what) => format!("{what} cannot be used here"),
             Problem::TooLarge => "the pattern expands to too much".to_string(),

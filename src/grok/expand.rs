@@ -63,7 +63,8 @@ pub fn doubt(text: &str) -> Option<(usize, String, String)> {
             continue;
         }
         let Some(reference) = reference(&text[at..]) else {
-            let hint = "write %{NAME}, %{NAME:field} or %{NAME:field:int}; \\% for a plain percent sign";
+            let hint =
+                "write %{NAME}, %{NAME:field} or %{NAME:field:int}; \\% for a plain percent sign";
             return Some((at, "this `%{` begins no reference".to_string(), hint.to_string()));
         };
         let inside = text.get(at..at + reference.len).unwrap_or_default();

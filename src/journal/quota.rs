@@ -78,7 +78,15 @@ impl Shared {
         if passed >= state.written {
             state.roll_wanted = true;
             state.evict(&self.pool);
-            return Verdict::Accept;
+            // Older segments that everybody has go first: only the newest may be larger than the quota.
+            if state.memory || state.segments.len() <= 1 || !threaded {
+                return Verdict::Accept;
+            }
+            if self.reclaimable(state) {
+                return Verdict::Again;
+            }
+            self.kick(state);
+            return Verdict::Later(PAUSE_MAX);
         }
         let (end, at_end) = oldest_unit(state);
         if passed >= end && !state.memory {
@@ -120,7 +128,8 @@ impl Shared {
     }
 
     fn tell_dropping(&self, state: &State) {
-        let dropped = |o: &&Output| o.numbers.dropped_quota.value() + o.numbers.dropped_lag.value() > 0;
+        let dropped =
+            |o: &&Output| o.numbers.dropped_quota.value() + o.numbers.dropped_lag.value() > 0;
         let names: Vec<_> = state.outputs.iter().filter(dropped).map(|o| o.name.as_str()).collect();
         let what = format!(
             "documents for outputs.{} are dropped, as the settings say (best_effort with its max_lag, or \

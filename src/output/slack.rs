@@ -123,12 +123,7 @@ impl Output for Slack {
 }
 
 impl<P: Post> Worker<P> {
-    fn new(
-        context: OutputContext,
-        settings: Settings,
-        webhook: P,
-        renderer: Renderer,
-    ) -> Self {
+    fn new(context: OutputContext, settings: Settings, webhook: P, renderer: Renderer) -> Self {
         let delivered = super::delivered(&context.metrics);
         let requests = context.metrics.counter("logweir_output_requests_total", "Requests sent.");
         Worker {

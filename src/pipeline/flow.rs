@@ -70,7 +70,8 @@ impl FlowPlan {
             routes,
             chain,
             codecs: codecs.into_iter().map(input).collect(),
-            journaled: metrics.counter("logweir_events_journaled_total", "Events put into the journal."),
+            journaled: metrics
+                .counter("logweir_events_journaled_total", "Events put into the journal."),
             cut: metrics.counter(
                 "logweir_events_cut_total",
                 "Documents too long for the journal, whose long values were cut.",
@@ -136,7 +137,9 @@ impl Flow {
     /// events from there on belong into another one.
     pub fn encode(&mut self, batch: &mut Batch, from: usize, draft: &mut Draft) -> Option<usize> {
         let prefix = match batch.source.kind {
-            SourceKind::File { generation } => draft.string(format!("{generation:016x}").as_bytes()),
+            SourceKind::File { generation } => {
+                draft.string(format!("{generation:016x}").as_bytes())
+            }
             SourceKind::Stream => None,
         };
         let (mut dropped, mut without_output, mut journaled) = (0, 0, 0);

@@ -78,7 +78,9 @@ impl Gate {
                 return None;
             }
             match self.receive(&mut inner) {
-                Received::Chunk(chunk) => return Some(inner.accept(chunk, flow, batch, &give_back)),
+                Received::Chunk(chunk) => {
+                    return Some(inner.accept(chunk, flow, batch, &give_back));
+                }
                 Received::Tick => {}
                 Received::Closed => inner.closed = true,
             }
@@ -87,7 +89,10 @@ impl Gate {
 
     fn receive(&self, inner: &mut Inner) -> Received {
         if inner.held.values().all(|h| h.decoder.held_from().is_none()) {
-            return inner.queue.blocking_recv().map_or(Received::Closed, |c| Received::Chunk(Box::new(c)));
+            return inner
+                .queue
+                .blocking_recv()
+                .map_or(Received::Closed, |c| Received::Chunk(Box::new(c)));
         }
         let wait = Duration::from_millis(FLUSH_TICK_MS);
         let next = async { tokio::time::timeout(wait, inner.queue.recv()).await };

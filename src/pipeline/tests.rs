@@ -84,7 +84,10 @@ fn a_batch_with_more_indices_than_a_frame_takes_goes_on_in_another_and_loses_not
             assert_eq!(document.routes, 0b11, "both outputs get every document");
             let mut id = Vec::new();
             document.write_id(&mut id);
-            assert!(id.ends_with(format!("{expected:x}").as_bytes()), "ids do not depend on frames");
+            assert!(
+                id.ends_with(format!("{expected:x}").as_bytes()),
+                "ids do not depend on frames"
+            );
             expected += 1;
         }
     }
@@ -125,7 +128,8 @@ async fn a_part_that_panics_says_so_until_the_stop() {
     let (stop, stopped) = watch::channel(false);
     let part = Box::pin(async { panic!("on purpose") });
     let running = tokio::spawn(guarded(part, health.part("p/inputs.x"), stopped));
-    let says = || matches!(&health.states()[0].1, State::Paused(why) if why.contains("fault of logweir"));
+    let says =
+        || matches!(&health.states()[0].1, State::Paused(why) if why.contains("fault of logweir"));
     while !says() {
         tokio::task::yield_now().await;
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::agent::Home;
-use crate::machine::{Random, run};
+use crate::machine::{Random, pause, run};
 use crate::nodes::elasticsearch;
 
 const PIPELINE: &str = r#"
@@ -47,7 +47,7 @@ impl Writer {
                 file.write_all(text.as_bytes()).unwrap();
                 next = end;
                 counter.store(next, Ordering::Relaxed);
-                std::thread::sleep(Duration::from_millis(10));
+                pause(Duration::from_millis(10));
             }
         });
         Writer { written, thread }
@@ -96,7 +96,7 @@ fn survives(index: &str, options: &str, lines: u64, seconds: u64, kills: u64) {
                     rotation.rotate();
                     rotations += 1;
                 }
-                std::thread::sleep(Duration::from_millis(10));
+                pause(Duration::from_millis(10));
             }
             rotations
         })
@@ -105,7 +105,7 @@ fn survives(index: &str, options: &str, lines: u64, seconds: u64, kills: u64) {
     for _ in 0..kills {
         let agent = home.start_without_waiting();
         let alive = random.below(2 * seconds * 1000 / kills);
-        std::thread::sleep(Duration::from_millis(alive));
+        pause(Duration::from_millis(alive));
         agent.kill();
         after.push(alive);
     }

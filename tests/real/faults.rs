@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::agent::Home;
-use crate::machine::free_port;
+use crate::machine::{free_port, lines, pause};
 use crate::nodes::{elasticsearch, own};
 
 /// A way to a server that can be opened: until then connections to its port are refused.
@@ -83,7 +83,7 @@ index = "@INDEX@"
 "#;
 
 fn numbered(from: u64, to: u64) -> String {
-    (from..to).map(|seq| format!("{{\"seq\":{seq},\"message\":\"event {seq}\"}}\n")).collect()
+    lines((from..to).map(|seq| json!({"seq": seq, "message": format!("event {seq}")})))
 }
 
 /// Stops the node in the middle of a load and starts it again.
@@ -98,7 +98,7 @@ fn survives_a_stop(how: &str, index: &str) {
             let mut file = std::fs::File::create(path).unwrap();
             for burst in 0..LINES / 100 {
                 file.write_all(numbered(burst * 100, burst * 100 + 100).as_bytes()).unwrap();
-                std::thread::sleep(Duration::from_millis(10));
+                pause(Duration::from_millis(10));
             }
         })
     };
@@ -151,7 +151,7 @@ fn an_index_that_the_cluster_refuses_is_named_with_advice_and_its_documents_wait
         &[("ES", &node.url)],
     );
     let line = |seq: u64| {
-        let level = if seq % 3 == 0 { "ERROR" } else { "INFO" };
+        let level = if seq.is_multiple_of(3) { "ERROR" } else { "INFO" };
         format!("{}\n", json!({"seq": seq, "number": seq / 3, "level": level}))
     };
     home.append("app.log", (0..LINES).map(line).collect::<String>());

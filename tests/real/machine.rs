@@ -3,15 +3,18 @@
 //! Promises: a process started here ends when this process does, even by SIGKILL: the kernel sends its signal when
 //! the one thread that starts everything is gone.
 
+use std::fmt::{Display, Write as _};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{LazyLock, Mutex, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a condition is awaited before the test fails.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_secs(180);
+const PAUSE: Duration = Duration::from_millis(25);
 
 type Order = (Command, mpsc::Sender<std::io::Result<Child>>);
 
@@ -87,13 +90,30 @@ pub fn cached(path: &str) -> PathBuf {
 
 /// Waits until the condition holds; `context` is shown when it does not come true.
 pub fn until(what: &str, mut condition: impl FnMut() -> bool, context: impl FnOnce() -> String) {
-    let begin = Instant::now();
-    while !condition() {
-        if begin.elapsed() > PATIENCE {
-            panic!("waited {} s in vain: {what}\n{}", PATIENCE.as_secs(), context());
+    let pauses = PATIENCE.as_millis() / PAUSE.as_millis();
+    for _ in 0..pauses {
+        if condition() {
+            return;
         }
-        std::thread::sleep(Duration::from_millis(25));
+        pause(PAUSE);
     }
+    panic!("waited {} s in vain: {what}\n{}", PATIENCE.as_secs(), context());
+}
+
+/// Lets time pass: between two looks at a condition, between two lines of a service that writes at a rate, before a
+/// kill at a random moment. Never to wait until something has probably happened.
+#[expect(clippy::disallowed_methods, reason = "real processes live in real time")]
+pub fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
+/// One line for each item.
+pub fn lines(items: impl IntoIterator<Item = impl Display>) -> String {
+    let mut text = String::new();
+    for item in items {
+        let _ = writeln!(text, "{item}");
+    }
+    text
 }
 
 /// Random numbers (xorshift64*, Marsaglia 2003); the seed is printed, `LOGWEIR_TEST_SEED` sets it.
@@ -103,8 +123,9 @@ impl Random {
     /// Seeded, and saying so in the test's output.
     pub fn new() -> Random {
         let given = std::env::var("LOGWEIR_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-        let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        let seed: u64 = given.unwrap_or(clock.subsec_nanos().into());
+        // Every map of the standard library is seeded by the operating system.
+        let chance = || RandomState::new().build_hasher().finish() >> 16;
+        let seed: u64 = given.unwrap_or_else(chance);
         println!("seed: LOGWEIR_TEST_SEED={seed}");
         Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }

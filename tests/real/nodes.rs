@@ -165,7 +165,7 @@ impl Node {
 
     /// Asserts that the index holds each of the numbers 0 to `count`, less `count`, in the field `seq` once.
     pub fn assert_each_once(&self, index: &str, count: u64) {
-        let numbers = self.sources(index).iter().map(|d| sequence(d)).collect::<Vec<_>>();
+        let numbers = self.sources(index).iter().map(sequence).collect::<Vec<_>>();
         assert_each_once(numbers, count);
     }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::agent::{Agent, Home};
 use crate::lumberjack;
-use crate::machine::{Random, cached, checkout, free_port};
+use crate::machine::{Random, cached, checkout, free_port, lines};
 use crate::nodes::{Node, elasticsearch};
 
 const KINDS: u64 = 8;
@@ -24,37 +24,37 @@ struct Record {
 /// The shapes of the MCP server's log, in turn; every 13th is an error.
 fn record(seq: u64, random: &mut Random) -> Record {
     let kind = seq % KINDS;
-    let level = if seq % 13 == 0 { "ERROR" } else { "INFO" };
+    let level = if seq.is_multiple_of(13) { "ERROR" } else { "INFO" };
     let number = random.below(1_000_000);
     let seconds = seq / 100 % 60;
     let time = format!("2026-11-22T10:{:02}:{seconds:02}.{:03}Z", seq / 6000 % 60, seq % 100 * 10);
     let uuid = format!("1b4e28ba-2fa1-41d2-883f-{number:012x}");
     let mut wanted = json!({"seq": seq});
-    let mut set = |key: &str, value: Value| wanted[key] = value;
+    let mut put = |key: &str, value: Value| wanted[key] = value;
     let (text, masked) = match kind {
         0 => same(format!("cache miss for key user:{number}")),
         1 => {
-            set("request_id", json!(uuid));
+            put("request_id", json!(uuid));
             same(format!("handled request in 12 ms request_id={uuid}"))
         }
         2 => {
-            set("request_id", json!(uuid));
-            set("user_id", json!(number.to_string()));
-            set("tool_name", json!("read_file"));
+            put("request_id", json!(uuid));
+            put("user_id", json!(number.to_string()));
+            put("tool_name", json!("read_file"));
             same(format!("call request_id={uuid} user_id={number} tool=read_file done"))
         }
         3 => {
             let text = format!(
                 r#"{{"event":"tool_call","tool_name":"send_mail","duration_ms":{number}.5,"nested":{{"a":[1,2],"b":{{"c":null}}}}}}"#
             );
-            set("event", json!("tool_call"));
-            set("tool_name", json!("send_mail"));
-            set("duration_ms", json!(number as f64 + 0.5));
-            set("nested", json!({"a": [1, 2], "b": {"c": null}}));
+            put("event", json!("tool_call"));
+            put("tool_name", json!("send_mail"));
+            put("duration_ms", json!(number as f64 + 0.5));
+            put("nested", json!({"a": [1, 2], "b": {"c": null}}));
             same(text)
         }
         4 => {
-            set("user_id", json!(number.to_string()));
+            put("user_id", json!(number.to_string()));
             let text = |secret: &str| format!("login user_id={number} password={secret}&next=1");
             (text(&format!("hunter-SECRET-{number}")), text("***"))
         }
@@ -111,8 +111,8 @@ fn the_seeds_pipeline_puts_each_event_into_its_indices_as_logstash_meant_it_and_
     let sent: Vec<Value> = first.iter().map(|record| record.sent.clone()).collect();
     lumberjack::send(beats, &sent, 500);
     let mut stream = TcpStream::connect(("127.0.0.1", tcp)).unwrap();
-    let lines: String = second.iter().map(|record| format!("{}\n", record.sent)).collect();
-    stream.write_all(lines.as_bytes()).unwrap();
+    let text = lines(second.iter().map(|record| &record.sent));
+    stream.write_all(text.as_bytes()).unwrap();
     drop(stream);
 
     let errors = EVERYTHING.div_ceil(13);
@@ -150,7 +150,7 @@ fn assert_no_secret(agent: &Agent, home: &Home, node: &Node) {
     let texts = ["logs-mcp-server-*", "errors-mcp-server-*"].map(|index| {
         let all = node.documents(index);
         assert!(!all.is_empty());
-        all.iter().map(|hit| format!("{hit}\n")).collect::<String>()
+        lines(all)
     });
     let places = [
         ("logs", texts[0].as_bytes().to_vec()),
@@ -267,7 +267,9 @@ fn the_benchmarks_corpus_arrives_whole_through_the_seeds_filters() {
         for secret in ["password=hunter", "token=tok_", "api_key=AKIA"] {
             assert!(!text.contains(secret), "{text}");
         }
-        assert!(document["msg"].is_string() && document.get("tags").is_none(), "{text}");
+        // Some of the corpus's addresses are in no country; nothing else may have failed.
+        let tags = document.get("tags").is_none_or(|t| *t == json!(["_geoip_lookup_failure"]));
+        assert!(document["msg"].is_string() && tags, "{text}");
     }
 }
 

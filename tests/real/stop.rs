@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::agent::Home;
 use crate::faults::Way;
+use crate::machine::{lines, pause};
 use crate::nodes::elasticsearch;
 
 const PIPELINE: &str = r#"
@@ -17,8 +18,8 @@ hosts = ["@ES@"]
 index = "@INDEX@"
 "#;
 
-fn lines(from: u64, to: u64) -> String {
-    (from..to).map(|seq| format!("{}\n", json!({"seq": seq, "message": "to be drained"}))).collect()
+fn events(from: u64, to: u64) -> String {
+    lines((from..to).map(|seq| json!({"seq": seq, "message": "to be drained"})))
 }
 
 #[test]
@@ -26,7 +27,7 @@ fn sigterm_ships_what_was_read_and_the_next_start_ships_the_rest_once() {
     const LINES: u64 = 100_000;
     let (node, home) = (elasticsearch(), Home::new());
     home.pipeline(PIPELINE, &[("ES", &node.url), ("INDEX", "drained")]);
-    home.append("app.log", lines(0, LINES));
+    home.append("app.log", events(0, LINES));
     let agent = home.start();
     agent.until("something was read", || agent.metric("logweir_events_read_total", &[]) > 0);
     let log = home.path("agent.log");
@@ -46,7 +47,7 @@ fn sigterm_ends_within_the_deadline_though_the_cluster_is_away_and_nothing_is_lo
     let (node, home) = (elasticsearch(), Home::new());
     let way = Way::closed(&node.url);
     home.pipeline(PIPELINE, &[("ES", &way.url), ("INDEX", "deadline")]);
-    home.append("app.log", lines(0, LINES));
+    home.append("app.log", events(0, LINES));
     let agent = home.start();
     let read = || agent.metric("logweir_output_lag_documents", &[]) == LINES as i64;
     agent.until("all is in the journal", read);
@@ -67,7 +68,7 @@ fn a_second_sigterm_leaves_at_once_and_loses_nothing() {
     let (node, home) = (elasticsearch(), Home::new());
     let way = Way::closed(&node.url);
     home.pipeline(PIPELINE, &[("ES", &way.url), ("INDEX", "second-signal")]);
-    home.append("app.log", lines(0, LINES));
+    home.append("app.log", events(0, LINES));
     let mut agent = home.start();
     let read = || agent.metric("logweir_output_lag_documents", &[]) == LINES as i64;
     agent.until("all is in the journal", read);
@@ -75,7 +76,7 @@ fn a_second_sigterm_leaves_at_once_and_loses_nothing() {
     agent.until_logged("stopping");
     // Two signals within a tenth of a second are one: a person, or a service manager, sends another.
     while agent.runs() {
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        pause(std::time::Duration::from_millis(50));
         agent.signal_if_running("TERM");
     }
     assert!(agent.wait().success());
@@ -93,19 +94,19 @@ fn a_second_sigterm_leaves_at_once_and_loses_nothing() {
 fn sighup_takes_a_changed_pipeline_and_a_bad_one_leaves_the_old_one_running() {
     let (node, home) = (elasticsearch(), Home::new());
     home.pipeline(PIPELINE, &[("ES", &node.url), ("INDEX", "reloaded-old")]);
-    home.append("app.log", lines(0, 100));
+    home.append("app.log", events(0, 100));
     let agent = home.start();
     node.await_count("reloaded-old", 100, || agent.story());
     home.pipeline("[inputs.app]\ntype = \"fiel\"\n", &[]);
     agent.signal("HUP");
     agent.until_logged("not reloaded");
     agent.until_logged("fiel");
-    home.append("app.log", lines(100, 200));
+    home.append("app.log", events(100, 200));
     node.await_count("reloaded-old", 200, || agent.story());
     home.pipeline(PIPELINE, &[("ES", &node.url), ("INDEX", "reloaded-new")]);
     agent.signal("HUP");
     agent.until_logged("started with the new configuration");
-    home.append("app.log", lines(200, 300));
+    home.append("app.log", events(200, 300));
     node.await_count("reloaded-new", 100, || agent.story());
     assert_eq!(node.count("reloaded-old"), 200);
 }

@@ -281,7 +281,8 @@ fn grok_prints_typed_and_nested_fields_and_null() {
 #[test]
 fn grok_tries_patterns_in_order_and_takes_definitions() {
     let define = ["--define", "ORDER=o-[0-9]+"];
-    let output = grok(&[&define[..], &["^a %{ORDER:order}", "%{ORDER:other}"]].concat(), "a o-1\nb o-2\n");
+    let output =
+        grok(&[&define[..], &["^a %{ORDER:order}", "%{ORDER:other}"]].concat(), "a o-1\nb o-2\n");
     assert_eq!(stdout(&output), "{\"order\":\"o-1\"}\n{\"other\":\"o-2\"}\n");
 }
 

@@ -136,19 +136,23 @@ const RULES: [Rule; 6] = [
     },
     Rule { call: "env::var", allowed: &["settings", "cli"], instead: "use Environment" },
     Rule { call: "println!", allowed: &["cli", "main"], instead: "return the text" },
-    Rule {
-        call: "thread::sleep",
-        allowed: &[],
-        instead: "wait for a condition, or use a timer",
-    },
+    Rule { call: "thread::sleep", allowed: &[], instead: "wait for a condition, or use a timer" },
 ];
 
 /// Files that may break a rule, each with its reason.
 const EXCEPTIONS: [(&str, &str, &str); 5] = [
     ("filter/geoip/database.rs", "std::fs::", "a database is read-only data, not the agent's"),
-    ("input/tail/watch.rs", "std::fs::", "asks where a symbolic link leads, for the kernel's watch"),
+    (
+        "input/tail/watch.rs",
+        "std::fs::",
+        "asks where a symbolic link leads, for the kernel's watch",
+    ),
     ("input/tail/watch.rs", "thread::sleep", "a rest between two reads of the kernel's queue"),
-    ("journal.rs", "Instant::now", "the deadline of a condition variable, which waits in real time"),
+    (
+        "journal.rs",
+        "Instant::now",
+        "the deadline of a condition variable, which waits in real time",
+    ),
     ("journal/background.rs", "Instant::now", "as in journal.rs"),
 ];
 
@@ -173,7 +177,8 @@ fn time_and_files_come_through_their_interfaces() {
         for Rule { call, allowed, instead } in RULES {
             // Timers of tokio tasks are no clock of events: their `Instant` may be asked.
             let tokio_timer = call == "Instant::now" && text.contains("use tokio::time::");
-            let excepted = EXCEPTIONS.iter().any(|(file, c, _)| *file == inner(&path) && *c == call);
+            let excepted =
+                EXCEPTIONS.iter().any(|(file, c, _)| *file == inner(&path) && *c == call);
             let allowed = allowed.contains(&module.as_str()) || tokio_timer || excepted;
             if calls(&text, call) && !allowed {
                 wrong.push(format!("{}: {call}: {instead}", path.display()));
@@ -206,12 +211,17 @@ fn code_is_short_enough_to_be_read() {
         for (number, line) in shipped(&text).lines().enumerate() {
             let columns = line.chars().count();
             if columns > COLUMNS_MAX {
-                wrong.push(format!("{shown}:{}: {columns} columns, at most {COLUMNS_MAX}", number + 1));
+                wrong.push(format!(
+                    "{shown}:{}: {columns} columns, at most {COLUMNS_MAX}",
+                    number + 1
+                ));
             }
         }
         for (name, length) in functions(shipped(&text)) {
             if length > FUNCTION_LINES_MAX {
-                wrong.push(format!("{shown}: {name} has {length} lines, at most {FUNCTION_LINES_MAX}"));
+                wrong.push(format!(
+                    "{shown}: {name} has {length} lines, at most {FUNCTION_LINES_MAX}"
+                ));
             }
         }
     }
@@ -252,7 +262,8 @@ fn every_dependency_says_why_it_is_here() {
         } else if inside && line.contains(" = ") && !line.starts_with('#') {
             // The reason stands in the line above or behind: what for, and the licence.
             let reason = line.split_once(" # ").map_or(above.trim_start_matches("# "), |(_, r)| r);
-            let licensed = ["MIT", "Apache", "ISC", "Zlib", "BSD", "MPL", "CDLA", "CC0", "Unlicense"];
+            let licensed =
+                ["MIT", "Apache", "ISC", "Zlib", "BSD", "MPL", "CDLA", "CC0", "Unlicense"];
             if reason.len() < 15 || !licensed.iter().any(|l| reason.contains(l)) {
                 wrong.push(line.split(" = ").next().unwrap().to_string());
             }

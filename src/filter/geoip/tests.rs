@@ -108,10 +108,7 @@ fn a_city_database_gives_the_names_that_logstash_uses() {
 #[test]
 fn other_databases_give_what_they_have() {
     assert_eq!(
-        run(
-            &filter(COUNTRY, "target = \"g.x\""),
-            r#"{"a":["89.160.20.112"]}"#
-        ),
+        run(&filter(COUNTRY, "target = \"g.x\""), r#"{"a":["89.160.20.112"]}"#),
         r#"{"a":["89.160.20.112"],"g":{"x":{"ip":"89.160.20.112","continent_code":"EU","continent_name":"Europe","country_code2":"SE","country_code3":"SE","country_name":"Sweden"}}}"#
     );
     let settings = "fields = [\"asn\", \"as_org\"]";
@@ -148,8 +145,7 @@ fn what_is_not_found_is_tagged_and_private_addresses_are_no_failure() {
 
 #[test]
 fn two_addresses_of_one_slot_do_not_mix() {
-    let mut trial =
-        Trial::new(&filter(CITY, "fields = [\"ip\",\"country_code2\"]"));
+    let mut trial = Trial::new(&filter(CITY, "fields = [\"ip\",\"country_code2\"]"));
     for round in 0..2 {
         for n in 0..20_000_u32 {
             let address = std::net::Ipv4Addr::from(0x5102_4500 + n % 256 + (n / 256) * 0x0100_0000);
@@ -165,9 +161,7 @@ fn a_missing_or_damaged_database_is_an_error_of_the_settings() {
     let shown = problems(&filter("None.mmdb", ""));
     assert!(shown.contains("cannot be read") && shown.contains("maxmind.com"), "{shown}");
     assert!(shown.contains("t.toml:4:12"), "{shown}");
-    for name in
-        [CUT, NO_METADATA]
-    {
+    for name in [CUT, NO_METADATA] {
         let shown = problems(&filter(name, ""));
         assert!(shown.contains("damaged"), "{shown}");
     }

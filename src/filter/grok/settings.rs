@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use super::{
-    Ecs, FilterLoad, Grok, GrokFilter, Literal, Make, Matcher, Options, Plan, Scratch, Section, Use,
-    counters, optional_field, required_field,
+    Ecs, FilterLoad, Grok, GrokFilter, Literal, Make, Matcher, Options, Plan, Scratch, Section,
+    Use, counters, optional_field, required_field,
 };
 use crate::grok::{GrokError, doubt};
 use crate::settings::{Spanned, TextError};
@@ -34,8 +34,7 @@ pub(in crate::filter) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) 
     let grok = compile(section, &patterns, &definitions?, ecs, options)?;
     let overwrite: Vec<String> = overwrite.into_iter().map(|name| name.value).collect();
     let (field, target) = (field?, target?);
-    let mut matcher =
-        Matcher::new(grok, patterns.len(), target.as_ref(), &overwrite, load.keys);
+    let mut matcher = Matcher::new(grok, patterns.len(), target.as_ref(), &overwrite, load.keys);
     matcher.break_on_match = break_on_match;
     let plan = Arc::new(Plan { matcher, field, tags, timeout_tag, failures });
     Some(Box::new(move || {

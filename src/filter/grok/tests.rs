@@ -58,10 +58,7 @@ fn own_definitions_a_target_and_the_old_names_work() {
 #[test]
 fn escaped_text_and_lists_of_texts_are_read() {
     let toml = filter(r"patterns = ['n=%{INT:n}']");
-    assert_eq!(
-        run(&toml, r#"{"message":"\u0041 n=7"}"#),
-        r#"{"message":"A n=7","n":"7"}"#
-    );
+    assert_eq!(run(&toml, r#"{"message":"\u0041 n=7"}"#), r#"{"message":"A n=7","n":"7"}"#);
     assert_eq!(
         run(&toml, r#"{"message":["x","n=1","n=2"]}"#),
         r#"{"message":["x","n=1","n=2"],"n":["1","2"]}"#

@@ -224,13 +224,9 @@ impl Builder {
 
     /// A body that is about to grow large gets all of its memory at once: one that doubles holds up to twice that.
     fn reserve(&mut self) {
-        let large = self.limit / 8;
-        let whole = self.limit + ROOM_BYTES;
-        if self.compress.is_none()
-            && self.limit < usize::MAX
-            && (large..whole).contains(&self.text.len())
-            && self.text.capacity() < whole
-        {
+        let Some(whole) = self.limit.checked_add(ROOM_BYTES) else { return };
+        let large = (self.limit / 8..whole).contains(&self.text.len());
+        if large && self.compress.is_none() && self.text.capacity() < whole {
             self.text.reserve_exact(whole - self.text.len());
         }
     }

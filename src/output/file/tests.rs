@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::output::stage::Stage;
-use crate::storage::simulated::{ENOSPC, SimulatedStorage};
+use crate::storage::simulated::{EIO, ENOSPC, SimulatedStorage};
 use crate::storage::{self, Storage as _};
 
 /// An output whose relative paths begin at `folder`.
@@ -128,7 +128,10 @@ async fn a_full_disk_pauses_and_then_nothing_is_missing_twice_or_torn() {
     let second = stage.frame(&documents(&[("a.log", "second"), ("b.log", "second")]));
     let why = until_paused(&stage).await;
     assert!(why.starts_with("cannot write to `/out/"), "{why}");
-    assert!(why.ends_with("it is tried again every second; make room or repair the folder"), "{why}");
+    assert!(
+        why.ends_with("it is tried again every second; make room or repair the folder"),
+        "{why}"
+    );
     tokio::time::sleep(Duration::from_secs(30)).await;
     assert_eq!(*stage.done.borrow(), first, "nothing is done that is not on disk");
     disk.set_space(None);
@@ -146,7 +149,7 @@ async fn a_write_or_sync_that_fails_is_no_delivery() {
     until_paused(&stage).await;
     disk.fail_writes(None);
     stage.until_done(first).await;
-    disk.fail_syncs(Some(crate::storage::simulated::EIO));
+    disk.fail_syncs(Some(EIO));
     let second = stage.frame(&documents(&[("a.log", "2")]));
     until_paused(&stage).await;
     assert_eq!(*stage.done.borrow(), first);

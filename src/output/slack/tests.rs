@@ -295,7 +295,8 @@ async fn the_address_of_the_webhook_is_in_no_message() {
         assert!(matches!(answer, Answer::Later(_)), "{answer:?}");
     }
     // A server that repeats the address.
-    let reply = "HTTP/1.1 404 Not Found\r\ncontent-length: 35\r\n\r\nno /services/T0/B0/verysecret there";
+    let reply =
+        "HTTP/1.1 404 Not Found\r\ncontent-length: 35\r\n\r\nno /services/T0/B0/verysecret there";
     let (answer, _) = answer_to(reply).await;
     assert!(!format!("{answer:?}").contains("verysecret"), "{answer:?}");
 }

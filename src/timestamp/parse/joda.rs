@@ -180,7 +180,11 @@ fn check_lookalikes(tokens: &[Token]) -> Result<(), DateFormatError> {
         && !has('d')
     {
         let hint = format!("did you mean `{}` (day of the month)?", "d".repeat(count));
-        return Err(error(offset, "`D` is the day of the year, which does not go with a month", Some(hint)));
+        return Err(error(
+            offset,
+            "`D` is the day of the year, which does not go with a month",
+            Some(hint),
+        ));
     }
     Ok(())
 }

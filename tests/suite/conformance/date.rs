@@ -4,8 +4,8 @@
 //! Promises: skips only where the variable is unset.
 //! On failure: a missing file, a broken line or a failing case fails the test.
 
-use logweir::timestamp::{DateFormat, DateNumber, DateOptions, Zone};
 use logweir::timestamp::write_iso8601_ms;
+use logweir::timestamp::{DateFormat, DateNumber, DateOptions, Zone};
 use serde_json::Value;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -51,11 +51,7 @@ fn check(case: &Value) -> Result<(), String> {
         Value::String(_) => iso_text(now)[..4].to_owned(),
         number => number.to_string(),
     };
-    if text[..4] == year {
-        Ok(())
-    } else {
-        Err(format!("expected year {year}, got {text}"))
-    }
+    if text[..4] == year { Ok(()) } else { Err(format!("expected year {year}, got {text}")) }
 }
 
 fn parse(case: &Value, now: i64) -> Result<Option<i64>, String> {
@@ -71,9 +67,7 @@ fn parse(case: &Value, now: i64) -> Result<Option<i64>, String> {
         let found = match &case["input"] {
             Value::String(text) if from_event => {
                 let field = timezone.unwrap_or_default().trim_matches(['%', '{', '}']);
-                let zone = case["event"][field]
-                    .as_str()
-                    .ok_or("no zone in the event")?;
+                let zone = case["event"][field].as_str().ok_or("no zone in the event")?;
                 let zone = Zone::named(zone).ok_or("unknown zone in the event")?;
                 format.parse_in(text.as_bytes(), now, &zone)
             }
@@ -92,9 +86,7 @@ fn parse(case: &Value, now: i64) -> Result<Option<i64>, String> {
 }
 
 fn iso(text: &str) -> Option<i64> {
-    DateFormat::compile("ISO8601", &DateOptions::default())
-        .ok()?
-        .parse(text.as_bytes(), 0)
+    DateFormat::compile("ISO8601", &DateOptions::default()).ok()?.parse(text.as_bytes(), 0)
 }
 
 fn iso_text(ns: i64) -> String {
@@ -104,8 +96,6 @@ fn iso_text(ns: i64) -> String {
 }
 
 fn wall_clock() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("a clock after 1970");
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
     i64::try_from(since.as_nanos()).expect("a clock before 2262")
 }
