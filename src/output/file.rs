@@ -90,8 +90,12 @@ async fn run(root: Root, mut context: OutputContext) {
                 let result = files.write(&frame);
                 (files, result)
             });
-            // A panic is a bug of ours; the runtime has printed it, and the journal keeps what was not done.
-            let Ok((back, result)) = work.await else { return };
+            let (back, result) = match work.await {
+                Ok(done) => done,
+                // Health says so; the journal keeps what was not done.
+                Err(fault) if fault.is_panic() => std::panic::resume_unwind(fault.into_panic()),
+                Err(_) => return,
+            };
             files = back;
             let Err(why) = result else { break };
             let hint = "it is tried again every second; make room or repair the folder";
