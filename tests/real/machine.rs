@@ -102,7 +102,6 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool, context: impl FnOn
 
 /// Lets time pass: between two looks at a condition, between two lines of a service that writes at a rate, before a
 /// kill at a random moment. Never to wait until something has probably happened.
-#[expect(clippy::disallowed_methods, reason = "real processes live in real time")]
 pub fn pause(time: Duration) {
     std::thread::sleep(time);
 }
