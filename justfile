@@ -17,6 +17,6 @@ test:
 test-all:
     tests/run.sh
 
-# The golden folders, written anew: read the difference before committing
+# The golden folders and the texts of errors, written anew: read the difference before committing
 golden:
-    UPDATE_GOLDEN=1 cargo test --test suite golden
+    UPDATE_GOLDEN=1 cargo test --test suite -- golden diagnostics geo_database

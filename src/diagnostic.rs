@@ -202,8 +202,8 @@ impl Place {
         let (line, column) = self.line_column();
         writeln!(f, "{:margin$}--> {}:{line}:{column}", "", self.source.name)?;
         let Some(text) = self.source.text.lines().nth(line - 1) else { return Ok(()) };
-        let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let shown = secrets::mask(plain);
+        let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let shown = secrets::mask(&plain);
         let end_of_line = self.span.start + text.len().saturating_sub(byte_column(text, column));
         let marked = self.span.end.min(end_of_line).max(self.span.start);
         let length = self.source.text.get(self.span.start..marked).map_or(1, |s| s.chars().count());

@@ -11,7 +11,7 @@ const NAMES: [&str; 7] =
 const NEAR: f64 = 0.88;
 
 /// Masks a line.
-pub(super) fn mask(line: String) -> String {
+pub(super) fn mask(line: &str) -> String {
     let mut shown: Vec<char> = line.chars().collect();
     mask_values(&mut shown);
     mask_user_info(&mut shown);
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn values_of_keys_named_like_secrets_are_stars_even_when_misspelt_or_not_closed() {
-        let masked = |line: &str| mask(line.to_string());
+        let masked = |line: &str| mask(line);
         assert_eq!(masked("password = \"hunter2\" # x"), "password = \"*******\" # x");
         assert_eq!(masked("pasword = 'hunter2'"), "pasword = '*******'");
         assert_eq!(masked("tls = 1, api_key=\"abc"), "tls = 1, api_key=\"***");
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_password_within_a_url_is_stars() {
-        let masked = |line: &str| mask(line.to_string());
+        let masked = |line: &str| mask(line);
         assert_eq!(masked("hosts = [\"http://u:pw@h:1\"]"), "hosts = [\"http://u:**@h:1\"]");
         assert_eq!(masked("hosts = [\"http://u:p:@/h\"]"), "hosts = [\"http://u:**@/h\"]");
         assert_eq!(masked("hosts = [\"http://h:1\", 'x@y']"), "hosts = [\"http://h:1\", 'x@y']");

@@ -35,11 +35,15 @@ impl Output for Stdout {
     }
 
     fn run(self: Box<Self>, context: OutputContext) -> BoxFuture<'static, ()> {
-        Box::pin(print(self.format, context))
+        Box::pin(print(self.format, context, std::io::stdout))
     }
 }
 
-async fn print(format: Format, mut context: OutputContext) {
+async fn print<W, M>(format: Format, mut context: OutputContext, writer: M)
+where
+    W: Write,
+    M: Fn() -> W + Clone + Send + 'static,
+{
     let delivered = super::delivered(&context.metrics);
     context.health.set(State::Fine);
     while let Some(frame) = super::next_frame(&mut context).await {
@@ -54,8 +58,9 @@ async fn print(format: Format, mut context: OutputContext) {
             count += 1;
         }
         // Standard output may be a slow pipe: the write must not hold up other tasks.
+        let writer = writer.clone();
         let write = move || {
-            let mut out = std::io::stdout().lock();
+            let mut out = writer();
             out.write_all(&text).and_then(|()| out.flush())
         };
         match tokio::task::spawn_blocking(write).await {
@@ -74,3 +79,6 @@ async fn paused(context: &mut OutputContext, why: &str) {
     context.health.set(State::Paused(reason));
     let _ = context.stop.wait_for(|stop| *stop).await;
 }
+
+#[cfg(test)]
+mod tests;

@@ -332,3 +332,20 @@ fn completions_name_every_command_in_every_shell() {
         }
     }
 }
+
+#[test]
+fn the_demo_shows_its_events_and_stops_when_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = logweir();
+    command.args(["run", "--admin", "off", "--data-dir"]).arg(folder.path());
+    let piped = command.arg("pipelines/demo.toml").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().unwrap();
+    let stdout = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut lines = std::io::BufRead::lines(stdout).map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("server started on port 8000")), "the first event");
+    assert!(lines.any(|line| line.contains("\"Berlin\"")), "a place on the map");
+    assert!(lines.any(|line| line.contains("password=***&next=1")), "a masked secret");
+    let id = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

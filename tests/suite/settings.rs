@@ -111,9 +111,10 @@ fn every_setting_is_described_and_no_other_one() {
         let inner = "\"?\" = 0, multiline = { \"?\" = 0 }";
         let codec = format!("codec = {{ type = \"{kind}\", {inner} }}\n");
         let tables = known(&format!("[inputs.x]\ntype = \"stdin\"\n{codec}"));
-        let keys = match tables.contains_key("inputs.x.codec.multiline") {
-            true => with_inner(&tables, "inputs.x.codec", "multiline"),
-            false => tables["inputs.x.codec"].clone(),
+        let keys = if tables.contains_key("inputs.x.codec.multiline") {
+            with_inner(&tables, "inputs.x.codec", "multiline")
+        } else {
+            tables["inputs.x.codec"].clone()
         };
         compare(&format!("Codec `{kind}`"), &keys, &["type"], &mut wrong);
     }
@@ -125,9 +126,10 @@ fn every_setting_is_described_and_no_other_one() {
     for (kind, _) in logweir::output::KINDS {
         let inner = "tls = { \"?\" = 0 }\ntemplate = { \"?\" = 0 }";
         let tables = known(&format!("[outputs.x]\ntype = \"{kind}\"\n\"?\" = 0\n{inner}\n"));
-        let keys = match tables.contains_key("outputs.x.template") {
-            true => with_inner(&tables, "outputs.x", "template"),
-            false => tables["outputs.x"].clone(),
+        let keys = if tables.contains_key("outputs.x.template") {
+            with_inner(&tables, "outputs.x", "template")
+        } else {
+            tables["outputs.x"].clone()
         };
         let shared = ["type", "when", "best_effort", "max_lag"];
         compare(&format!("Output `{kind}`"), &keys, &shared, &mut wrong);
@@ -222,4 +224,30 @@ fn every_kind_has_an_example_and_every_filter_a_tested_one() {
             assert!(chapter.text.contains("[[tests]]"), "{} has no test", chapter.title);
         }
     }
+}
+
+#[test]
+fn the_pipeline_of_the_readme_is_valid_and_passes_its_tests() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let example = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    pipeline(folder.path(), "example.toml", example);
+    assert_eq!(run(folder.path(), "check").as_deref(), Ok("1 pipeline ok, 0 warnings\n"));
+    assert!(run(folder.path(), "test").unwrap().ends_with("1 passed, 0 failed\n"));
+}
+
+#[test]
+fn links_of_the_documents_lead_to_files() {
+    let mut wrong = Vec::new();
+    for page in ["README.md", "ARCHITECTURE.md", "docs/settings.md"] {
+        let text = fs::read_to_string(root().join(page)).unwrap();
+        for link in text.split("](").skip(1) {
+            let target = link.split(')').next().unwrap().split('#').next().unwrap();
+            let path = root().join(page).parent().unwrap().join(target);
+            if !target.starts_with("http") && !path.exists() {
+                wrong.push(format!("{page}: {target}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "links to nothing: {wrong:?}");
 }

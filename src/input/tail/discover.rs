@@ -86,6 +86,18 @@ impl Glob {
         }
         let (mut root, mut parts) = (PathBuf::from("/"), Vec::new());
         for component in absolute.components() {
+            if component == Component::ParentDir {
+                // By its text: `a/../b` is `b`, also where `a` is a symbolic link.
+                match parts.pop() {
+                    Some(Part::Any | Part::Pattern(_)) => {
+                        return Err("`..` stands behind a part with wildcards".into());
+                    }
+                    Some(Part::Literal(_)) => {}
+                    None => {
+                        root.pop();
+                    }
+                }
+            }
             let Component::Normal(name) = component else { continue };
             let name = name.to_str().unwrap_or_default();
             if name == "**" {

@@ -342,3 +342,15 @@ fn globs_find_files_and_the_directories_to_watch() {
     assert_eq!(found("none/*.log"), [""; 0]);
     assert!(Exclude::Name(glob::Pattern::new("*.gz").unwrap()).matches(Path::new("/a/b.gz")));
 }
+
+#[test]
+fn two_dots_in_a_glob_lead_to_the_folder_above() {
+    let means =
+        |glob: &str, path: &str| Glob::parse(Path::new(glob)).unwrap().matches(Path::new(path));
+    assert!(means("/a/pipelines/../demo/mcp.log", "/a/demo/mcp.log"));
+    assert!(means("/a/b/../../logs/*.log", "/logs/x.log"));
+    assert!(means("/a/*/b/../c.log", "/a/x/c.log"));
+    assert!(!means("/a/pipelines/../demo/mcp.log", "/a/pipelines/demo/mcp.log"));
+    let why = Glob::parse(Path::new("/a/*/../c.log")).err().unwrap();
+    assert!(why.contains("`..` stands behind a part with wildcards"), "{why}");
+}
