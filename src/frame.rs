@@ -14,6 +14,7 @@ mod layout;
 
 use layout::{DOCUMENT_BYTES, HEADER_BYTES, Header};
 pub use layout::{FrameError, MAGIC, VERSION, header_epoch, header_length};
+pub(crate) use layout::{u32_at, u64_at};
 
 use crate::chunk::Position;
 use crate::limits::{FRAME_BYTES_USUAL, FRAME_STRINGS_USUAL};
@@ -249,17 +250,17 @@ impl Frame {
     pub fn document(&self, number: usize) -> Document<'_> {
         let at = self.header.documents_from as usize + number * DOCUMENT_BYTES;
         let entry = &self.bytes[at..at + DOCUMENT_BYTES];
-        let (from, to) = (layout::u32_at(entry, 20) as usize, layout::u32_at(entry, 24) as usize);
+        let (from, to) = (u32_at(entry, 20) as usize, u32_at(entry, 24) as usize);
         Document {
             frame: self,
             number,
-            routes: layout::u32_at(entry, 16),
-            time_ns: layout::u64_at(entry, 0) as i64,
+            routes: u32_at(entry, 16),
+            time_ns: u64_at(entry, 0) as i64,
             body: &self.bytes[from..to],
             prefix: layout::u16_at(entry, 34),
-            suffix: layout::u64_at(entry, 8),
+            suffix: u64_at(entry, 8),
             sub: layout::u16_at(entry, 32),
-            addresses_from: layout::u32_at(entry, 28) as usize,
+            addresses_from: u32_at(entry, 28) as usize,
         }
     }
 
@@ -276,7 +277,7 @@ impl Frame {
     fn string(&self, number: u16) -> &[u8] {
         let table = self.header.strings_from as usize;
         let text = table + self.header.string_count as usize * 4;
-        let end = |n: usize| layout::u32_at(&self.bytes, table + n * 4) as usize;
+        let end = |n: usize| u32_at(&self.bytes, table + n * 4) as usize;
         let from = if number == 0 { 0 } else { end(usize::from(number) - 1) };
         &self.bytes[text + from..text + end(usize::from(number))]
     }
@@ -319,7 +320,7 @@ impl Outline {
     pub fn routes<'a>(&self, bytes: &'a [u8]) -> impl Iterator<Item = u32> + use<'a> {
         let from = self.0.documents_from as usize;
         let table = &bytes[from..from + self.document_count() * DOCUMENT_BYTES];
-        table.chunks_exact(DOCUMENT_BYTES).map(|entry| layout::u32_at(entry, 16))
+        table.chunks_exact(DOCUMENT_BYTES).map(|entry| u32_at(entry, 16))
     }
 }
 

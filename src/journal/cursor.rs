@@ -7,10 +7,9 @@
 use std::io;
 use std::path::Path;
 
+use crate::frame::{u32_at, u64_at};
 use crate::limits::{OUTPUT_NAME_BYTES_MAX, OUTPUTS_MAX};
 use crate::storage::{File, SharedStorage};
-
-use super::segment::{u32_at, u64_at};
 
 /// Name of the cursor file.
 pub const CURSOR_NAME: &str = "cursors";

@@ -223,7 +223,7 @@ fn write_letter(letter: &DeadLetter, out: &mut Vec<u8>) {
 fn read_letter(mut body: &[u8], refused_ns: i64) -> Option<DeadLetter> {
     let mut next = || {
         let (length, rest) = body.split_at_checked(4)?;
-        let (text, rest) = rest.split_at_checked(super::segment::u32_at(length, 0) as usize)?;
+        let (text, rest) = rest.split_at_checked(crate::frame::u32_at(length, 0) as usize)?;
         body = rest;
         Some(text)
     };

@@ -9,6 +9,7 @@
 use std::fmt;
 use std::path::Path;
 
+use crate::frame::{u32_at, u64_at};
 use crate::limits::{OUTPUT_NAME_BYTES_MAX, OUTPUTS_MAX};
 
 /// The first four bytes of every segment: `LWS1`.
@@ -154,16 +155,4 @@ fn read_outputs(mut bytes: &[u8], count: u32) -> Option<Vec<(u32, String)>> {
         bytes = rest;
     }
     Some(outputs)
-}
-
-pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    let mut word = [0; 4];
-    word.copy_from_slice(&bytes[at..at + 4]);
-    u32::from_le_bytes(word)
-}
-
-pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    let mut word = [0; 8];
-    word.copy_from_slice(&bytes[at..at + 8]);
-    u64::from_le_bytes(word)
 }

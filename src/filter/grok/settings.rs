@@ -83,11 +83,14 @@ fn compile(
     options: Options,
 ) -> Option<Grok> {
     let texts: Vec<String> = patterns.iter().map(|p| p.value.clone()).collect();
+    let whole = Grok::compile(&texts, definitions, ecs, options);
+    let alone =
+        |text: &String| Grok::compile(std::slice::from_ref(text), definitions, ecs, options);
     let mut good = !patterns.is_empty();
-    // One by one first, so that every bad pattern is reported and not only the first.
     for pattern in patterns {
-        let alone = std::slice::from_ref(&pattern.value);
-        if let Err(error) = Grok::compile(alone, definitions, ecs, options) {
+        // Where the whole fails, each alone, so that every bad pattern is reported and not only the first.
+        let error = if whole.is_err() { alone(&pattern.value).err() } else { None };
+        if let Some(error) = error {
             report(section, pattern, &error);
             good = false;
         } else if let Some((at, message, hint)) = doubt(pattern) {
@@ -96,7 +99,7 @@ fn compile(
             good = false;
         }
     }
-    if good { Grok::compile(&texts, definitions, ecs, options).ok() } else { None }
+    whole.ok().filter(|_| good)
 }
 
 fn report(section: &Section<'_>, pattern: &Spanned<String>, error: &GrokError) {
