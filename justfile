@@ -17,6 +17,34 @@ test:
 test-all:
     tests/run.sh
 
+# Each fuzz target for so many minutes: `just fuzz MINUTES=30`, `just fuzz 5 grok toml`
+fuzz minutes="30" *targets:
+    minutes={{minutes}}; fuzz/run.sh --seconds "$((${minutes#MINUTES=} * 60))" --merge {{targets}}
+
 # The golden folders and the texts of errors, written anew: read the difference before committing
 golden:
     UPDATE_GOLDEN=1 cargo test --test suite -- golden diagnostics geo_database
+
+# Servers that fail again and again, for LOGWEIR_FAULT_ROUNDS rounds (10)
+server-faults *TESTS:
+    tests/long/server-faults.sh {{TESTS}}
+
+# All goals of speed, memory and latency on this machine: a table and a report; `just bench --quick`, `just bench --only tcp`
+bench *ARGUMENTS:
+    python3 bench/run.py {{ARGUMENTS}}
+
+# Instructions that each part spends on an event, against bench/budgets.toml; needs valgrind
+budgets *ARGUMENTS:
+    python3 bench/budgets.py {{ARGUMENTS}}
+
+# What one dead output costs the others, in percent
+isolation *ARGUMENTS:
+    python3 bench/isolation.py {{ARGUMENTS}}
+
+# A whole pipeline on a simulated disk, clock and cluster, once for each seed: `just simulate SEEDS=10000`
+simulate SEEDS="10000":
+    tests/long/simulate.sh "$(echo {{SEEDS}} | sed 's/^SEEDS=//')"
+
+# Kills the agent 500 times in each way of rotating and counts every line (over an hour)
+kills:
+    bash tests/long/kills.sh

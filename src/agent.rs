@@ -2,8 +2,9 @@
 //!
 //! In: paths, a data folder, an admin address. Out: the end of the process, as [`End`]. Promises: all configuration
 //! errors are shown before anything starts; SIGTERM drains for at most [`limits::DRAIN_MS`], a second one leaves at
-//! once, and neither loses anything; SIGHUP restarts only pipelines whose file changed, and a bad file leaves the
-//! old ones running. On failure: see [`End`].
+//! once, and neither loses anything; a changed file (or SIGHUP) restarts only pipelines whose file changed, or a
+//! secret or certificate that it names, and a bad file leaves the old ones running and is said in the log, in health
+//! and in a metric. On failure: see [`End`].
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,12 +12,19 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::admin;
-use crate::config::{self, Plan, Surroundings};
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::health::State;
+use crate::admin::{self, Shown};
+use crate::budget::Budget;
+use crate::config::{self, Plan, Surroundings, WatchedEnvironment, WatchedFiles};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::health::{Part, State};
 use crate::limits;
+use crate::metrics::Metrics;
 use crate::pipeline::{Pipeline, Services};
+use crate::settings::Secret;
+use sandbox::Sandbox;
+
+mod sandbox;
+mod service;
 
 /// What `logweir run` was asked to do.
 pub struct Options {
@@ -26,6 +34,14 @@ pub struct Options {
     pub data: PathBuf,
     /// Where the admin server listens; `None`: nowhere.
     pub admin: Option<SocketAddr>,
+    /// What who asks it must know.
+    pub admin_token: Option<Secret>,
+    /// Reload when a file of the configuration changes, not only when told to.
+    pub watch: bool,
+    /// Whether the process gives up what it does not need.
+    pub sandbox: bool,
+    /// Bytes of all buffers; `None`: the usual, or what the pipelines need.
+    pub memory_max: Option<u64>,
 }
 
 /// How a run ended.
@@ -38,20 +54,32 @@ pub enum End {
     Failed(Diagnostic),
 }
 
+/// Between two looks at the configuration's files.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 struct Running {
     pipeline: Pipeline,
     text: String,
+    files: u64,
 }
 
 struct Agent {
     options: Options,
     around: Surroundings,
     services: Services,
+    files: WatchedFiles,
+    /// Whether the configuration on disk is the one that runs.
+    configuration: Part,
     running: Vec<Running>,
+    sandbox: Sandbox,
+    /// How many pipelines run.
+    count: tokio::sync::watch::Sender<usize>,
 }
 
 /// Runs until told to stop.
-pub fn run(options: Options, around: Surroundings, services: Services) -> End {
+pub fn run(options: Options, mut around: Surroundings, mut services: Services) -> End {
+    let environment = WatchedEnvironment::new(std::sync::Arc::clone(&around.environment));
+    around.environment = std::sync::Arc::clone(&environment) as _;
     let (plans, problems) = config::load(&options.paths, &around);
     if problems.has_errors() {
         return End::Configuration(problems);
@@ -59,19 +87,52 @@ pub fn run(options: Options, around: Surroundings, services: Services) -> End {
     for warning in &problems.0 {
         tracing::warn!("{warning}");
     }
+    services.budget = match budget(&plans, options.memory_max, &services.metrics) {
+        Ok(budget) => budget,
+        Err(problem) => return End::Configuration(Diagnostics(vec![problem])),
+    };
     if let Err(why) = services.storage.create_directory(&options.data) {
         return End::Failed(unusable_folder(&options.data, &why));
     }
+    let sandbox = match options.sandbox {
+        true => Sandbox::enter(&options.data, &plans),
+        false => Sandbox::default(),
+    };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(why) => return End::Failed(Diagnostic::error("cannot start threads").because(why)),
     };
-    let mut agent = Agent { options, around, services, running: Vec::new() };
+    let count = tokio::sync::watch::Sender::new(0);
+    let files = WatchedFiles::new(options.paths.clone(), environment);
+    let configuration = services.health.part("configuration");
+    configuration.set(State::Fine);
+    let running = Vec::new();
+    let mut agent =
+        Agent { options, around, services, files, configuration, running, sandbox, count };
     let end = runtime.block_on(agent.live(plans));
     runtime.shutdown_timeout(Duration::from_secs(1));
     end
+}
+
+/// The memory that the pipelines share. An error: what was asked for is less than they need.
+fn budget(plans: &[Plan], asked: Option<u64>, metrics: &Metrics) -> Result<Budget, Diagnostic> {
+    let outputs: usize = plans.iter().map(|plan| plan.outputs.len()).sum();
+    let least = Budget::least(plans.len(), outputs);
+    let limit = asked.unwrap_or(limits::MEMORY_BYTES_MAX.max(least));
+    if limit >= least {
+        return Ok(Budget::new(limit, plans.len(), metrics));
+    }
+    let mib = |bytes: u64| bytes.div_ceil(1024 * 1024);
+    let message = format!(
+        "--memory-max is {} MiB, but {} pipelines with {outputs} outputs need at least {} MiB",
+        mib(limit),
+        plans.len(),
+        mib(least)
+    );
+    let hint = format!("write --memory-max {}MiB or more, or leave it out", mib(least));
+    Err(Diagnostic::error(message).hint(hint))
 }
 
 fn unusable_folder(path: &std::path::Path, why: &std::io::Error) -> Diagnostic {
@@ -97,16 +158,24 @@ impl Agent {
         }
         self.serve_admin();
         let count = self.running.len();
+        self.count.send_replace(count);
         tracing::info!(pipelines = count, "started");
-        let _ = sd_notify::notify(&[
-            sd_notify::NotifyState::Ready,
-            sd_notify::NotifyState::Status(&format!("{count} pipelines running")),
-        ]);
+        service::ready(&self.services.health, count);
+        let (health, threads) = (&self.services.health, self.services.health.pulses().watch());
+        tokio::spawn(service::watch(health.clone(), self.count.subscribe(), threads));
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = terminate.recv() => return self.stop(&mut terminate, &mut interrupt).await,
                 _ = interrupt.recv() => return self.stop(&mut terminate, &mut interrupt).await,
                 _ = hang_up.recv() => self.reload().await,
+                _ = look.tick(), if self.options.watch => {
+                    if self.files.changed() {
+                        tracing::info!("the configuration has changed");
+                        self.reload().await;
+                    }
+                }
                 () = all_inputs_ended(&mut self.running) => {
                     return self.finish(&mut terminate, &mut interrupt).await;
                 }
@@ -115,9 +184,9 @@ impl Agent {
     }
 
     fn start(&mut self, plan: Plan) -> Result<(), Diagnostic> {
-        let text = plan.source.text.clone();
+        let (text, files) = (plan.source.text.clone(), plan.files);
         let pipeline = Pipeline::start(plan, &self.options.data, &self.services)?;
-        self.running.push(Running { pipeline, text });
+        self.running.push(Running { pipeline, text, files });
         Ok(())
     }
 
@@ -127,70 +196,84 @@ impl Agent {
             part.set(State::Fine);
             return;
         };
-        let (health, metrics) = (self.services.health.clone(), self.services.metrics.clone());
-        tokio::spawn(admin::serve(address, health, metrics, part));
+        let shown = Shown {
+            health: self.services.health.clone(),
+            metrics: self.services.metrics.clone(),
+            taps: self.services.taps.clone(),
+            clock: std::sync::Arc::clone(&self.services.clock),
+            storage: std::sync::Arc::clone(&self.services.storage),
+            data: self.options.data.clone(),
+            token: self.options.admin_token.clone(),
+        };
+        tokio::spawn(admin::serve(address, shown, part));
     }
 
     /// All inputs have ended: everything is delivered, however long it takes, unless a signal says otherwise.
     async fn finish(&mut self, terminate: &mut Signal, interrupt: &mut Signal) -> End {
-        let pipelines = std::mem::take(&mut self.running);
-        let stop = async {
-            for running in pipelines {
-                running.pipeline.stop(None).await;
-            }
-        };
+        let stop = stopped(std::mem::take(&mut self.running), None);
+        tokio::pin!(stop);
         tokio::select! {
-            () = stop => {}
+            () = &mut stop => return End::Stopped,
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        End::Stopped
+        let drain = Duration::from_millis(limits::DRAIN_MS);
+        leave(async { drop(tokio::time::timeout(drain, stop).await) }, terminate, interrupt).await
     }
 
     async fn stop(&mut self, terminate: &mut Signal, interrupt: &mut Signal) -> End {
-        tracing::info!("stopping; a second signal leaves at once");
-        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
         let drain = Some(Duration::from_millis(limits::DRAIN_MS));
-        let pipelines = std::mem::take(&mut self.running);
-        let stop = async {
-            let mut all = tokio::task::JoinSet::new();
-            for running in pipelines {
-                all.spawn(running.pipeline.stop(drain));
-            }
-            while all.join_next().await.is_some() {}
-        };
-        let again = async {
-            // Service managers and terminals may signal the process and its group: twins are one signal.
-            tokio::time::sleep(Duration::from_millis(limits::SIGNAL_TWIN_MS)).await;
-            while take_arrived(terminate, interrupt) {}
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        };
-        tokio::select! {
-            () = stop => tracing::info!("stopped"),
-            () = again => tracing::warn!("left at once; what is undelivered is in the journal"),
-        }
-        End::Stopped
+        leave(stopped(std::mem::take(&mut self.running), drain), terminate, interrupt).await
     }
 
-    /// Restarts the pipelines whose file changed; a bad configuration changes nothing.
+    /// Restarts the pipelines whose file, secrets or certificates changed; a bad configuration changes nothing.
     async fn reload(&mut self) {
-        let _ = sd_notify::notify(&[sd_notify::NotifyState::Reloading]);
+        service::reloading();
+        self.files.begin();
         let (plans, problems) = config::load(&self.options.paths, &self.around);
-        if problems.has_errors() {
+        self.files.was_read();
+        let (state, result) = if problems.has_errors() {
             tracing::error!("not reloaded, the old configuration goes on:\n{problems}");
+            let error = problems.0.iter().find(|p| p.severity == Severity::Error);
+            let text = error.map_or_else(String::new, ToString::to_string);
+            let first = text.lines().take(2).map(str::trim).collect::<Vec<_>>().join(" ");
+            let why =
+                format!("the files on disk have mistakes, the old configuration goes on: {first}");
+            (State::Degraded(why), "refused")
+        } else if let Some(problem) = self.sandbox.refuses(&plans) {
+            tracing::error!("not reloaded, the old configuration goes on:\n{problem}");
+            (
+                State::Degraded(format!(
+                    "not reloaded, the old configuration goes on: {}",
+                    problem.message
+                )),
+                "refused",
+            )
         } else {
-            self.replace(plans).await;
-        }
-        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+            match self.replace(plans).await {
+                Ok(()) => (State::Fine, "done"),
+                Err(why) => (State::Degraded(why), "failed"),
+            }
+        };
+        self.configuration.set(state);
+        self.count_reload(result);
+        self.count.send_replace(self.running.len());
+        service::ready(&self.services.health, self.running.len());
     }
 
-    async fn replace(&mut self, plans: Vec<Plan>) {
+    fn count_reload(&self, result: &str) {
+        let metrics = self.services.metrics.with("result", result);
+        metrics
+            .counter("logweir_reloads_total", "Reloads of the configuration, by result.")
+            .increment();
+    }
+
+    /// An error: pipelines that could not be started.
+    async fn replace(&mut self, plans: Vec<Plan>) -> Result<(), String> {
         let drain = Some(Duration::from_millis(limits::DRAIN_MS));
         let unchanged = |running: &Running| {
-            plans.iter().any(|p| p.name == running.pipeline.name && p.source.text == running.text)
+            let plan = plans.iter().find(|plan| plan.name == running.pipeline.name);
+            plan.is_some_and(|p| p.source.text == running.text && p.files == running.files)
         };
         let (kept, ended): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.running).into_iter().partition(unchanged);
@@ -201,6 +284,7 @@ impl Agent {
             stopping.spawn(running.pipeline.stop(drain));
         }
         while stopping.join_next().await.is_some() {}
+        let mut failed = Vec::new();
         for plan in plans {
             if self.running.iter().any(|r| r.pipeline.name == plan.name) {
                 continue;
@@ -208,10 +292,53 @@ impl Agent {
             let name = plan.name.clone();
             match self.start(plan) {
                 Ok(()) => tracing::info!(pipeline = %name, "started with the new configuration"),
-                Err(problem) => tracing::error!(pipeline = %name, "not started: {problem}"),
+                Err(problem) => {
+                    tracing::error!(pipeline = %name, "not started: {problem}");
+                    failed.push(name);
+                }
             }
         }
+        if failed.is_empty() {
+            return Ok(());
+        }
+        let names = failed.join(", ");
+        Err(format!(
+            "pipelines were not started: {names}; the log says why; reload when it is repaired"
+        ))
     }
+}
+
+/// Ends when all pipelines have stopped; see [`Pipeline::stop`] for `drain`.
+async fn stopped(pipelines: Vec<Running>, drain: Option<Duration>) {
+    let mut all = tokio::task::JoinSet::new();
+    for running in pipelines {
+        all.spawn(running.pipeline.stop(drain));
+    }
+    while all.join_next().await.is_some() {}
+}
+
+/// The first signal came: waits for `stop`, unless a second one comes.
+async fn leave(
+    stop: impl Future<Output = ()>,
+    terminate: &mut Signal,
+    interrupt: &mut Signal,
+) -> End {
+    tracing::info!("stopping; a second signal leaves at once");
+    service::stopping();
+    let again = async {
+        // Service managers and terminals may signal the process and its group: twins are one signal.
+        tokio::time::sleep(Duration::from_millis(limits::SIGNAL_TWIN_MS)).await;
+        while take_arrived(terminate, interrupt) {}
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    tokio::select! {
+        () = stop => tracing::info!("stopped"),
+        () = again => tracing::warn!("left at once; what is undelivered is in the journal"),
+    }
+    End::Stopped
 }
 
 /// Takes a signal that has already arrived; whether there was one.

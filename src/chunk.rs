@@ -1,14 +1,18 @@
 //! What an input hands on: bytes with their source and place, and a way to learn that they are safe.
 //!
 //! In: bytes that an input read. Out: a [`Chunk`] in the pipeline's queue. Promises: a queue holds a bounded number
-//! of chunks; a full queue blocks, and that is the only back-pressure; chunks of one source leave the queue in the
-//! order they came. On failure: a closed queue means that the agent is stopping; the chunk was not taken.
+//! of chunks, which take their memory from the budget; a full queue and a used-up budget block, and that is the only
+//! back-pressure; chunks of one source leave the queue in the order they came. On failure: a closed queue means that
+//! the agent is stopping; the chunk was not taken.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::budget::{Budget, Memory, Use};
 use crate::event::Source;
+use crate::limits;
 
 /// Whole lines (or one piece of a line that is too long) of one source.
 pub struct Chunk {
@@ -28,6 +32,8 @@ pub struct Chunk {
     pub position: Option<Position>,
     /// Told when the chunk is in the journal and synced.
     pub ack: Option<Ack>,
+    /// The memory that it and what becomes of it takes up; [`Intake`] sees to it where it is `None`.
+    pub memory: Option<Memory>,
 }
 
 /// Where reading of a source goes on.
@@ -39,8 +45,9 @@ pub struct Position {
     pub offset: u64,
     /// What the input needs to know the source again; empty: the source is gone, forget it.
     pub identity: Vec<u8>,
-    /// The first position of a new source: it must be on disk before an output sees a document that carries the
-    /// source's number in its id, or a power cut could give the same lines other ids.
+    /// The first position of a new source, or the first that tells of its content: it must be on disk before an
+    /// output sees a document that carries the source's number in its id, or a power cut could give the same lines
+    /// other ids. Documents that come with it are from the source's start.
     pub new: bool,
 }
 
@@ -55,11 +62,19 @@ pub struct Stored(oneshot::Receiver<()>);
 pub struct Intake {
     queue: mpsc::Sender<Chunk>,
     buffers: Buffers,
+    budget: Budget,
 }
 
 /// Text buffers that were used and can be used again.
-#[derive(Clone, Default)]
-pub struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
+#[derive(Clone)]
+pub struct Buffers(Arc<Mutex<Spare>>);
+
+struct Spare {
+    buffers: Vec<Vec<u8>>,
+    /// Bytes of all buffers, and how many there may be.
+    memory: Memory,
+    most: u64,
+}
 
 /// The agent is stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,25 +114,45 @@ impl Stored {
     }
 }
 
-/// An intake and the queue behind it, which holds `chunks` chunks.
-pub fn intake(chunks: usize) -> (Intake, mpsc::Receiver<Chunk>) {
+/// An intake and the queue behind it, which holds `chunks` chunks, as far as the budget allows.
+pub fn intake(chunks: usize, budget: Budget) -> (Intake, mpsc::Receiver<Chunk>) {
     let (queue, receiver) = mpsc::channel(chunks);
-    (Intake { queue, buffers: Buffers::default() }, receiver)
+    (Intake { queue, buffers: Buffers::new(&budget), budget }, receiver)
 }
 
 impl Intake {
     /// Hands a chunk on; waits while the pipeline is busy. For tasks.
-    pub async fn submit(&self, chunk: Chunk) -> Result<(), Closed> {
+    pub async fn submit(&self, mut chunk: Chunk) -> Result<(), Closed> {
+        match &mut chunk.memory {
+            None => chunk.memory = Some(self.budget.input(chunk.text.len()).await),
+            Some(memory) => memory.keep_for(chunk.text.len()),
+        }
         self.queue.send(chunk).await.map_err(|_| Closed)
     }
 
     /// Hands a chunk on; blocks while the pipeline is busy. For threads.
-    pub fn submit_blocking(&self, chunk: Chunk) -> Result<(), Closed> {
+    pub fn submit_blocking(&self, mut chunk: Chunk) -> Result<(), Closed> {
+        while chunk.memory.is_none() {
+            if self.queue.is_closed() {
+                return Err(Closed);
+            }
+            let patience = Duration::from_millis(limits::STOP_LOOK_MS);
+            chunk.memory = self.budget.input_within(chunk.text.len(), patience);
+        }
         self.queue.blocking_send(chunk).map_err(|_| Closed)
     }
 
     /// Hands a chunk on if there is room now; gives it back otherwise. For threads that have other work meanwhile.
-    pub fn offer(&self, chunk: Chunk) -> Result<Option<Chunk>, Closed> {
+    pub fn offer(&self, mut chunk: Chunk) -> Result<Option<Chunk>, Closed> {
+        if self.queue.is_closed() {
+            return Err(Closed);
+        }
+        if chunk.memory.is_none() {
+            chunk.memory = self.budget.try_input(chunk.text.len());
+            if chunk.memory.is_none() {
+                return Ok(Some(chunk));
+            }
+        }
         match self.queue.try_send(chunk) {
             Ok(()) => Ok(None),
             Err(mpsc::error::TrySendError::Full(chunk)) => Ok(Some(chunk)),
@@ -130,9 +165,19 @@ impl Intake {
         self.queue.capacity() > 0
     }
 
+    /// Waits for the memory of `bytes` of input, for [`Chunk::memory`] of a chunk that is yet to be read.
+    pub async fn memory(&self, bytes: usize) -> Memory {
+        self.budget.input(bytes).await
+    }
+
+    /// The budget that chunks take from.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
     /// An empty buffer, used before where possible.
     pub fn buffer(&self) -> Vec<u8> {
-        self.buffers.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+        self.buffers.take()
     }
 
     /// Gives a buffer back for the next [`Intake::buffer`].
@@ -147,14 +192,30 @@ impl Intake {
 }
 
 impl Buffers {
+    fn new(budget: &Budget) -> Buffers {
+        let most = budget.share_of(limits::SPARE_BYTES_MAX, 32);
+        let (buffers, memory) = (Vec::new(), budget.hold(Use::Spare, 0));
+        Buffers(Arc::new(Mutex::new(Spare { buffers, memory, most })))
+    }
+
     /// Gives a buffer back for the next [`Intake::buffer`].
     pub fn give_back(&self, mut buffer: Vec<u8>) {
         buffer.clear();
         let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // A buffer that one huge line made large is not kept, nor one that holds nothing.
-        let useful = 1..=8 * crate::limits::CHUNK_BYTES;
-        if spare.len() < 16 && useful.contains(&buffer.capacity()) {
-            spare.push(buffer);
+        let useful = 1..=8 * limits::CHUNK_BYTES;
+        let bytes = spare.memory.bytes() + buffer.capacity() as u64;
+        if bytes <= spare.most && useful.contains(&buffer.capacity()) {
+            spare.buffers.push(buffer);
+            spare.memory.set(bytes);
         }
+    }
+
+    fn take(&self) -> Vec<u8> {
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let buffer = spare.buffers.pop().unwrap_or_default();
+        let bytes = spare.memory.bytes() - buffer.capacity() as u64;
+        spare.memory.set(bytes);
+        buffer
     }
 }

@@ -15,11 +15,22 @@ use crate::config::Surroundings;
 use crate::metrics::Metrics;
 use crate::settings::ProcessEnvironment;
 
+mod audit;
 mod check;
+mod data;
+mod dlq;
 mod grok;
+mod import;
+mod inspect;
 mod logging;
+mod man;
+mod progress;
+mod report;
 mod run;
+mod tap;
 mod test;
+mod text;
+mod top;
 mod trial;
 
 /// Nothing went wrong.
@@ -68,10 +79,30 @@ enum Command {
     },
     /// Try grok patterns on lines from standard input; print the captured fields
     Grok(GrokArguments),
+    /// Turn a configuration of Logstash, Fluentd or Fluent Bit into pipelines
+    Import(import::ImportArguments),
+    /// Show what is in a journal: segments, outputs, positions, damage
+    Inspect(inspect::InspectArguments),
+    /// Prove that every delivered document that is still in the journal is in Elasticsearch
+    Audit(audit::AuditArguments),
+    /// List, show, put back or remove dead letters
+    Dlq(dlq::DlqArguments),
+    /// Follow events at a point of a running pipeline, without their secrets
+    Tap(tap::TapArguments),
+    /// Watch a running agent: rates, lag, outputs, journal
+    Top(top::TopArguments),
+    /// Count what logs say: errors by kind, response times, traffic, tools, clients
+    Report(report::ReportArguments),
     /// Print a completion script
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+    },
+    /// Write the manual pages and completion scripts of a package into a folder
+    #[command(hide = true)]
+    Man {
+        /// The folder, which must be there
+        folder: PathBuf,
     },
 }
 
@@ -81,9 +112,23 @@ struct RunArguments {
     /// Where journals live [default: $STATE_DIRECTORY, /var/lib/logweir, or $XDG_STATE_HOME/logweir]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Address of /health, /ready, /metrics; "off" for none
+    /// Address of /health, /ready, /metrics, the status page and /tap; "off" for none
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9600", value_parser = admin_address)]
     admin: AdminAddress,
+    /// A file with the token that /metrics, the page and /tap then need [default: $LOGWEIR_ADMIN_TOKEN, or none;
+    /// without one the page and /tap are shown on loopback only]
+    #[arg(long, value_name = "FILE")]
+    admin_token_file: Option<PathBuf>,
+    /// Do not reload when a file of the configuration changes, only on SIGHUP
+    #[arg(long)]
+    no_watch: bool,
+    /// Most memory that all buffers of the process take up together, such as 256MiB [default: 256MiB, or what the
+    /// pipelines need at least]
+    #[arg(long, value_name = "SIZE", env = "LOGWEIR_MEMORY_MAX", value_parser = memory_size)]
+    memory_max: Option<u64>,
+    /// Whether the process gives up what it does not need: writing outside of its folders, running programs
+    #[arg(long, value_enum, default_value_t = Switch::On, env = "LOGWEIR_SANDBOX")]
+    sandbox: Switch,
     /// How much the agent says about itself
     #[arg(long, value_enum, default_value_t = LogLevel::Info, env = "LOGWEIR_LOG")]
     log_level: LogLevel,
@@ -122,6 +167,12 @@ enum EcsMode {
     Disabled,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
+}
+
 #[derive(Clone, Copy)]
 struct AdminAddress(Option<SocketAddr>);
 
@@ -137,6 +188,11 @@ enum LogLevel {
 enum LogFormat {
     Text,
     Json,
+}
+
+fn memory_size(text: &str) -> Result<u64, String> {
+    let size = crate::settings::parse_bytes(text).filter(|bytes| *bytes > 0);
+    size.ok_or_else(|| "write a size such as 256MiB or 1GiB".to_string())
 }
 
 fn admin_address(text: &str) -> Result<AdminAddress, String> {
@@ -163,11 +219,19 @@ pub fn main() -> ExitCode {
         Command::Try { pipeline, json, input } => trial::run(&pipeline, json, input.as_deref()),
         Command::Test { paths } => test::run(&paths),
         Command::Grok(arguments) => grok::run(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
+        Command::Dlq(arguments) => dlq::run(arguments),
+        Command::Tap(arguments) => tap::run(&arguments),
+        Command::Top(arguments) => top::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
         Command::Completions { shell } => {
             let mut command = Arguments::command();
             clap_complete::generate(shell, &mut command, "logweir", &mut std::io::stdout());
             OK
         }
+        Command::Man { folder } => man::run(&folder),
     })
 }
 
@@ -175,6 +239,12 @@ pub fn main() -> ExitCode {
 fn say(text: impl std::fmt::Display) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// As [`say`]; `false`: nobody reads any more.
+fn say_or_stop(text: impl std::fmt::Display) -> bool {
+    use std::io::Write as _;
+    writeln!(std::io::stdout(), "{text}").is_ok()
 }
 
 /// The machine, for commands that read pipelines.

@@ -1,9 +1,11 @@
-//! Time behind an interface.
+//! Time, and chance, behind an interface.
 //!
-//! Is: the only place that asks the machine for the time. In: nothing. Out: nanoseconds.
+//! Is: the only place that asks the machine for the time. In: nothing. Out: nanoseconds; numbers nobody foresees.
 //! Promises: [`Clock::elapsed_ns`] never goes back, whatever the wall clock does.
 //! On failure: a wall clock before 1970 reads as 0.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -17,6 +19,13 @@ pub trait Clock: Send + Sync {
     fn now_ns(&self) -> i64;
     /// Nanoseconds since the clock was made; never goes back. For intervals and time-outs.
     fn elapsed_ns(&self) -> u64;
+    /// A number that differs from run to run, unless a simulation has to repeat one.
+    fn random(&self) -> u64 {
+        // The standard library seeds each hasher from the operating system's random numbers.
+        let mut hasher = RandomState::new().build_hasher();
+        hasher.write_i64(self.now_ns());
+        hasher.finish()
+    }
 }
 
 /// The machine's clock.
@@ -57,6 +66,11 @@ impl ManualClock {
     /// A clock that shows `wall_ns`.
     pub fn at(wall_ns: i64) -> Self {
         ManualClock { wall_ns: AtomicI64::new(wall_ns), elapsed_ns: AtomicU64::new(0) }
+    }
+
+    /// Sets the wall clock, as a person or a time server does; elapsed time goes on as before.
+    pub fn jump_to_ns(&self, wall_ns: i64) {
+        self.wall_ns.store(wall_ns, Ordering::Relaxed);
     }
 
     /// Moves both times forward.

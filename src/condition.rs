@@ -24,10 +24,12 @@ use crate::event::{Batch, Keys, Selection};
 use crate::settings::Section;
 
 mod check;
+mod doubt;
 mod evaluate;
 mod lexer;
 mod network;
 mod parser;
+mod search;
 
 pub use crate::settings::TextError as ConditionError;
 pub use network::Network;
@@ -51,6 +53,10 @@ impl Condition {
     /// Reads the condition of a setting; what is wrong is reported with its place.
     pub fn load(section: &Section<'_>, key: &'static str, keys: &mut Keys) -> Option<Condition> {
         let text = section.string(key)?;
+        for doubt in parser::parse(&text).iter().flat_map(|syntax| doubt::bare_words(syntax, keys))
+        {
+            section.warning_within(&text, doubt);
+        }
         match Condition::parse(&text, keys) {
             Ok(condition) => Some(condition),
             Err(error) => {

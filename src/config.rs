@@ -13,7 +13,7 @@ use crate::condition::Condition;
 use crate::decode::{self, Codec};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceText, did_you_mean};
 use crate::event::{Key, Keys, Literal};
-use crate::filter::{ChainPlan, FilterLoad};
+use crate::filter::{ChainPlan, FilterLoad, States, leak};
 use crate::input::{self, Input, InputLoad};
 use crate::journal;
 use crate::limits;
@@ -23,9 +23,11 @@ use crate::settings::{Document, Environment, Section, Spanned};
 
 mod files;
 mod tests_section;
+mod watched;
 
 pub use files::find_files;
 pub use tests_section::{Expectation, TestCase};
+pub use watched::{WatchedEnvironment, WatchedFiles};
 
 /// One pipeline, checked and ready to start.
 pub struct Plan {
@@ -33,6 +35,8 @@ pub struct Plan {
     pub name: String,
     /// The file.
     pub source: Arc<SourceText>,
+    /// Stands for the contents of the secrets, certificates and other files that it names.
+    pub files: u64,
     /// Names that the configuration mentions.
     pub keys: Arc<Keys>,
     /// Its inputs, by name.
@@ -147,8 +151,11 @@ fn load_root(name: &str, root: &Section<'_>, around: &Surroundings) -> Option<Pl
     let mut keys = Keys::default();
     let metrics = around.metrics.with("pipeline", name);
     let inputs = load_inputs(root, around, &mut keys);
-    let mut filters = FilterLoad { keys: &mut keys, clock: &around.clock, metrics: &metrics };
+    let states = States::default();
+    let mut filters =
+        FilterLoad { keys: &mut keys, clock: &around.clock, metrics: &metrics, states: &states };
     let chain = ChainPlan::load(root, "filters", &mut filters);
+    leak::check(root, "filters");
     let outputs = load_outputs(root, &mut keys);
     let journal_section = root.section("journal");
     let journal = journal::Settings::load(journal_section.as_ref());
@@ -170,13 +177,14 @@ fn load_root(name: &str, root: &Section<'_>, around: &Surroundings) -> Option<Pl
     let workers = root.integer_or("workers", workers, 1..65) as usize;
     let tests = tests_section::load(root, &inputs, &outputs, &mut keys);
     check_whole(root, &inputs, &outputs);
-    let source = Arc::clone(root.source());
+    let (source, files) = (Arc::clone(root.source()), root.read_so_far());
     root.finish_ref();
     let keys = Arc::new(keys);
     let name = name.to_string();
     Some(Plan {
         name,
         source,
+        files,
         keys,
         inputs,
         chain,
@@ -236,8 +244,7 @@ fn load_inputs(root: &Section<'_>, around: &Surroundings, keys: &mut Keys) -> Ve
     let mut inputs = Vec::new();
     for (name, section) in root.named_sections("inputs") {
         let load = kind(&section, "input type", input::KINDS);
-        let default =
-            if section.string("type").is_some_and(|t| *t == "beats") { "json" } else { "plain" };
+        let default = section.string("type").map_or("plain", |kind| input::usual_codec(&kind));
         let codec = load_codec(&section, default, keys);
         let mut fields = vec![host_field(&around.host_name)];
         fields.extend(configured_fields(&section, keys));

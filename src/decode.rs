@@ -4,7 +4,7 @@
 //! event, or a part of one; nothing that was read is left out (a blank line is no JSON event, and is counted).
 //! On failure: a line that a codec cannot read becomes an event with the line as `message` and a tag that says why.
 
-use crate::event::{Batch, Field, Key, Keys, Span, Value};
+use crate::event::{Batch, Field, Key, Keys, SourceKind, Span, Value};
 use crate::settings::Section;
 
 mod container;
@@ -13,6 +13,7 @@ mod json;
 mod lines;
 mod multiline;
 mod plain;
+mod syslog;
 
 use lines::Lines;
 
@@ -60,6 +61,7 @@ pub const KINDS: &[(&str, Load)] = &[
     ("json", json::load),
     ("container", container::load),
     ("multiline", multiline::load),
+    ("syslog", syslog::load),
 ];
 
 /// One line, or one text that was joined from several.
@@ -92,13 +94,16 @@ impl Marks {
     const NOT_CONTAINER: Marks = Marks(8);
     /// Its time could not be read.
     const UNTIMED: Marks = Marks(16);
+    /// It is not in a form that syslog daemons write.
+    const NOT_SYSLOG: Marks = Marks(32);
 
-    const TAGS: [(Marks, &'static str); 5] = [
+    const TAGS: [(Marks, &'static str); 6] = [
         (Marks::SPLIT, "_line_split"),
         (Marks::INVALID_UTF8, "_invalid_utf8"),
         (Marks::CUT, "_multiline_cut"),
         (Marks::NOT_CONTAINER, "_containerparsefailure"),
         (Marks::UNTIMED, "_timestampparsefailure"),
+        (Marks::NOT_SYSLOG, "_syslogparsefailure"),
     ];
 
     /// These marks if `condition` holds, else none.
@@ -136,14 +141,34 @@ fn render_common(batch: &mut Batch, common: &mut Vec<Field>) {
 /// Adds the source's fields to an event: what the configuration says replaces the event's own field, what the
 /// agent adds by itself (`host`, `log`, `source`) gives way to it.
 fn add_common(batch: &mut Batch, event: usize, common: &[Field]) {
-    let fields = batch.fields_mut(event);
     for field in common {
-        match fields.iter_mut().find(|own| own.key == field.key) {
-            None => fields.push(*field),
+        match batch.position_of(event, field.key) {
+            None => {
+                let field = placed(batch, event, *field);
+                batch.push_root(event, field);
+            }
             Some(_) if matches!(field.key, Key::HOST | Key::LOG | Key::SOURCE) => {}
-            Some(own) => own.value = field.value,
+            Some(at) => batch.fields_mut(event)[at].value = field.value,
         }
     }
+}
+
+/// A source's field as one event has it: a file's `log` gets the offset of the event's first byte, ECS `log.offset`.
+/// It stays raw text as the rest of it, which is cheaper than an object of the pool for each event.
+#[inline]
+fn placed(batch: &mut Batch, event: usize, field: Field) -> Field {
+    let (Key::LOG, Value::Json(span)) = (field.key, field.value) else { return field };
+    if span.len <= 2 || !matches!(batch.source.kind, SourceKind::File { .. }) {
+        return field;
+    }
+    let start = batch.text.len();
+    let members = span.part(0, span.len as usize - 1);
+    batch.text.extend_from_within(members.range());
+    batch.text.extend_from_slice(b",\"offset\":");
+    let offset = batch.events[event].offset;
+    batch.text.extend_from_slice(itoa::Buffer::new().format(offset).as_bytes());
+    batch.text.push(b'}');
+    Field { key: field.key, value: Value::Json(Span::new(start, batch.text.len())) }
 }
 
 fn add_mark_tags(batch: &mut Batch, event: usize, marks: Marks) {
@@ -157,9 +182,11 @@ fn add_mark_tags(batch: &mut Batch, event: usize, marks: Marks) {
 /// Makes an event whose `message` is the line.
 fn message_event(batch: &mut Batch, line: Line, common: &[Field]) -> usize {
     let event = batch.add_event(line.time_ns, line.offset);
-    let fields = batch.fields_mut(event);
-    fields.push(Field { key: Key::MESSAGE, value: Value::Str(line.span) });
-    fields.extend_from_slice(common);
+    batch.push_root(event, Field { key: Key::MESSAGE, value: Value::Str(line.span) });
+    for field in common {
+        let field = placed(batch, event, *field);
+        batch.push_root(event, field);
+    }
     if line.marks != Marks::default() {
         add_mark_tags(batch, event, line.marks);
     }

@@ -9,6 +9,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::budget::Budget;
 use crate::clock::SharedClock;
 use crate::frame::Frame;
 use crate::health::Part;
@@ -70,8 +71,12 @@ pub struct OutputContext {
     pub storage: SharedStorage,
     /// Metrics, labelled with pipeline and output.
     pub metrics: Metrics,
+    /// What its buffers take their memory from.
+    pub budget: Budget,
     /// How it says that it works.
     pub health: Part,
+    /// What becomes of documents while the output does not work, such as `everything is kept in the journal`.
+    pub keeping: &'static str,
     /// Turns true when the agent stops: finish requests under way, take no new frames, return.
     pub stop: Stop,
 }

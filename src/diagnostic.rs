@@ -169,19 +169,35 @@ impl fmt::Display for Diagnostics {
     }
 }
 
+/// A text in which what would move a terminal's cursor is written out: values stand in messages as they were read.
+struct Printable<'a>(&'a str);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            if c.is_control() && c != '\n' {
+                write!(f, "{}", c.escape_default())?;
+            } else {
+                write!(f, "{c}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = if self.severity == Severity::Error { "error" } else { "warning" };
-        writeln!(f, "{word}: {}", self.message)?;
+        writeln!(f, "{word}: {}", Printable(&self.message))?;
         let margin = self.place.as_ref().map_or(2, |p| digits(p.line_column().0));
         if let Some(place) = &self.place {
             place.write(f, margin)?;
         }
         for cause in &self.causes {
-            writeln!(f, "{:margin$} = because: {cause}", "")?;
+            writeln!(f, "{:margin$} = because: {}", "", Printable(cause))?;
         }
         if let Some(hint) = &self.hint {
-            writeln!(f, "{:margin$} = hint: {hint}", "")?;
+            writeln!(f, "{:margin$} = hint: {}", "", Printable(hint))?;
         }
         Ok(())
     }

@@ -9,7 +9,12 @@
 //! On failure: a path that leads nowhere reads as absent.
 
 mod batch;
+mod body;
 mod json;
+mod marks;
+mod names;
+mod scan;
+mod write;
 mod keys;
 mod path;
 mod source;
@@ -18,7 +23,8 @@ mod value;
 pub use batch::{Batch, Event, Selection};
 pub use json::{JsonError, decode_escapes, parse_object, parse_value, write_escaped, write_string};
 pub use keys::{Key, Keys};
-pub use path::{Path, PathError, Segment};
+pub use names::Names;
+pub use path::{Path, PathError, Segment, character_at};
 pub use source::{Source, SourceKind};
 pub use value::{Field, Literal, NodeId, Span, Value};
 

@@ -5,41 +5,78 @@
 //! is counted; a filter with `when` is handed only the events for which it holds.
 //! On failure: an event that a filter cannot handle gets the filter's tag, is counted, and goes on.
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use crate::chunk::Position;
 use crate::clock::SharedClock;
 use crate::condition::Condition;
 use crate::diagnostic::did_you_mean;
 use crate::event::{Batch, Keys, Selection};
 use crate::metrics::{Counter, Metrics};
 use crate::settings::Section;
+use crate::tap::{Point, Tap};
+use decorate::Decoration;
 
+mod address;
+mod aggregate;
+mod anonymize;
 mod branch;
+mod cidr;
+mod clone;
 mod convert;
 mod copy;
+mod csv;
 mod date;
+mod dedupe;
+mod decorate;
 mod drop;
+mod digest;
+mod dissect;
+mod dns;
+mod expressions;
+mod failure;
+mod fingerprint;
 mod geoip;
 pub mod grok;
 mod gsub;
 mod join;
 mod json;
+mod kubernetes;
+mod kv;
+pub mod leak;
 mod letters;
 mod merge;
+mod metric;
+mod murmur;
+mod mutate;
 mod named;
+mod prune;
 mod redact;
+mod reference;
 mod remove;
 mod rename;
+mod ruby;
+mod sample;
+#[cfg(feature = "script")]
+mod script;
 mod set;
 mod split;
+mod split_event;
+mod states;
+mod syslog_pri;
 mod tag;
 mod texts;
+mod throttle;
+mod translate;
+mod truncate;
+mod urldecode;
+mod useragent;
+mod watched;
+mod windows;
+mod xml;
 
-/// A filter at work on one thread.
-pub trait Filter: Send {
-    /// Works on the selected events of the batch.
-    fn apply(&mut self, batch: &mut Batch, selected: &Selection);
-}
+pub use states::{States, is_window};
 
 /// Makes one filter for each worker thread; what is large is shared between them.
 pub type Make = Box<dyn Fn() -> Box<dyn Filter> + Send + Sync>;
@@ -52,78 +89,165 @@ pub struct FilterLoad<'a> {
     pub clock: &'a SharedClock,
     /// Metrics, labelled with the pipeline.
     pub metrics: &'a Metrics,
+    /// Where filters say that they need order, time, or a place in the journal.
+    pub states: &'a States,
 }
 
 type Load = fn(&Section<'_>, &mut FilterLoad<'_>) -> Option<Make>;
 
 /// The kinds of filter; to delete one, delete its file and its line.
 pub const KINDS: &[(&str, Load)] = &[
+    ("aggregate", aggregate::load),
+    ("anonymize", anonymize::load),
     ("capitalize", letters::load_capitalize),
+    ("cidr", cidr::load),
+    ("clone", clone::load),
     ("convert", convert::load),
     ("copy", copy::load),
+    ("csv", csv::load),
     ("date", date::load),
+    ("dedupe", dedupe::load),
+    ("dissect", dissect::load),
+    ("dns", dns::load),
     ("drop", drop::load),
+    ("fingerprint", fingerprint::load),
     ("geoip", geoip::load),
     ("grok", grok::load),
     ("gsub", gsub::load),
     (IF, branch::load),
     ("join", join::load),
     ("json", json::load),
+    ("kubernetes", kubernetes::load),
+    ("kv", kv::load),
     ("lowercase", letters::load_lowercase),
     ("merge", merge::load),
+    ("metric", metric::load),
+    ("mutate", mutate::load),
+    ("prune", prune::load),
     ("redact", redact::load),
     ("remove", remove::load),
     ("rename", rename::load),
+    ("sample", sample::load),
+    #[cfg(feature = "script")]
+    ("script", script::load),
     ("set", set::load),
     ("split", split::load),
     ("strip", letters::load_strip),
+    ("syslog_pri", syslog_pri::load),
     ("tag", tag::load),
+    ("throttle", throttle::load),
+    ("translate", translate::load),
+    ("truncate", truncate::load),
     ("uppercase", letters::load_uppercase),
+    ("urldecode", urldecode::load),
+    ("useragent", useragent::load),
+    ("xml", xml::load),
 ];
 
 /// The kind whose `when` does not decide whether it runs, but which of its two chains does.
 const IF: &str = "if";
 
+/// The kinds that make events, and those that drop some: they have a counter for it.
+const MAKING: &[&str] = &["aggregate", "clone", "dedupe", "split"];
+/// See [`MAKING`].
+const DROPPING: &[&str] =
+    &["aggregate", "csv", "dedupe", "drop", "kubernetes", "sample", "throttle"];
+
 /// The filters of a pipeline, checked; makes one chain for each worker thread.
 pub struct ChainPlan {
     steps: Vec<StepPlan>,
+    states: States,
 }
 
 struct StepPlan {
-    when: Option<Arc<Condition>>,
+    when: Option<Condition>,
     make: Make,
+    decoration: Option<Arc<Decoration>>,
+    counts: Counts,
+    ordered: bool,
+}
+
+/// What is counted of a filter.
+#[derive(Clone)]
+struct Counts {
     events: Counter,
+    made: Option<Counter>,
+    dropped: Option<Counter>,
 }
 
 /// Filters in order, on one thread.
 pub struct Chain {
     steps: Vec<Step>,
-    all: Selection,
+    /// The events that this chain is for, also those that its filters made.
+    current: Selection,
+    scratch: Vec<u8>,
+    /// The first filter that must see batches in order; what follows it does, too.
+    ordered_from: usize,
+    /// Where somebody may look behind each filter; chains within a filter have none.
+    tap: Option<Tap>,
 }
 
 struct Step {
-    when: Option<Arc<Condition>>,
+    /// This thread's own: a regular expression that threads share makes them wait for its buffers.
+    when: Option<Condition>,
     filter: Box<dyn Filter>,
+    decoration: Option<Arc<Decoration>>,
     selected: Selection,
-    events: Counter,
+    counts: Counts,
+}
+
+/// A filter at work on one thread.
+pub trait Filter: Send {
+    /// Works on the selected events of the batch.
+    fn apply(&mut self, batch: &mut Batch, selected: &Selection);
+
+    /// Closes the windows whose time is over, all of them at the `end`; the events that it makes go on through the
+    /// filters that follow.
+    fn close(&mut self, _batch: &mut Batch, _end: bool) {}
+
+    /// Adds what must be in the frame of the batch that was worked on last, so that the filter knows it after a
+    /// crash.
+    fn remember(&mut self, _out: &mut Vec<Position>) {}
 }
 
 impl ChainPlan {
     /// Reads `[[key]]` of a section: `type`, `when`, `id` and each filter's own settings.
     pub fn load(section: &Section<'_>, key: &'static str, load: &mut FilterLoad<'_>) -> ChainPlan {
-        let mut steps = Vec::new();
+        let (mut steps, mut before) = (Vec::new(), load.states.take_order());
         for section in section.sections(key) {
             let kind = kind(&section);
             let (events, _) = counters(&section, load);
             let Some((name, read)) = kind else { continue };
+            if name == "redact" && load.states.count() > 0 {
+                refuse_late_redaction(&section);
+            }
             let gate = if name == IF { None } else { gate(&section, load.keys) };
             let make = read(&section, load);
+            // `if` has filters of its own, which say what becomes of their events.
+            let decorated = (name != IF).then(|| Decoration::load(&section, load)).flatten();
+            let counts = Counts::new(events, name, &section, load);
             section.finish();
+            let ordered = load.states.take_order();
+            before |= ordered;
             if let Some(make) = make {
-                steps.push(StepPlan { when: gate, make, events });
+                let decoration = decorated.map(Arc::new);
+                steps.push(StepPlan { when: gate, make, decoration, counts, ordered });
             }
         }
-        ChainPlan { steps }
+        if before {
+            load.states.need_order();
+        }
+        ChainPlan { steps, states: load.states.clone() }
+    }
+
+    /// What its filters share with the pipeline.
+    pub fn states(&self) -> &States {
+        &self.states
+    }
+
+    /// Whether batches must pass a part of it in order.
+    pub fn is_ordered(&self) -> bool {
+        self.steps.iter().any(|step| step.ordered)
     }
 
     /// Whether there is no filter.
@@ -136,40 +260,144 @@ impl ChainPlan {
         let step = |plan: &StepPlan| Step {
             when: plan.when.clone(),
             filter: (plan.make)(),
+            decoration: plan.decoration.clone(),
             selected: Selection::default(),
-            events: plan.events.clone(),
+            counts: plan.counts.clone(),
         };
-        Chain { steps: self.steps.iter().map(step).collect(), all: Selection::default() }
+        let ordered_from = self.steps.iter().position(|step| step.ordered);
+        Chain {
+            ordered_from: ordered_from.unwrap_or(self.steps.len()),
+            steps: self.steps.iter().map(step).collect(),
+            current: Selection::default(),
+            scratch: Vec::new(),
+            tap: None,
+        }
     }
 }
 
 impl Chain {
+    /// From now on somebody may look behind each of its filters.
+    pub fn show(&mut self, tap: Tap) {
+        self.tap = Some(tap);
+    }
+
     /// Runs all filters over all events that are not dropped.
     pub fn apply(&mut self, batch: &mut Batch) {
-        let mut all = std::mem::take(&mut self.all);
-        all.0.clear();
-        all.0.extend(0..batch.events.len() as u32);
-        self.apply_to(batch, &all);
-        self.all = all;
+        self.begin(batch);
+        self.go_on(batch);
+    }
+
+    /// Runs the filters that see batches in any order.
+    pub fn begin(&mut self, batch: &mut Batch) {
+        self.current.0.clear();
+        self.current.0.extend(0..batch.events.len() as u32);
+        self.run(batch, 0..self.ordered_from, None);
+    }
+
+    /// Runs the filters that see batches in order, and those after them.
+    pub fn go_on(&mut self, batch: &mut Batch) {
+        self.run(batch, self.ordered_from..self.steps.len(), None);
+        batch.order_derived();
+    }
+
+    /// Closes windows whose time is over, all of them at the `end`, and runs the filters that follow over the events
+    /// that came of it. The batch is empty before.
+    pub fn close(&mut self, batch: &mut Batch, end: bool) {
+        self.close_inner(batch, end);
+        batch.order_derived();
+    }
+
+    /// What must be in the frame of the last batch.
+    pub fn remember(&mut self, out: &mut Vec<Position>) {
+        let from = self.ordered_from;
+        for step in &mut self.steps[from..] {
+            step.filter.remember(out);
+        }
     }
 
     /// Runs all filters over the selected events that are not dropped.
-    pub fn apply_to(&mut self, batch: &mut Batch, from: &Selection) {
-        for step in &mut self.steps {
+    fn apply_to(&mut self, batch: &mut Batch, from: &Selection) {
+        self.current.0.clear();
+        self.current.0.extend_from_slice(&from.0);
+        self.run(batch, 0..self.steps.len(), None);
+    }
+
+    fn close_inner(&mut self, batch: &mut Batch, end: bool) {
+        self.current.0.clear();
+        self.run(batch, self.ordered_from..self.steps.len(), Some(end));
+    }
+
+    fn run(&mut self, batch: &mut Batch, steps: Range<usize>, closing: Option<bool>) {
+        for number in steps {
+            let step = &mut self.steps[number];
+            let before = batch.events.len() as u32;
+            if let Some(end) = closing {
+                step.close(batch, end, &mut self.scratch);
+            }
+            let closed = batch.events.len() as u32;
             let alive = |e: &u32| !batch.events[*e as usize].dropped;
             step.selected.0.clear();
             match &step.when {
-                None => step.selected.0.extend(from.0.iter().copied().filter(alive)),
+                None => step.selected.0.extend(self.current.0.iter().copied().filter(alive)),
                 Some(when) => {
                     let holds = |e: &u32| alive(e) && when.holds(batch, *e as usize);
-                    step.selected.0.extend(from.0.iter().copied().filter(holds));
+                    step.selected.0.extend(self.current.0.iter().copied().filter(holds));
                 }
             }
-            if step.selected.0.is_empty() {
-                continue;
+            if !step.selected.0.is_empty() {
+                step.counts.events.add(step.selected.0.len() as u64);
+                step.run(batch, closed, &mut self.scratch);
+                step.count(batch, closed);
             }
-            step.events.add(step.selected.0.len() as u64);
-            step.filter.apply(batch, &step.selected);
+            self.current.0.extend(before..batch.events.len() as u32);
+            let point = Point::Filter(number + 1);
+            if let Some(tap) = self.tap.as_ref().filter(|tap| tap.is_watched(point)) {
+                tap.pass(point, batch);
+            }
+        }
+    }
+}
+
+impl Step {
+    /// Closes windows; what is to be done to the events that the filter made is done to those that come of it.
+    fn close(&mut self, batch: &mut Batch, end: bool, scratch: &mut Vec<u8>) {
+        let before = batch.events.len();
+        self.filter.close(batch, end);
+        if let Some(made) = &self.counts.made {
+            made.add((batch.events.len() - before) as u64);
+        }
+        let Some(decoration) = &self.decoration else { return };
+        for event in before..batch.events.len() {
+            decoration.apply(batch, event, scratch);
+        }
+    }
+
+    /// Counts what became of the selected events.
+    fn count(&self, batch: &Batch, before: u32) {
+        if let Some(made) = &self.counts.made {
+            made.add(u64::from(batch.events.len() as u32 - before));
+        }
+        if let Some(dropped) = &self.counts.dropped {
+            let gone = |event: &usize| *event < before as usize && batch.events[*event].dropped;
+            dropped.add(self.selected.iter().filter(gone).count() as u64);
+        }
+    }
+
+    /// Runs the filter, and what is to be done to the events that it handled or made.
+    fn run(&mut self, batch: &mut Batch, before: u32, scratch: &mut Vec<u8>) {
+        let Some(decoration) = &self.decoration else {
+            return self.filter.apply(batch, &self.selected);
+        };
+        for event in self.selected.iter() {
+            batch.events[event].missed = false;
+        }
+        self.filter.apply(batch, &self.selected);
+        self.selected.0.extend(before..batch.events.len() as u32);
+        for event in self.selected.iter() {
+            let state = batch.events[event];
+            if !state.missed && !state.dropped {
+                decoration.apply(batch, event, scratch);
+            }
         }
     }
 }
@@ -190,8 +418,40 @@ fn kind(section: &Section<'_>) -> Option<(&'static str, Load)> {
     None
 }
 
-fn gate(section: &Section<'_>, keys: &mut Keys) -> Option<Arc<Condition>> {
-    Condition::load(section, "when", keys).map(Arc::new)
+fn gate(section: &Section<'_>, keys: &mut Keys) -> Option<Condition> {
+    Condition::load(section, "when", keys)
+}
+
+/// What a filter remembers is kept in the journal, where no secret may be.
+fn refuse_late_redaction(section: &Section<'_>) {
+    let hint = "move `redact` before the first `aggregate` or `dedupe`";
+    let message = "`redact` comes after a filter that remembers: what it remembers is kept in the journal as it is";
+    section.error(section.span_of("type"), message, Some(hint.into()));
+}
+
+impl Counts {
+    fn new(events: Counter, kind: &str, section: &Section<'_>, load: &FilterLoad<'_>) -> Counts {
+        let metrics = load.metrics.with("filter", &label(section)).with("kind", kind);
+        let counter =
+            |kinds: &[&str], name, help| kinds.contains(&kind).then(|| metrics.counter(name, help));
+        let made = "Events that a filter made besides those that it was given.";
+        let dropped = "Events that went no further than a filter.";
+        Counts {
+            events,
+            made: counter(MAKING, "logweir_filter_events_made_total", made),
+            dropped: counter(DROPPING, "logweir_filter_events_dropped_total", dropped),
+        }
+    }
+}
+
+/// What metrics and messages call a filter: its `id`, or its kind where it has none.
+fn label(section: &Section<'_>) -> String {
+    use crate::settings::Literal;
+    let text = |key| match section.item(key).map(|item| &item.literal) {
+        Some(Literal::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    text("id").or_else(|| text("type")).unwrap_or_else(|| "filter".into())
 }
 
 /// The counters of a filter: events that it got, and events that it could not handle. The label is

@@ -16,6 +16,7 @@ use layout::{DOCUMENT_BYTES, HEADER_BYTES, Header};
 pub use layout::{FrameError, MAGIC, VERSION, header_epoch, header_length};
 pub(crate) use layout::{u32_at, u64_at};
 
+use crate::budget::{Budget, Memory, Use};
 use crate::chunk::Position;
 use crate::limits::{FRAME_BYTES_USUAL, FRAME_STRINGS_USUAL};
 
@@ -25,21 +26,12 @@ pub struct Draft {
     bytes: Vec<u8>,
     strings: Vec<(u32, u32)>,
     string_text: Vec<u8>,
-    documents: Vec<Entry>,
+    /// The document table as it will be in the frame.
+    documents: Vec<[u8; DOCUMENT_BYTES]>,
     addresses: Vec<u16>,
     positions: Vec<Position>,
-}
-
-#[derive(Clone, Copy)]
-struct Entry {
-    routes: u32,
-    time_ns: i64,
-    suffix: u64,
-    sub: u16,
-    prefix: u16,
-    body_from: u32,
-    body_to: u32,
-    addresses_from: u32,
+    /// Where the last document's body ends.
+    body_end: usize,
 }
 
 /// A string of the frame's table.
@@ -55,7 +47,7 @@ pub struct Head {
     pub time_ns: i64,
     /// The id's constant part; `None`: the journal's epoch and the frame's sequence.
     pub prefix: Option<StringId>,
-    /// The id's growing part: an offset in a file, or a number in the frame.
+    /// The id's growing part: an offset in a file, or a number in the frame; [`WHOLE_ID`]: there is none.
     pub suffix: u64,
     /// Tells documents apart that have the same suffix.
     pub sub: u16,
@@ -65,6 +57,7 @@ pub struct Head {
 pub struct Frame {
     bytes: Vec<u8>,
     header: Header,
+    memory: Option<Memory>,
 }
 
 /// What a checked run of bytes says about itself, without owning it; for scans over many frames.
@@ -84,19 +77,22 @@ pub struct Document<'a> {
     /// The JSON text.
     pub body: &'a [u8],
     prefix: u16,
+    body_from: u32,
     suffix: u64,
     sub: u16,
     addresses_from: usize,
 }
 
 const NO_PREFIX: u16 = u16::MAX;
+/// A suffix that no offset has: the prefix alone is the id, as it was when the document was sent the first time.
+pub const WHOLE_ID: u64 = u64::MAX;
 
 impl Draft {
     /// An empty draft that writes into `buffer`, whose contents are lost.
     pub fn new(mut buffer: Vec<u8>) -> Self {
         buffer.clear();
         buffer.resize(HEADER_BYTES, 0);
-        Draft { bytes: buffer, ..Draft::default() }
+        Draft { bytes: buffer, body_end: HEADER_BYTES, ..Draft::default() }
     }
 
     /// The id of a string, added when it is new; `None` when the table is full (65,535 strings).
@@ -116,6 +112,12 @@ impl Draft {
         Some(StringId(self.strings.len() as u16 - 1))
     }
 
+    /// So many documents are about to be added.
+    pub fn reserve(&mut self, documents: usize) {
+        self.documents.reserve(documents);
+        self.addresses.reserve(documents);
+    }
+
     /// Where the next document's JSON is to be written; then call [`Draft::add`].
     pub fn body(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
@@ -125,17 +127,18 @@ impl Draft {
     /// (index, channel, path; empty for none) for each set bit of `routes`, lowest bit first.
     pub fn add(&mut self, head: Head, addresses: &[StringId]) {
         debug_assert_eq!(addresses.len(), head.routes.count_ones() as usize);
-        let body_from = self.documents.last().map_or(HEADER_BYTES as u32, |d| d.body_to);
-        self.documents.push(Entry {
+        let entry = layout::Entry {
             routes: head.routes,
             time_ns: head.time_ns,
             suffix: head.suffix,
             sub: head.sub,
             prefix: head.prefix.map_or(NO_PREFIX, |p| p.0),
-            body_from,
+            body_from: self.body_end as u32,
             body_to: self.bytes.len() as u32,
             addresses_from: self.addresses.len() as u32,
-        });
+        };
+        self.documents.push(entry.bytes());
+        self.body_end = self.bytes.len();
         self.addresses.extend(addresses.iter().map(|a| a.0));
     }
 
@@ -181,9 +184,7 @@ impl Draft {
         out.extend_from_slice(&self.string_text);
         header.documents_from = out.len() as u32;
         header.document_count = self.documents.len() as u32;
-        for entry in &self.documents {
-            entry.write(out);
-        }
+        out.extend_from_slice(self.documents.as_flattened());
         header.addresses_from = out.len() as u32;
         for address in &self.addresses {
             let _ = out.write_all(&address.to_le_bytes());
@@ -195,21 +196,7 @@ impl Draft {
         }
         header.length = out.len() as u32;
         header.seal(out);
-        Frame { bytes: self.bytes, header }
-    }
-}
-
-impl Entry {
-    fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.time_ns.to_le_bytes());
-        out.extend_from_slice(&self.suffix.to_le_bytes());
-        out.extend_from_slice(&self.routes.to_le_bytes());
-        out.extend_from_slice(&self.body_from.to_le_bytes());
-        out.extend_from_slice(&self.body_to.to_le_bytes());
-        out.extend_from_slice(&self.addresses_from.to_le_bytes());
-        out.extend_from_slice(&self.sub.to_le_bytes());
-        out.extend_from_slice(&self.prefix.to_le_bytes());
-        out.extend_from_slice(&[0; 4]);
+        Frame { bytes: self.bytes, header, memory: None }
     }
 }
 
@@ -218,7 +205,12 @@ impl Frame {
     pub fn open(bytes: Vec<u8>) -> Result<Frame, FrameError> {
         let header = Header::read(&bytes)?;
         header.check(&bytes)?;
-        Ok(Frame { bytes, header })
+        Ok(Frame { bytes, header, memory: None })
+    }
+
+    /// Books the memory that it takes up.
+    pub fn hold(&mut self, budget: &Budget, what: Use) {
+        self.memory = Some(budget.hold(what, self.bytes.capacity() as u64));
     }
 
     /// The journal's number of the run that sealed it.
@@ -257,11 +249,17 @@ impl Frame {
             routes: u32_at(entry, 16),
             time_ns: u64_at(entry, 0) as i64,
             body: &self.bytes[from..to],
+            body_from: from as u32,
             prefix: layout::u16_at(entry, 34),
             suffix: u64_at(entry, 8),
             sub: layout::u16_at(entry, 32),
             addresses_from: u32_at(entry, 28) as usize,
         }
+    }
+
+    /// The route bits of each document.
+    pub fn routes(&self) -> impl Iterator<Item = u32> + '_ {
+        Outline(self.header).routes(&self.bytes)
     }
 
     /// All documents, in the order of the input.
@@ -335,30 +333,55 @@ impl<'a> Document<'a> {
         Some(self.frame.string(layout::u16_at(&self.frame.bytes, at)))
     }
 
+    /// Where its body begins among [`Frame::bytes`].
+    pub fn body_from(&self) -> u32 {
+        self.body_from
+    }
+
+    /// The growing part of its id; see [`Head::suffix`].
+    pub fn suffix(&self) -> u64 {
+        self.suffix
+    }
+
+    /// The constant part of its id; `None`: the run's epoch and the frame's sequence.
+    pub fn prefix(&self) -> Option<&'a [u8]> {
+        (self.prefix != NO_PREFIX).then(|| self.frame.string(self.prefix))
+    }
+
     /// Writes the document's id: the same for the same line whenever it is journaled, ordered within a source.
     pub fn write_id(&self, out: &mut Vec<u8>) {
         if self.prefix == NO_PREFIX {
             let header = &self.frame.header;
-            let _ =
-                write!(out, "{:016x}-{:010x}-{:06x}", header.epoch, header.sequence, self.suffix);
+            write_hex(header.epoch, 16, out);
+            out.push(b'-');
+            write_hex(header.sequence, 10, out);
+            out.push(b'-');
+            write_hex(self.suffix, 6, out);
         } else {
             out.extend_from_slice(self.frame.string(self.prefix));
+            if self.suffix == WHOLE_ID {
+                return;
+            }
             out.push(b'-');
-            write_hex(self.suffix, out);
+            // Ids of files below one terabyte sort as their offsets do.
+            write_hex(self.suffix, 10, out);
         }
         if self.sub > 0 {
-            let _ = write!(out, "-{:04x}", self.sub);
+            out.push(b'-');
+            write_hex(u64::from(self.sub), 4, out);
         }
     }
 }
 
-/// At least ten hexadecimal digits, so that ids of files below one terabyte sort as their offsets do.
-fn write_hex(number: u64, out: &mut Vec<u8>) {
+/// Hexadecimal digits, at least so many.
+fn write_hex(number: u64, least: u32, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    let digits = (16 - number.leading_zeros() / 4).max(10);
-    for digit in (0..digits).rev() {
-        out.push(HEX[(number >> (digit * 4)) as usize & 15]);
+    let digits = (16 - number.leading_zeros() / 4).max(least) as usize;
+    let mut text = [0; 16];
+    for (n, digit) in text.iter_mut().enumerate() {
+        *digit = HEX[(number >> (60 - 4 * n)) as usize & 15];
     }
+    out.extend_from_slice(&text[16 - digits..]);
 }
 
 #[cfg(test)]

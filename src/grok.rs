@@ -7,6 +7,7 @@
 //! On failure: a pattern that cannot be compiled is a [`GrokError`]; a text that takes too long is
 //! [`Outcome::LimitHit`].
 
+mod advice;
 mod ast;
 mod backtrack;
 mod charset;
@@ -16,15 +17,25 @@ mod dictionary;
 mod error;
 mod expand;
 mod explain;
+mod expression;
 mod first;
+mod fuse;
+mod need;
 mod parse;
 mod parse_atom;
 mod program;
+mod require;
 mod scan;
+mod shape;
 mod text;
+mod token;
+mod words;
 
+pub use advice::Advice;
+pub use backtrack::granted;
 pub use error::{GrokError, Problem};
 pub use expand::doubt;
+pub use expression::{Expression, ExpressionScratch, Search};
 
 use backtrack::{Memory, UNSET};
 use expand::Names;
@@ -127,6 +138,16 @@ impl Scratch {
     pub fn captures(&self) -> &[Capture] {
         &self.captures
     }
+
+    /// How often the last search went back to another way of a place.
+    pub fn times_back(&self) -> u64 {
+        self.memory.times_back
+    }
+
+    /// The steps that the last search took; see [`granted`].
+    pub fn steps(&self) -> u64 {
+        self.memory.steps
+    }
 }
 
 /// One compiled pattern.
@@ -135,7 +156,12 @@ struct Pattern {
     program: Program,
     /// The number of a capture and its field, in the order of setting.
     order: Vec<(u32, usize)>,
+    /// For the number of each capture its place in that order.
+    ranks: Vec<u32>,
 }
+
+/// So many captures are looked at one by one.
+const FEW_CAPTURES: usize = 12;
 
 /// A set of compiled patterns, tried in order.
 #[derive(Clone, Debug)]
@@ -143,6 +169,7 @@ pub struct Grok {
     patterns: Vec<Pattern>,
     fields: Vec<Field>,
     keep_empty: bool,
+    advice: Vec<Advice>,
 }
 
 impl Grok {
@@ -157,6 +184,7 @@ impl Grok {
             patterns: Vec::with_capacity(patterns.len()),
             fields: Vec::new(),
             keep_empty: options.keep_empty_captures,
+            advice: Vec::new(),
         };
         for (number, text) in patterns.iter().enumerate() {
             let mut names = Names::new(dictionary::builtin(ecs), definitions);
@@ -166,12 +194,22 @@ impl Grok {
                 offset: 0,
                 problem,
                 within: None,
-                hint: None,
+                hint: Some("repeat a shorter piece, or repeat it less often".to_owned()),
             })?;
+            grok.advice.extend(advice::advice(number, text, &parsed, &program));
             let order = grok.order(&parsed.captures);
-            grok.patterns.push(Pattern { program, order });
+            let mut ranks = vec![0; order.len()];
+            for (rank, (number, _)) in (0..).zip(&order) {
+                ranks[*number as usize] = rank;
+            }
+            grok.patterns.push(Pattern { program, order, ranks });
         }
         Ok(grok)
+    }
+
+    /// What is legal in the patterns, but slow or not meant.
+    pub fn advice(&self) -> &[Advice] {
+        &self.advice
     }
 
     /// The fields that captures can go to.
@@ -187,6 +225,8 @@ impl Grok {
     /// The first pattern that matches, from this one on.
     pub fn find_from(&self, scratch: &mut Scratch, text: &[u8], first: usize) -> Outcome {
         scratch.captures.clear();
+        scratch.memory.steps = 0;
+        scratch.memory.times_back = 0;
         for (number, pattern) in self.patterns.iter().enumerate().skip(first) {
             match scan::scan(&pattern.program, text, &mut scratch.memory) {
                 Found::At(start, end) => {
@@ -207,14 +247,38 @@ impl Grok {
     }
 
     fn collect(&self, pattern: &Pattern, scratch: &mut Scratch) {
-        for (number, field) in &pattern.order {
-            let at = *number as usize * 2;
-            let (start, end) = (scratch.memory.slots[at], scratch.memory.slots[at + 1]);
-            let empty = start == end && !self.keep_empty;
-            if start != UNSET && end != UNSET && !empty {
-                let (start, end) = (start as usize, end as usize);
-                scratch.captures.push(Capture { field: *field, start, end });
+        let Scratch { memory, captures } = scratch;
+        if pattern.order.len() <= FEW_CAPTURES {
+            for (number, field) in &pattern.order {
+                let at = *number as usize * 2;
+                let (start, end) = (memory.slots[at], memory.slots[at + 1]);
+                let empty = start == end && !self.keep_empty;
+                if start != UNSET && end != UNSET && !empty {
+                    let (start, end) = (start as usize, end as usize);
+                    captures.push(Capture { field: *field, start, end });
+                }
             }
+            return;
+        }
+        // Of many captures most are in branches that did not match: those are skipped four at a time.
+        let (all, _) = memory.slots.as_chunks::<2>();
+        for (group, ranks) in all.chunks(4).zip(pattern.ranks.chunks(4)) {
+            if group.iter().all(|slots| slots[1] == UNSET) {
+                continue;
+            }
+            for ([start, end], rank) in group.iter().zip(ranks) {
+                let empty = start == end && !self.keep_empty;
+                if *start != UNSET && *end != UNSET && !empty {
+                    let (start, end) = (*start as usize, *end as usize);
+                    captures.push(Capture { field: *rank as usize, start, end });
+                }
+            }
+        }
+        if !captures.is_sorted_by_key(|capture| capture.field) {
+            captures.sort_unstable_by_key(|capture| capture.field);
+        }
+        for capture in captures {
+            capture.field = pattern.order[capture.field].1;
         }
     }
 
@@ -256,3 +320,6 @@ pub fn names(ecs: Ecs) -> Vec<&'static str> {
 pub fn definition(ecs: Ecs, name: &str) -> Option<&'static str> {
     dictionary::builtin(ecs).get(name).map(String::as_str)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,16 @@
 //! What each part says about itself: fine, or what is wrong and what to do.
 //!
-//! In: a part's name and its latest state. Out: all states, for `/health`, `/ready` and the log.
-//! Promises: a change is logged once, not each time it is repeated. On failure: nothing can fail.
+//! In: a part's name and its latest state. Out: all states, for `/health`, `/ready` and the log. Promises: a change
+//! is logged once, not each time it is repeated; the last problems are remembered. On failure: nothing can fail.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::clock::{self, SharedClock};
+use crate::pulse::{Joined, Pulses};
+
+/// Problems that are remembered.
+const PAST_MAX: usize = 50;
 
 /// A part's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +26,31 @@ pub enum State {
 }
 
 /// The states of all parts.
-#[derive(Clone, Default)]
-pub struct Health(Arc<Mutex<BTreeMap<String, State>>>);
+#[derive(Clone)]
+pub struct Health {
+    parts: Arc<Mutex<BTreeMap<String, State>>>,
+    past: Arc<Mutex<VecDeque<Past>>>,
+    clock: SharedClock,
+    pulses: Pulses,
+}
+
+/// A problem that a part had, or has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Past {
+    /// When it was said, in nanoseconds since 1970.
+    pub time_ns: i64,
+    /// The part.
+    pub part: String,
+    /// [`State::Degraded`] or [`State::Paused`].
+    pub state: State,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        let clock = clock::system();
+        Health { parts: Arc::default(), past: Arc::default(), clock, pulses: Pulses::default() }
+    }
+}
 
 /// One part's handle.
 #[derive(Clone)]
@@ -43,17 +72,47 @@ impl Health {
         self.lock().iter().map(|(name, state)| (name.clone(), state.clone())).collect()
     }
 
+    /// The last problems, the latest at the end; also of parts that are forgotten.
+    pub fn past(&self) -> Vec<Past> {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    fn note(&self, part: &str, state: &State) {
+        let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        if past.len() >= PAST_MAX {
+            past.pop_front();
+        }
+        let (part, state) = (part.to_string(), state.clone());
+        past.push_back(Past { time_ns: self.clock.now_ns(), part, state });
+    }
+
     /// Forgets all parts whose names begin so; what they say later is not kept.
     pub fn forget(&self, beginning: &str) {
         self.lock().retain(|name, _| !name.starts_with(beginning));
     }
 
+    /// The threads that work for the parts.
+    pub fn pulses(&self) -> &Pulses {
+        &self.pulses
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, State>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Part {
+    /// The current thread works for this part; see [`Pulses::join`].
+    pub fn join_thread(&self) -> Joined {
+        self.health.pulses.join(self.name.clone())
+    }
+
+    /// The handle of a part of this one.
+    #[must_use]
+    pub fn inner(&self, name: &str) -> Part {
+        self.health.part(&format!("{}.{name}", self.name))
+    }
+
     /// Says how the part is; logs when that changed.
     pub fn set(&self, state: State) {
         let old = {
@@ -63,6 +122,9 @@ impl Part {
         };
         if old == state {
             return;
+        }
+        if matches!(state, State::Degraded(_) | State::Paused(_)) {
+            self.health.note(&self.name, &state);
         }
         match (&state, old) {
             (State::Fine, State::Degraded(_) | State::Paused(_)) => {

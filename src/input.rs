@@ -7,10 +7,22 @@
 mod beats;
 #[cfg(test)]
 mod fixture;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
+mod forward;
+mod generate;
+mod http;
 mod listener;
+mod msgpack;
+mod journald;
 mod stdin;
+mod syslog;
 mod tail;
 mod tcp;
+mod udp;
+
+#[cfg(test)]
+pub(crate) use tail::stepped;
 
 use std::sync::Arc;
 
@@ -70,8 +82,60 @@ pub struct InputContext {
     pub stop: Stop,
 }
 
+impl InputContext {
+    /// The same for a part of the input that works beside it; its health is its own.
+    fn share(&self, part: &str) -> InputContext {
+        InputContext {
+            name: Arc::clone(&self.name),
+            intake: self.intake.clone(),
+            positions: Vec::new(),
+            clock: Arc::clone(&self.clock),
+            storage: Arc::clone(&self.storage),
+            metrics: self.metrics.clone(),
+            health: self.health.inner(part),
+            stop: self.stop.clone(),
+        }
+    }
+}
+
+/// What the identity of a file's position says: the input's name, and the path at which the file was seen last.
+pub fn file_of(identity: &[u8]) -> Option<(String, std::path::PathBuf)> {
+    tail::file_of(identity).or_else(|| journald::file_of(identity))
+}
+
+/// What the list that `adopt` of a `file` input names says of a file: a checksum of its first kilobyte, as far as
+/// `offset` reaches.
+///
+/// # Errors
+/// What reading says.
+pub fn adopted_head(
+    read: &mut dyn FnMut(&mut [u8], u64) -> std::io::Result<usize>,
+    offset: u64,
+) -> std::io::Result<u32> {
+    tail::head_of(read, offset)
+}
+
 type Load = fn(&Section<'_>, &mut InputLoad<'_>) -> Option<Box<dyn Input>>;
 
 /// The kinds of input; to delete one, delete its file and its line.
-pub const KINDS: &[(&str, Load)] =
-    &[("beats", beats::load), ("file", tail::load), ("stdin", stdin::load), ("tcp", tcp::load)];
+pub const KINDS: &[(&str, Load)] = &[
+    ("beats", beats::load),
+    ("file", tail::load),
+    ("forward", forward::load),
+    ("generate", generate::load),
+    ("http", http::load),
+    ("journald", journald::load),
+    ("stdin", stdin::load),
+    ("syslog", syslog::load),
+    ("tcp", tcp::load),
+    ("udp", udp::load),
+];
+
+/// The codec of an input whose settings name none.
+pub fn usual_codec(kind: &str) -> &'static str {
+    match kind {
+        "beats" | "forward" | "generate" | "http" | "journald" => "json",
+        "syslog" => "syslog",
+        _ => "plain",
+    }
+}

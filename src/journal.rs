@@ -13,6 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::budget::Budget;
 use crate::chunk::{Ack, Closed, Position};
 use crate::clock::SharedClock;
 use crate::delivery::Feed;
@@ -25,6 +26,9 @@ use crate::storage::SharedStorage;
 mod background;
 mod cursor;
 pub mod dead_letter;
+mod frames;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod inspect;
 mod lock;
 mod memory;
@@ -38,11 +42,14 @@ mod reader;
 mod recover;
 mod scan;
 mod segment;
+mod settle;
 mod shared;
 mod state;
 mod writer;
 
-pub use inspect::{InspectedSegment, Inspection, inspect};
+pub use frames::{Frames, PlacedFrame, frames};
+pub use inspect::{InspectedOutput, InspectedSegment, Inspection, inspect};
+pub use lock::LOCK_NAME;
 pub use options::{Mode, OnFull, Settings, SyncPolicy};
 pub use recover::{Recovery, Wound};
 
@@ -70,6 +77,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// How it says that it works.
     pub health: Part,
+    /// What frames in memory take their memory from.
+    pub budget: Budget,
 }
 
 /// A journal that was just opened.
@@ -269,5 +278,7 @@ impl Drop for Closer {
     }
 }
 
+#[cfg(test)]
+mod stepped;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,10 @@
 
 /// Bytes of input that one read asks for, and so the usual size of a chunk.
 pub const CHUNK_BYTES: usize = 256 * 1024;
+/// Bytes of used text buffers that a pipeline keeps.
+pub const SPARE_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Lines of one batch, where lines are so short that their fields would take far more memory than their text.
+pub const BATCH_LINES_MAX: usize = 8 * 1024;
 /// Longest line kept whole; a longer one is split into flagged pieces of this size.
 pub const LINE_BYTES_MAX: usize = 1024 * 1024;
 /// Hard upper bound that a user may set for a line; spans are 32 bits wide.
@@ -28,7 +32,7 @@ pub const CUT_VALUE_BYTES: usize = 64 * 1024;
 /// Default quota of a journal on disk.
 pub const JOURNAL_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 /// Default quota of a journal in memory.
-pub const JOURNAL_MEMORY_BYTES_MAX: u64 = 16 * 1024 * 1024;
+pub const JOURNAL_MEMORY_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Bytes of the newest frames that stay in memory, so that an output that keeps up never reads the disk.
 pub const JOURNAL_TAIL_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes that a best-effort output may lag behind before it skips.
@@ -39,8 +43,12 @@ pub const SYNC_INTERVAL_MS: u64 = 200;
 pub const CURSOR_INTERVAL_MS: u64 = 200;
 /// Default quota of a dead-letter store.
 pub const DEAD_LETTER_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Bytes of letters after which an output stores them in another call, so that each call is one frame: there or not.
+pub const DEAD_LETTERS_CALL_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes that the store of dead letters must be allowed at least.
 pub const DEAD_LETTER_BYTES_LEAST: u64 = 1024 * 1024;
+/// Milliseconds between two looks for requests about dead letters.
+pub const REQUEST_LOOK_MS: u64 = 500;
 /// Bytes of one journal wound that are copied to the quarantine at most.
 pub const QUARANTINE_WOUND_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Bytes of the whole quarantine; later wounds are reported, but not copied.
@@ -59,6 +67,8 @@ pub const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const RETRY_FIRST_MS: u64 = 100;
 /// See [`RETRY_FIRST_MS`].
 pub const RETRY_MAX_MS: u64 = 30_000;
+/// Ids that one request of an audit asks for.
+pub const AUDIT_IDS: usize = 1000;
 /// Connections that a network input holds at once.
 pub const CONNECTIONS_MAX: usize = 1024;
 /// Milliseconds after which a silent connection is closed.
@@ -71,6 +81,16 @@ pub const CONNECTION_READERS_MAX: usize = 16;
 pub const CONNECTION_HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// What one connection may still hold when all together hold too much.
 pub const CONNECTION_HELD_BYTES_MIN: usize = 16 * 1024;
+/// Bytes of an unfinished line or event after which a client counts as sending, though nothing is whole yet.
+pub const CONNECTION_PROGRESS_BYTES: usize = 16 * 1024;
+/// Milliseconds that a client has for its first whole line when all connections are taken and others wait.
+pub const CONNECTION_STRANGER_MS: u64 = 1_000;
+/// Connections that are on their way out for others at once.
+pub const CONNECTIONS_LEAVING_MAX: usize = 16;
+/// Milliseconds between two looks of a client that waits with much in its hands whether others need the room.
+pub const CONNECTION_PRESSURE_MS: u64 = 1_000;
+/// File descriptors that connections leave to files, outputs and `/health`; a quarter of all where those are few.
+pub const DESCRIPTORS_KEPT: u64 = 256;
 /// Milliseconds of silence after which TCP asks whether the other end still lives.
 pub const CONNECTION_KEEPALIVE_MS: u64 = 60_000;
 /// Milliseconds that a TLS handshake may take.
@@ -91,6 +111,14 @@ pub const BEATS_INFLATED_BYTES_MAX: u64 = 256 * 1024 * 1024;
 pub const BEATS_PARTS_WAITING_MAX: usize = 4;
 /// Milliseconds between two signs of life to a beats client that waits; clients give up after 30 s by default.
 pub const BEATS_ALIVE_MS: u64 = 5_000;
+/// Longest message of the forward protocol; Fluentd sends chunks of 8 MiB unless it is told otherwise.
+pub const FORWARD_MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Most bytes that the compressed entries of one message may inflate to.
+pub const FORWARD_INFLATED_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Longest body of a request to the input `http`, before and after it is inflated.
+pub const HTTP_BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of documents in one request of the output `http`, before compression.
+pub const HTTP_BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// Milliseconds after which a last line without a line feed is taken as it is.
 pub const PARTIAL_LINE_MS: u64 = 5_000;
 /// Lines that are joined into one event at most.
@@ -101,10 +129,38 @@ pub const MULTILINE_BYTES_MAX: usize = 1024 * 1024;
 pub const MULTILINE_WAIT_MS: u64 = 2_000;
 /// Milliseconds after which pieces of a container's line are given out without their end.
 pub const CONTAINER_WAIT_MS: u64 = 5_000;
+/// Keys that a filter remembers at once, unless the user says otherwise.
+pub const FILTER_KEYS: usize = 10_000;
+/// Bytes that one filter remembers at most.
+pub const FILTER_MEMORY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Longest event that `dedupe` keeps to give it out with a count; of a longer one only the key is given out.
+pub const FILTER_EVENT_BYTES_MAX: usize = 16 * 1024;
+/// Windows that one filter closes in one batch, so that their events fit one frame.
+pub const WINDOWS_CLOSED_MAX: usize = 256;
+/// Series of one derived metric, unless the user says otherwise; further label values share one series.
+pub const METRIC_SERIES: usize = 1_000;
+/// Milliseconds that `throttle` rests between two looks at the clock while it makes events wait.
+pub const THROTTLE_LOOK_MS: u64 = 5;
+/// Milliseconds between two looks at journald's files.
+pub const JOURNALD_LOOK_MS: u64 = 500;
+/// Milliseconds between two looks for new files of journald.
+pub const JOURNALD_LIST_MS: u64 = 5_000;
+/// Milliseconds between two looks at what a service manager shows as the status.
+pub const STATUS_MS: u64 = 5_000;
 /// Milliseconds that a stop may take before what is left is kept in the journal for the next start.
 pub const DRAIN_MS: u64 = 10_000;
+/// Milliseconds between two looks at whether a thread that waits is to stop.
+pub const STOP_LOOK_MS: u64 = 200;
 /// Milliseconds within which a second stop signal is taken for the first one's twin.
 pub const SIGNAL_TWIN_MS: u64 = 300;
+/// Default bound of all buffers of the process together; raised where the pipelines need more.
+pub const MEMORY_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Bytes of buffers that a pipeline can work with at least.
+pub const PIPELINE_MEMORY_BYTES_LEAST: u64 = 8 * 1024 * 1024;
+/// Bytes of buffers that an output can work with at least.
+pub const OUTPUT_MEMORY_BYTES_LEAST: u64 = 4 * 1024 * 1024;
+/// Bytes of memory that one byte of input takes up on its way: its text, fields, document and frame.
+pub const INPUT_MEMORY_FACTOR: u64 = 4;
 /// Worker threads of one pipeline at most, unless the user says otherwise.
 pub const WORKERS_MAX: usize = 4;
 

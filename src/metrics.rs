@@ -1,13 +1,17 @@
 //! Counters and gauges, printed in the Prometheus text format (version 0.0.4).
 //!
 //! Is: one registry per process. In: a name, labels and a help text, once; then additions. Out: the text of
-//! `/metrics`. Promises: adding never locks; label values come from the configuration, never from data, so the
-//! number of series is bounded. On failure: nothing can fail.
+//! `/metrics`. Promises: adding never locks; label values of the agent's own metrics come from the configuration, never
+//! from data; those of derived ones ([`Metrics::derive`]) are bounded. On failure: nothing can fail.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+mod derived;
+
+pub use derived::{Definition, Family, Kind};
 
 /// A number that only grows.
 #[derive(Clone, Default)]
@@ -20,11 +24,12 @@ pub struct Gauge(Arc<AtomicI64>);
 /// All metrics of the process, or of one part of it when made by [`Metrics::with`].
 #[derive(Clone, Default)]
 pub struct Metrics {
-    families: Arc<Mutex<BTreeMap<&'static str, Family>>>,
+    families: Arc<Mutex<BTreeMap<&'static str, OwnFamily>>>,
     labels: Vec<(&'static str, String)>,
+    derived: derived::Families,
 }
 
-struct Family {
+struct OwnFamily {
     help: &'static str,
     kind: &'static str,
     series: BTreeMap<String, Series>,
@@ -75,7 +80,8 @@ impl Metrics {
     pub fn with(&self, label: &'static str, value: &str) -> Metrics {
         let mut labels = self.labels.clone();
         labels.push((label, value.to_string()));
-        Metrics { families: Arc::clone(&self.families), labels }
+        let derived = self.derived.clone();
+        Metrics { families: Arc::clone(&self.families), labels, derived }
     }
 
     /// The counter of this name and these labels; made at first use, shared afterwards. Names end in `_total`.
@@ -109,6 +115,7 @@ impl Metrics {
                 };
             }
         }
+        self.derived.write(&mut out);
         out
     }
 
@@ -121,8 +128,11 @@ impl Metrics {
         pick: impl FnOnce(&Series) -> T,
     ) -> T {
         let mut families = self.families.lock().unwrap_or_else(PoisonError::into_inner);
-        let family =
-            families.entry(name).or_insert_with(|| Family { help, kind, series: BTreeMap::new() });
+        let family = families.entry(name).or_insert_with(|| OwnFamily {
+            help,
+            kind,
+            series: BTreeMap::new(),
+        });
         pick(family.series.entry(label_text(&self.labels)).or_insert_with(make))
     }
 }
@@ -131,10 +141,13 @@ fn label_text(labels: &[(&'static str, String)]) -> String {
     if labels.is_empty() {
         return String::new();
     }
-    let quoted =
-        |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     let pairs: Vec<String> = labels.iter().map(|(k, v)| format!("{k}=\"{}\"", quoted(v))).collect();
     format!("{{{}}}", pairs.join(","))
+}
+
+/// A label's value as it stands between quotes.
+fn quoted(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 #[cfg(test)]

@@ -6,11 +6,19 @@
 
 mod elasticsearch;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
+mod http;
+mod null;
 mod slack;
 #[cfg(test)]
 mod stage;
 mod stdout;
 
+#[cfg(test)]
+pub(crate) use elasticsearch::simulated;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::delivery::{BoxFuture, OutputContext};
@@ -28,8 +36,29 @@ pub trait Output: Send {
     fn best_effort_by_default(&self) -> bool {
         false
     }
+    /// The folder beneath which it writes files, for the sandbox; `None`: it writes none.
+    fn writes(&self) -> Option<PathBuf> {
+        None
+    }
+    /// A way to ask what the server has; `Err`: why nobody can ask.
+    fn lookup(&self) -> Result<Box<dyn Lookup>, String> {
+        Err("outputs of this type cannot be asked what they have".to_string())
+    }
     /// Works until told to stop.
     fn run(self: Box<Self>, context: OutputContext) -> BoxFuture<'static, ()>;
+}
+
+/// Asks a server what it has, without changing it.
+pub trait Lookup: Send + Sync {
+    /// For each id whether its document is at this address (index, alias, data stream).
+    ///
+    /// # Errors
+    /// Why there is no answer, and what to do.
+    fn present<'a>(
+        &'a self,
+        address: &'a str,
+        ids: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<bool>, String>>;
 }
 
 /// What loading an output needs besides its section (`type` and `when` are read by the caller).
@@ -46,6 +75,8 @@ type Load = fn(&Section<'_>, &mut OutputLoad<'_>) -> Option<Box<dyn Output>>;
 pub const KINDS: &[(&str, Load)] = &[
     ("elasticsearch", elasticsearch::load),
     ("file", file::load),
+    ("http", http::load),
+    ("null", null::load),
     ("slack", slack::load),
     ("stdout", stdout::load),
 ];

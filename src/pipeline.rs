@@ -13,21 +13,25 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::budget::Budget;
 use crate::chunk;
 use crate::clock::SharedClock;
 use crate::config::Plan;
 use crate::decode::Codec;
 use crate::delivery::{BoxFuture, DeadLetters, OutputContext, Stop};
 use crate::diagnostic::Diagnostic;
+use crate::filter::States;
 use crate::health::{Health, Part, State};
 use crate::input::{self, InputContext};
-use crate::journal::{Journal, OutputSlot, Parts, Recovery, dead_letter};
+use crate::journal::{Journal, OnFull, Opened, OutputSlot, Parts, Recovery, dead_letter};
 use crate::metrics::Metrics;
 use crate::route::Route;
 use crate::storage::SharedStorage;
+use crate::tap::Taps;
 
 mod flow;
 mod gate;
+mod requests;
 mod worker;
 
 pub use flow::{Flow, FlowPlan};
@@ -43,6 +47,10 @@ pub struct Services {
     pub metrics: Metrics,
     /// Health of the process.
     pub health: Health,
+    /// Memory of the process for buffers.
+    pub budget: Budget,
+    /// Where somebody may look at events.
+    pub taps: Taps,
 }
 
 /// A pipeline at work.
@@ -54,46 +62,40 @@ pub struct Pipeline {
     inputs: JoinSet<()>,
     workers: Vec<std::thread::JoinHandle<()>>,
     outputs: JoinSet<()>,
+    requests: tokio::task::JoinHandle<()>,
     stop_inputs: watch::Sender<bool>,
     stop_outputs: watch::Sender<bool>,
+    states: States,
     health: Health,
+    taps: Taps,
 }
 
 impl Pipeline {
     /// Opens the journal in `data`/NAME/journal and starts everything. Must be called within a tokio runtime.
     pub fn start(plan: Plan, data: &Path, services: &Services) -> Result<Pipeline, Diagnostic> {
         let metrics = services.metrics.with("pipeline", &plan.name);
-        let slot = |o: &crate::config::OutputPlan| OutputSlot {
-            name: o.name.clone(),
-            required: o.required,
-            max_lag: o.max_lag,
-        };
-        let slots: Vec<OutputSlot> = plan.outputs.iter().map(slot).collect();
+        let budget = services.budget.pipeline();
         let directory = data.join(&plan.name);
-        let journal_health = services.health.part(&format!("{}/journal", plan.name));
-        let parts = Parts {
-            storage: Arc::clone(&services.storage),
-            clock: Arc::clone(&services.clock),
-            metrics: metrics.clone(),
-            health: journal_health.clone(),
-        };
-        let opened =
-            Journal::open(parts, &directory.join("journal"), plan.journal.clone(), &slots)?;
-        tell_recovery(&plan.name, &opened.report);
-        let dead_letters: Arc<dyn DeadLetters> = Arc::new(dead_letter::Store::open(
-            Arc::clone(&services.storage),
-            Arc::clone(&services.clock),
-            &metrics,
-            &directory.join("dead-letters"),
-            plan.dead_letters_bytes,
-        )?);
+        let opened = open_journal(&plan, &directory, services, &metrics, &budget)?;
+        let store = Arc::new(open_dead_letters(&plan, &directory, services, &metrics)?);
+        let dead_letters: Arc<dyn DeadLetters> = Arc::clone(&store) as _;
         let journal = opened.journal;
+        let on_full = plan.journal.on_full;
         let (stop_inputs, inputs_stop) = watch::channel(false);
         let (stop_outputs, outputs_stop) = watch::channel(false);
 
         let part = |name: String| services.health.part(&format!("{}/{name}", plan.name));
         let mut routes = Vec::new();
         let mut outputs = JoinSet::new();
+        let bits = plan.outputs.iter().map(|o| o.name.clone()).zip(opened.bits.iter().copied());
+        let desk = requests::Desk::new(
+            &directory,
+            (&services.storage, &metrics),
+            (store, journal.clone()),
+            bits.collect(),
+            &opened.positions,
+            inputs_stop.clone(),
+        );
         for (output, bit) in plan.outputs.into_iter().zip(&opened.bits) {
             let labelled = metrics.with("output", &output.name);
             let Some(feed) = journal.feed(*bit) else { continue };
@@ -103,6 +105,8 @@ impl Pipeline {
                 clock: Arc::clone(&services.clock),
                 storage: Arc::clone(&services.storage),
                 metrics: labelled.clone(),
+                budget: budget.clone(),
+                keeping: keeping(output.required, on_full),
                 health: part(format!("outputs.{}", output.name)),
                 stop: outputs_stop.clone(),
                 name: output.name.clone(),
@@ -115,7 +119,7 @@ impl Pipeline {
         }
 
         // Two chunks a worker: one at work, one waiting; everything else waits in the files and sockets.
-        let (intake, queue) = chunk::intake(plan.workers * 2);
+        let (intake, queue) = chunk::intake(plan.workers * 2, budget);
         let mut codecs: Vec<(Arc<str>, Codec)> = Vec::new();
         let mut inputs = JoinSet::new();
         for planned in plan.inputs {
@@ -139,21 +143,33 @@ impl Pipeline {
         }
 
         let flow = Arc::new(FlowPlan::new(plan.keys, plan.chain, codecs, routes, &metrics));
+        let states = flow.states().clone();
+        forget_unknown(&plan.name, &states, &opened.positions, &journal, &metrics);
         let work = worker::Shared {
             gate: gate::Gate::new(queue, Arc::clone(&services.clock), Handle::current()),
             order: worker::Order::default(),
+            filters: worker::Order::default(),
             intake: intake.buffers(),
             flow,
             journal: journal.clone(),
         };
-        let workers = worker::start(work, plan.workers, &plan.name).map_err(|why| {
-            Diagnostic::error(format!("cannot start the threads of pipeline `{}`", plan.name))
-                .because(why)
-                .hint("raise the limit of threads (TasksMax, ulimit -u) and restart")
-        })?;
-        let health = services.health.clone();
-        let name = plan.name;
-        Ok(Pipeline { name, journal, inputs, workers, outputs, stop_inputs, stop_outputs, health })
+        let workers = worker::start(work, plan.workers, &plan.name, services.health.pulses())
+            .map_err(|why| no_threads(&plan.name, why))?;
+        let requests = tokio::spawn(Arc::new(desk).serve());
+        services.taps.add(&plan.name, states.tap());
+        Ok(Pipeline {
+            name: plan.name,
+            journal,
+            inputs,
+            workers,
+            outputs,
+            requests,
+            stop_inputs,
+            stop_outputs,
+            states,
+            health: services.health.clone(),
+            taps: services.taps.clone(),
+        })
     }
 
     /// Waits until every input has ended by itself (standard input at its end); for others this never returns.
@@ -164,6 +180,10 @@ impl Pipeline {
     /// Stops reading, lets what was read go out for at most `drain`, keeps the rest in the journal.
     /// `None`: waits until everything is delivered.
     pub async fn stop(mut self, drain: Option<Duration>) {
+        if drain.is_some() {
+            // What `throttle` makes wait must not make the stop wait.
+            self.states.hurry();
+        }
         let _ = self.stop_inputs.send(true);
         self.inputs_ended().await;
         let workers = std::mem::take(&mut self.workers);
@@ -196,9 +216,87 @@ impl Pipeline {
         if tokio::time::timeout(Duration::from_secs(5), end).await.is_err() {
             self.outputs.abort_all();
         }
+        self.taps.remove(&self.name);
         self.journal.close();
+        // It holds the store of dead letters, which the next start opens.
+        let _ = self.requests.await;
         self.health.forget(&format!("{}/", self.name));
     }
+}
+
+fn no_threads(pipeline: &str, why: std::io::Error) -> Diagnostic {
+    Diagnostic::error(format!("cannot start the threads of pipeline `{pipeline}`"))
+        .because(why)
+        .hint("raise the limit of threads (TasksMax, ulimit -u) and restart")
+}
+
+fn open_journal(
+    plan: &Plan,
+    directory: &Path,
+    services: &Services,
+    metrics: &Metrics,
+    budget: &Budget,
+) -> Result<Opened, Diagnostic> {
+    let slot = |o: &crate::config::OutputPlan| OutputSlot {
+        name: o.name.clone(),
+        required: o.required,
+        max_lag: o.max_lag,
+    };
+    let slots: Vec<OutputSlot> = plan.outputs.iter().map(slot).collect();
+    let parts = Parts {
+        storage: Arc::clone(&services.storage),
+        clock: Arc::clone(&services.clock),
+        metrics: metrics.clone(),
+        health: services.health.part(&format!("{}/journal", plan.name)),
+        budget: budget.clone(),
+    };
+    let opened = Journal::open(parts, &directory.join("journal"), plan.journal.clone(), &slots)?;
+    tell_recovery(&plan.name, &opened.report);
+    Ok(opened)
+}
+
+/// Gives filters what the journal kept for them, and lets the journal forget what is of no filter any more.
+fn forget_unknown(
+    pipeline: &str,
+    states: &States,
+    positions: &[chunk::Position],
+    journal: &Journal,
+    metrics: &Metrics,
+) {
+    let unknown = states.restore(positions);
+    if unknown.is_empty() {
+        return;
+    }
+    let help =
+        "Windows of filters that were changed or removed while logweir was not running properly.";
+    metrics.counter("logweir_filter_windows_forgotten_total", help).add(unknown.len() as u64);
+    tracing::warn!(
+        pipeline,
+        "{} windows of filters that are not in the pipeline any more, or were changed, are forgotten: logweir was \
+         killed before they ended",
+        unknown.len()
+    );
+    let mut draft = crate::frame::Draft::new(journal.buffer());
+    for position in unknown {
+        draft.position(position);
+    }
+    // A closed journal: they are found again at the next start.
+    let _ = journal.append(draft, None);
+}
+
+fn open_dead_letters(
+    plan: &Plan,
+    directory: &Path,
+    services: &Services,
+    metrics: &Metrics,
+) -> Result<dead_letter::Store, Diagnostic> {
+    dead_letter::Store::open(
+        Arc::clone(&services.storage),
+        Arc::clone(&services.clock),
+        metrics,
+        &directory.join("dead-letters"),
+        plan.dead_letters_bytes,
+    )
 }
 
 /// Runs a part. If it panics, its health says so until the stop, instead of silence; dropping this drops the part.
@@ -211,6 +309,21 @@ async fn guarded(part: BoxFuture<'static, ()>, health: Part, mut stop: Stop) {
                     acknowledged is lost; restart logweir, and please report that line";
         health.set(State::Paused(what.into()));
         let _ = stop.wait_for(|stop| *stop).await;
+    }
+}
+
+/// What becomes of the documents of an output that does not work.
+fn keeping(required: bool, on_full: OnFull) -> &'static str {
+    match (required, on_full) {
+        (true, OnFull::Block) => "everything is kept in the journal",
+        (true, OnFull::DropOldest) => {
+            "the journal keeps what fits its quota; beyond that the oldest documents are dropped and counted \
+             (on_full = \"drop_oldest\")"
+        }
+        (false, _) => {
+            "the journal keeps what is not more than `max_lag` behind and fits its quota; older documents are \
+             dropped for this output and counted (best_effort)"
+        }
     }
 }
 

@@ -9,9 +9,10 @@ use crate::condition::Condition;
 use crate::event::Batch;
 use crate::frame::{Draft, StringId};
 use crate::metrics::{Counter, Metrics};
-use crate::template::Template;
+use crate::template::{Memo, Template};
 
-/// One output as the router sees it.
+/// One output as the router sees it; a clone is for another thread.
+#[derive(Clone)]
 pub struct Route {
     /// The output's name.
     pub name: String,
@@ -51,33 +52,76 @@ pub struct Routing {
     /// One string for each bit, lowest first.
     pub addresses: Vec<StringId>,
     by_bit: Vec<(u32, StringId)>,
-    text: Vec<u8>,
+    memos: Vec<RouteMemo>,
+}
+
+/// The last address of a route, and its number in the draft.
+#[derive(Default)]
+struct RouteMemo {
+    address: Memo,
+    string: Option<StringId>,
 }
 
 impl Routing {
-    /// Finds the outputs of an event; strings go into the draft.
+    /// The next events go into another draft.
+    pub fn begin_draft(&mut self) {
+        for memo in &mut self.memos {
+            memo.string = None;
+        }
+    }
+
+    /// Finds the outputs of an event; strings go into the draft. The routes are always the same ones.
     pub fn find(&mut self, routes: &[Route], batch: &Batch, event: usize, draft: &mut Draft) {
         self.bits = 0;
         self.by_bit.clear();
         self.addresses.clear();
-        for route in routes {
+        self.memos.resize_with(routes.len(), RouteMemo::default);
+        let mut ascending = true;
+        for (route, memo) in routes.iter().zip(&mut self.memos) {
             if route.when.as_ref().is_some_and(|when| !when.holds(batch, event)) {
                 continue;
             }
-            self.text.clear();
-            if let Some(address) = &route.address
-                && !address.render_or(batch, event, ABSENT, &mut self.text)
-            {
-                route.incomplete.increment();
-            }
-            let Some(string) = draft.string(&self.text) else {
-                unreachable!("a draft is left for another one long before its table is full");
-            };
+            let string = memo.string(route, batch, event, draft);
+            ascending &= self.bits < 1 << route.bit;
             self.bits |= 1 << route.bit;
             self.by_bit.push((route.bit, string));
         }
         // Bits are given out by name, so the order of the configuration need not be theirs.
-        self.by_bit.sort_unstable_by_key(|(bit, _)| *bit);
+        if !ascending {
+            self.by_bit.sort_unstable_by_key(|(bit, _)| *bit);
+        }
         self.addresses.extend(self.by_bit.iter().map(|(_, string)| *string));
+    }
+}
+
+impl RouteMemo {
+    /// The address of an event, as a string of the draft.
+    #[inline]
+    fn string(
+        &mut self,
+        route: &Route,
+        batch: &Batch,
+        event: usize,
+        draft: &mut Draft,
+    ) -> StringId {
+        let address = &mut self.address;
+        let same = match &route.address {
+            Some(template) => {
+                let same = template.render_again(batch, event, ABSENT, address);
+                if !address.complete {
+                    route.incomplete.increment();
+                }
+                same
+            }
+            None => true,
+        };
+        if let Some(string) = self.string.filter(|_| same) {
+            return string;
+        }
+        let Some(string) = draft.string(&address.text) else {
+            unreachable!("a draft is left for another one long before its table is full");
+        };
+        self.string = Some(string);
+        string
     }
 }

@@ -10,18 +10,20 @@ use std::cell::RefCell;
 use std::fmt;
 use std::ops::{Deref, Range};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceText, did_you_mean};
 
 mod document;
 mod environment;
+mod login;
 mod place;
 mod units;
 
 pub use document::{Document, Item, Literal};
 pub use environment::{Environment, ProcessEnvironment};
+pub use login::{base64, basic_authorization};
 pub use place::TextError;
 pub use units::{parse_bytes, parse_duration};
 
@@ -112,12 +114,41 @@ impl<'a> Section<'a> {
 
     /// The text of a file that the configuration names.
     pub fn read_file(&self, path: &std::path::Path) -> std::io::Result<String> {
-        self.document.environment.read_file(path)
+        let text = self.document.environment.read_file(path)?;
+        self.note_read(text.as_bytes());
+        Ok(text)
+    }
+
+    /// Takes note of the content of a file that the configuration names, so that a reload sees when it changed.
+    pub fn note_read(&self, content: &[u8]) {
+        use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+        // Seeded once in each process, since what is hashed may be a secret.
+        static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        let mut hasher = SEED.build_hasher();
+        hasher.write_u64(self.document.read.get());
+        hasher.write(content);
+        self.document.read.set(hasher.finish());
+    }
+
+    /// As [`Section::note_read`], for a whole file that is not read through [`Section::read_file`].
+    pub fn note_file(&self, path: &std::path::Path, content: &[u8]) {
+        self.document.environment.note(path);
+        self.note_read(content);
+    }
+
+    /// Stands for the contents of all files that were read for the configuration so far.
+    pub fn read_so_far(&self) -> u64 {
+        self.document.read.get()
     }
 
     /// Reports a problem at a place.
     pub fn report(&self, diagnostic: Diagnostic, span: Range<usize>) {
         self.problems.borrow_mut().push(diagnostic.at(&self.document.source, span));
+    }
+
+    /// Reports a problem within another file that the configuration names.
+    pub fn report_in(&self, diagnostic: Diagnostic, source: &Arc<SourceText>, span: Range<usize>) {
+        self.problems.borrow_mut().push(diagnostic.at(source, span));
     }
 
     /// Reports an error at a place.
@@ -287,7 +318,7 @@ impl<'a> Section<'a> {
         let path = section.required_string("file", "\"/run/secrets/name\"");
         section.finish();
         let path = path?;
-        match self.document.environment.read_file(&self.resolve(&path)) {
+        match self.read_file(&self.resolve(&path)) {
             Ok(text) => {
                 Some(Spanned { value: Secret(text.trim_end_matches(['\n', '\r']).into()), span })
             }

@@ -19,7 +19,7 @@ pub trait File: Send + Sync {
     /// Reads up to `buffer.len()` bytes at `offset`; 0 at the end of the file.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Appends up to `limit` bytes at `offset` to `buffer`; the number of them, 0 at the end of the file. The disk's
-    /// files do not clear the buffer's memory first.
+    /// files do not clear the buffer's memory first, but move the handle's own place: one at a time.
     fn append_at(&self, buffer: &mut Vec<u8>, limit: usize, offset: u64) -> io::Result<usize> {
         let start = buffer.len();
         buffer.resize(start + limit, 0);
@@ -57,6 +57,10 @@ pub trait Storage: Send + Sync {
     fn sync_directory(&self, directory: &Path) -> io::Result<()>;
     /// Bytes free for this process on the file system that holds `path`.
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
+    /// Which run of the machine this is; 0 where nothing tells. What was not synced in another run may be lost.
+    fn boot(&self) -> u64 {
+        0
+    }
     /// As [`Storage::open_write`], with an exclusive lock that ends when the handle is dropped or the process ends;
     /// `None`: another handle holds it. A storage that one process alone can see needs no lock.
     fn open_locked(&self, path: &Path) -> io::Result<Option<Box<dyn File>>> {
@@ -119,26 +123,13 @@ impl File for DiskFile {
     }
 
     fn append_at(&self, buffer: &mut Vec<u8>, limit: usize, offset: u64) -> io::Result<usize> {
+        // Into memory that need not be cleared first. By offset: threads that share the file must not move it under
+        // one another.
         buffer.reserve(limit);
         let start = buffer.len();
-        // A buffer with much more room would be filled beyond what was asked for: only then is it cleared first.
-        let roomy = buffer.capacity() - start > limit + limit / 2;
-        if roomy {
-            buffer.resize(start + limit, 0);
-            let result = self.read_at(&mut buffer[start..], offset);
-            buffer.truncate(start + result.as_ref().map_or(0, |n| *n));
-            return result;
-        }
-        loop {
-            match rustix::io::pread(&self.0, rustix::buffer::spare_capacity(buffer), offset) {
-                Err(rustix::io::Errno::INTR) => {}
-                Err(why) => return Err(why.into()),
-                Ok(_) => {
-                    buffer.truncate(start + limit);
-                    return Ok(buffer.len() - start);
-                }
-            }
-        }
+        let read = rustix::io::pread(&self.0, rustix::buffer::spare_capacity(buffer), offset)?;
+        buffer.truncate(start + limit);
+        Ok(read.min(limit))
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
@@ -200,6 +191,13 @@ impl Storage for DiskStorage {
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
+    fn boot(&self) -> u64 {
+        // A random UUID, drawn by the kernel when it starts (proc(5)).
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let digits: String = id.chars().filter(char::is_ascii_hexdigit).take(16).collect();
+        u64::from_str_radix(&digits, 16).unwrap_or(0)
+    }
+
     fn open_locked(&self, path: &Path) -> io::Result<Option<Box<dyn File>>> {
         let file = open_for_writing(path)?;
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
@@ -217,3 +215,32 @@ fn open_for_writing(path: &Path) -> io::Result<std::fs::File> {
 }
 
 const NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_that_share_a_file_read_what_stands_at_their_offsets() {
+        const BLOCK: usize = 4096;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shared");
+        let content: Vec<u8> = (0..64_u8).flat_map(|n| [n; BLOCK]).collect();
+        std::fs::write(&path, content).unwrap();
+        let file = DiskStorage.open_read(&path).unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..4_u64 {
+                let file = &file;
+                scope.spawn(move || {
+                    for round in 0..20_000 {
+                        let block = (round * 7 + thread * 13) % 64;
+                        let mut bytes = Vec::new();
+                        let read = file.append_at(&mut bytes, BLOCK, block * BLOCK as u64);
+                        assert_eq!(read.unwrap(), BLOCK);
+                        assert!(bytes.iter().all(|byte| u64::from(*byte) == block));
+                    }
+                });
+            }
+        });
+    }
+}

@@ -17,7 +17,10 @@
 use crate::event::{Batch, Keys, Path, Value};
 use crate::settings::{Section, Spanned};
 
+mod memo;
 mod parse;
+
+pub use memo::Memo;
 
 pub use crate::settings::TextError as TemplateError;
 use crate::timestamp::TimeTemplate;
@@ -34,11 +37,24 @@ enum Part {
     Field {
         path: Path,
         default: Option<Box<str>>,
+        /// The reference as it is written.
+        written: Box<str>,
     },
     /// The event's time, RFC 3339 with milliseconds.
     Time,
     /// The event's time by directives.
     TimeBy(TimeTemplate),
+}
+
+/// How references are written in a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum References {
+    /// `{field}`.
+    Braces,
+    /// As in Logstash: `%{field}`, `%{[a][b]}`, `%{+YYYY.MM.dd}`; other braces are plain.
+    Percent,
+    /// Both; braces with no field's name between them are plain.
+    Both,
 }
 
 impl Template {
@@ -47,7 +63,7 @@ impl Template {
     /// # Errors
     /// The first thing that is not a template.
     pub fn parse(text: &str, keys: &mut Keys) -> Result<Template, TemplateError> {
-        Ok(Template { parts: parse::parts(text, keys)?.into() })
+        Ok(Template { parts: parse::parts(text, References::Braces, keys)?.into() })
     }
 
     /// Reads the template of a setting; what is wrong is reported with its place.
@@ -58,6 +74,22 @@ impl Template {
     ) -> Option<Template> {
         match Template::parse(text, keys) {
             Ok(template) => Some(template),
+            Err(error) => {
+                section.error_within(text, error);
+                None
+            }
+        }
+    }
+
+    /// As [`Template::load`] with these forms of references.
+    pub fn load_as(
+        section: &Section<'_>,
+        text: &Spanned<String>,
+        references: References,
+        keys: &mut Keys,
+    ) -> Option<Template> {
+        match parse::parts(text, references, keys) {
+            Ok(parts) => Some(Template { parts: parts.into() }),
             Err(error) => {
                 section.error_within(text, error);
                 None
@@ -85,8 +117,8 @@ impl Template {
         for part in &*self.parts {
             match part {
                 Part::Text(text) => out.extend_from_slice(text.as_bytes()),
-                Part::Field { path, default } => {
-                    if !render_field(batch, event, path, default.as_deref(), out) {
+                Part::Field { path, default, written } => {
+                    if !render_field(batch, event, path, default.as_deref(), written, out) {
                         out.extend_from_slice(absent);
                         complete = false;
                     }
@@ -98,6 +130,24 @@ impl Template {
             }
         }
         complete
+    }
+
+    /// As [`Template::render`]; a reference to an absent field stays as it is written, as in Logstash.
+    pub fn render_as_written(&self, batch: &Batch, event: usize, out: &mut Vec<u8>) {
+        for part in &*self.parts {
+            match part {
+                Part::Text(text) => out.extend_from_slice(text.as_bytes()),
+                Part::Field { path, default, written } => {
+                    if !render_field(batch, event, path, default.as_deref(), written, out) {
+                        out.extend_from_slice(written.as_bytes());
+                    }
+                }
+                Part::Time => {
+                    crate::timestamp::write_iso8601_ms(batch.events[event].time_ns, out);
+                }
+                Part::TimeBy(form) => form.write(batch.events[event].time_ns, out),
+            }
+        }
     }
 
     /// The fields it names, `@timestamp` left out.
@@ -114,12 +164,15 @@ fn render_field(
     event: usize,
     path: &Path,
     default: Option<&str>,
+    written: &str,
     out: &mut Vec<u8>,
 ) -> bool {
     let start = out.len();
     let value = batch.get(event, path).filter(|value| *value != Value::Null);
-    if let Some(value) = value {
-        batch.write_text(value, out);
+    match value {
+        Some(value) if written.starts_with("%{") => write_joined(batch, value, out),
+        Some(value) => batch.write_text(value, out),
+        None => {}
     }
     match default {
         Some(default) if out.len() == start => out.extend_from_slice(default.as_bytes()),
@@ -127,6 +180,25 @@ fn render_field(
         _ => {}
     }
     true
+}
+
+/// Writes a value as Logstash does for `%{field}`: the items of a list with commas between them.
+fn write_joined(batch: &Batch, value: Value, out: &mut Vec<u8>) {
+    let mut join = |items: &mut dyn Iterator<Item = Value>| {
+        for (at, item) in items.enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            write_joined(batch, item, out);
+        }
+    };
+    match value {
+        Value::Array(list) => join(&mut batch.array(list).iter().copied()),
+        Value::Json(span) if batch.bytes(span).starts_with(b"[") => {
+            join(&mut batch.raw_items(span));
+        }
+        single => batch.write_text(single, out),
+    }
 }
 
 #[cfg(test)]

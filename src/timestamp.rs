@@ -8,7 +8,9 @@ pub mod civil;
 mod format;
 mod parse;
 
-pub use format::{KNOWN as KNOWN_DIRECTIVES, TimeTemplate, TimeTemplateError, write_iso8601_ms};
+pub use format::{
+    KNOWN as KNOWN_DIRECTIVES, TimeTemplate, TimeTemplateError, iso8601_ms, write_iso8601_ms,
+};
 pub use parse::{
     DateFormat, DateFormatError, DateNumber, DateOptions, ErrorPart, Zone, locale_problem,
 };

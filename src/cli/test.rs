@@ -45,24 +45,41 @@ fn run_case(trial: &mut Trial, case: &TestCase) -> String {
     let mut text = case.lines.join("\n").into_bytes();
     text.push(b'\n');
     let (outcomes, dropped) = trial.lines(&mut *decoder, case.input, text, 0, true);
-    let mut out = String::new();
+    let (mut out, mut events) = (String::new(), String::new());
+    let known = case.expect.len().min(outcomes.len());
+    let (first, rest) = case.expect.split_at(known);
+    compare_all(trial, &outcomes, first, 0, &mut events);
+    // What filters held until the end comes after everything else.
+    let (held, dropped_held) = trial.end();
+    compare_all(trial, &held, rest, outcomes.len(), &mut events);
+    let (found, dropped) = (outcomes.len() + held.len(), dropped + dropped_held);
     if let Some(wanted) = case.dropped.filter(|n| *n != dropped) {
         let _ = writeln!(out, "  - {wanted} dropped\n  + {dropped} dropped");
     }
-    if outcomes.len() != case.expect.len() && !(case.expect.is_empty() && case.dropped.is_some()) {
-        let (wanted, found) = (case.expect.len(), outcomes.len());
+    if found != case.expect.len() && !(case.expect.is_empty() && case.dropped.is_some()) {
+        let wanted = case.expect.len();
         let _ = writeln!(out, "  - {wanted} events\n  + {found} events");
     }
-    for (number, (outcome, wanted)) in outcomes.iter().zip(&case.expect).enumerate() {
+    out + &events
+}
+
+/// Compares the events of the trial's batch, the first of which is the event `before` + 1 of the test.
+fn compare_all(
+    trial: &Trial,
+    outcomes: &[Outcome],
+    expected: &[Expectation],
+    before: usize,
+    out: &mut String,
+) {
+    for (number, (outcome, wanted)) in outcomes.iter().zip(expected).enumerate() {
         let differences = compare(trial.batch(), outcome, wanted);
         if !differences.is_empty() {
             let mut event = Vec::new();
             trial.write(outcome, &mut event);
             let event = String::from_utf8_lossy(&event);
-            let _ = write!(out, "  event {}:\n{differences}  = {event}", number + 1);
+            let _ = write!(out, "  event {}:\n{differences}  = {event}", before + number + 1);
         }
     }
-    out
 }
 
 fn compare(batch: &Batch, outcome: &Outcome, wanted: &Expectation) -> String {

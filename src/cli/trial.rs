@@ -53,6 +53,7 @@ impl Trial {
         }
         let keys = Arc::clone(&plan.keys);
         let flow_plan = Arc::new(FlowPlan::new(plan.keys, plan.chain, codecs, routes, &metrics));
+        flow_plan.states().hurry();
         let batch = Batch::new(keys, source("", Vec::new()));
         Trial { flow: Flow::new(Arc::clone(&flow_plan)), plan: flow_plan, inputs, clock, batch }
     }
@@ -88,6 +89,23 @@ impl Trial {
         self.finish()
     }
 
+    /// Nothing more comes: gives the events that filters held until then.
+    pub(super) fn end(&mut self) -> (Vec<Outcome>, usize) {
+        self.batch.recycle(Vec::new(), source("", Vec::new()));
+        self.flow.close_windows(&mut self.batch, true, &mut Vec::new());
+        self.outcomes()
+    }
+
+    /// Lets filters close windows whose time is over.
+    pub(super) fn tick(&mut self) -> Vec<Outcome> {
+        if !self.plan.states().take_due(self.clock.elapsed_ns()) {
+            return Vec::new();
+        }
+        self.batch.recycle(Vec::new(), source("", Vec::new()));
+        self.flow.close_windows(&mut self.batch, false, &mut Vec::new());
+        self.outcomes().0
+    }
+
     /// Sends a finished event through the filters. `Err`: it is not a JSON object.
     pub(super) fn event(&mut self, json: &[u8]) -> Result<Vec<Outcome>, String> {
         self.batch.recycle(Vec::new(), source("", Vec::new()));
@@ -112,6 +130,10 @@ impl Trial {
 
     fn finish(&mut self) -> (Vec<Outcome>, usize) {
         self.flow.filter(&mut self.batch);
+        self.outcomes()
+    }
+
+    fn outcomes(&mut self) -> (Vec<Outcome>, usize) {
         let (mut outcomes, mut dropped) = (Vec::new(), 0);
         for event in 0..self.batch.events.len() {
             if self.batch.events[event].dropped {
@@ -196,6 +218,8 @@ fn try_events(trial: &mut Trial) -> std::io::Result<u8> {
             }
         }
     }
+    let (outcomes, _) = trial.end();
+    print(trial, &outcomes, &mut stdout)?;
     Ok(code)
 }
 
@@ -212,6 +236,8 @@ fn try_lines(trial: &mut Trial, input: usize) -> std::io::Result<u8> {
         let (outcomes, _) = trial.lines(&mut *decoder, input, text, offset, last);
         print(trial, &outcomes, &mut stdout)?;
         offset += length;
+        let outcomes = if last { trial.end().0 } else { trial.tick() };
+        print(trial, &outcomes, &mut stdout)?;
         if last {
             return Ok(OK);
         }

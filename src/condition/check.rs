@@ -4,12 +4,12 @@
 //! On failure: the comparison that cannot be, with what to write instead.
 
 use memchr::memmem::Finder;
-use regex::bytes::Regex;
 
 use super::ConditionError;
 use super::lexer::Operator;
 use super::network::Network;
 use super::parser::{Operand, Syntax, What};
+use super::search::Search;
 use crate::event::{Keys, Path};
 use crate::pattern::Flags;
 
@@ -56,7 +56,7 @@ pub(super) enum Node {
     },
     Match {
         path: Path,
-        pattern: Regex,
+        pattern: Search,
     },
     Network {
         path: Path,
@@ -206,13 +206,13 @@ impl Compare<'_> {
                 return Err(self.misfit(self.right, kind(other), &hint));
             }
         };
-        let pattern = crate::pattern::compile(pattern, flags).map_err(|mut error| {
+        let compiled = crate::pattern::compile(pattern, flags).map_err(|mut error| {
             let from = self.right.span.start + lead;
             let end = self.right.span.end;
             error.span = (from + error.span.start).min(end)..(from + error.span.end).min(end);
             error
         })?;
-        Ok(Node::Match { path, pattern })
+        Ok(Node::Match { path, pattern: Search::new(pattern, flags, compiled) })
     }
 
     fn within(&self, keys: &mut Keys) -> Result<Node, ConditionError> {

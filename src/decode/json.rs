@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::{Codec, Line, Marks, PerLine, Shape, add_common, add_mark_tags, message_event};
-use crate::event::{Batch, Field, Key, Keys, Value, parse_object};
+use crate::event::{Batch, Field, Key, Keys, Names, Value, parse_object};
 use crate::settings::Section;
 use crate::timestamp::parse_iso8601;
 
@@ -15,6 +15,7 @@ use crate::timestamp::parse_iso8601;
 pub(super) struct Json {
     /// A line that is no object is an ordinary `message`, not a failure.
     lenient: bool,
+    names: Names,
     fields: Vec<Field>,
 }
 
@@ -33,18 +34,14 @@ impl Shape for Json {
             }
             return;
         }
-        self.fields.clear();
-        let keys = Arc::clone(&batch.keys);
-        if parse_object(&mut batch.text, line.span, &keys, &mut self.fields).is_err() {
+        let Some(event) = self.read(batch, line) else {
             let event = message_event(batch, line, common);
             if !self.lenient {
                 batch.add_tag(event, "_jsonparsefailure");
             }
             return;
-        }
-        let event = batch.add_event(line.time_ns, line.offset);
-        batch.fields_mut(event).extend_from_slice(&self.fields);
-        if let Some(at) = self.fields.iter().position(|f| f.key == Key::TIMESTAMP) {
+        };
+        if let Some(at) = batch.position_of(event, Key::TIMESTAMP) {
             take_timestamp(batch, event, at);
         }
         add_common(batch, event, common);
@@ -54,8 +51,25 @@ impl Shape for Json {
     }
 }
 
+impl Json {
+    /// An event of a line; `None`: it is no object.
+    fn read(&mut self, batch: &mut Batch, line: Line) -> Option<usize> {
+        let (span, names) = (line.span, &mut self.names);
+        let read = batch.add_json_event(span, names, line.time_ns, line.offset);
+        if read.is_some() {
+            return read;
+        }
+        self.fields.clear();
+        let keys = Arc::clone(&batch.keys);
+        parse_object(&mut batch.text, span, &keys, &mut self.fields).ok()?;
+        let event = batch.add_event(line.time_ns, line.offset);
+        batch.fields_mut(event).extend_from_slice(&self.fields);
+        Some(event)
+    }
+}
+
 fn take_timestamp(batch: &mut Batch, event: usize, at: usize) {
-    let value = batch.fields_mut(event).remove(at).value;
+    let value = batch.remove_at(event, at);
     let parsed = batch.str_bytes(value).and_then(|text| parse_iso8601(&text));
     match parsed {
         Some(time_ns) => batch.events[event].time_ns = time_ns,

@@ -38,6 +38,30 @@ fn every_line_is_an_event_with_the_fields_of_its_source() {
 }
 
 #[test]
+fn every_event_of_a_file_has_the_offset_of_its_first_byte() {
+    let path = Literal::Object(vec![("path".into(), Literal::Str("/a.log".into()))]);
+    let fields = vec![(Key::LOG, Literal::Object(vec![("file".into(), path)]))];
+    let found = decode(&mut PerLine::new(plain::Plain), b"one\r\ntwo\n", fields.clone());
+    assert_eq!(
+        found,
+        [
+            r#"{"message":"one","log":{"file":{"path":"/a.log"},"offset":100}}"#,
+            r#"{"message":"two","log":{"file":{"path":"/a.log"},"offset":105}}"#,
+        ]
+    );
+    let text = b"{\"a\":1}\n{\"log\":{\"level\":\"info\"}}\nno object\n";
+    let found = decode(&mut PerLine::new(json::Json::default()), text, fields);
+    assert_eq!(
+        found,
+        [
+            r#"{"a":1,"log":{"file":{"path":"/a.log"},"offset":100}}"#,
+            r#"{"log":{"level":"info"}}"#,
+            r#"{"message":"no object","log":{"file":{"path":"/a.log"},"offset":133},"tags":["_jsonparsefailure"]}"#,
+        ]
+    );
+}
+
+#[test]
 fn bytes_that_are_not_utf8_can_be_got_back() {
     let found = decode(&mut PerLine::new(plain::Plain), b"a\xE9b \\xE9 \\x\ngood", Vec::new());
     let line = r#"{"message":"a\\xE9b \\x5CxE9 \\x","tags":["_invalid_utf8"]}"#;

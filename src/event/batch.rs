@@ -5,23 +5,39 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::json::{self, RawKind};
+use super::json::{self, JsonError, RawKind};
+use super::marks::Marks;
+use super::names::{Names, Present};
 use super::{Field, Key, Keys, Literal, NodeId, Path, Segment, Source, Span, Value};
 
 /// The events of one chunk of input and the bytes they borrow from.
 pub struct Batch {
-    /// The chunk's bytes, then whatever filters appended.
+    /// The chunk's bytes, then whatever filters appended. It only grows: no byte of it is ever changed or taken away
+    /// before [`Batch::recycle`].
     pub text: Vec<u8>,
+    /// What is known of the text.
+    pub(super) marks: Marks,
     /// The events, in the order of the input.
     pub events: Vec<Event>,
     /// The names of the pipeline.
     pub keys: Arc<Keys>,
     /// Where the events came from.
     pub source: Arc<Source>,
-    objects: Vec<Vec<Field>>,
+    objects: Vec<Object>,
     objects_used: usize,
     arrays: Vec<Vec<Value>>,
     arrays_used: usize,
+    /// The event that each event came from, by number; empty while no event was derived.
+    origins: Vec<u32>,
+    /// How many events came from each event of the input.
+    derived: Vec<u16>,
+}
+
+/// Fields, and which names of the configuration they may have: most look-ups ask for what is not there.
+#[derive(Default)]
+struct Object {
+    fields: Vec<Field>,
+    present: Present,
 }
 
 /// One event; its fields are the object `root` of its batch.
@@ -37,6 +53,9 @@ pub struct Event {
     pub sub: u16,
     /// Set by `drop`: the event goes no further and is counted.
     pub dropped: bool,
+    /// Set by a filter that could not do its work or found nothing: the chain then leaves out what the filter's
+    /// `add_field`, `add_tag` and the like say.
+    pub missed: bool,
 }
 
 /// Indices of the events of a batch that a filter works on, ascending.
@@ -55,6 +74,7 @@ impl Batch {
     pub fn new(keys: Arc<Keys>, source: Arc<Source>) -> Self {
         Batch {
             text: Vec::new(),
+            marks: Marks::default(),
             events: Vec::new(),
             keys,
             source,
@@ -62,12 +82,17 @@ impl Batch {
             objects_used: 0,
             arrays: Vec::new(),
             arrays_used: 0,
+            origins: Vec::new(),
+            derived: Vec::new(),
         }
     }
 
     /// Makes the batch empty and keeps its memory for the next chunk.
     pub fn recycle(&mut self, text: Vec<u8>, source: Arc<Source>) -> Vec<u8> {
         self.events.clear();
+        self.marks.clear();
+        self.origins.clear();
+        self.derived.clear();
         self.objects_used = 0;
         self.arrays_used = 0;
         self.source = source;
@@ -77,8 +102,108 @@ impl Batch {
     /// Adds an event without fields.
     pub fn add_event(&mut self, time_ns: i64, offset: u64) -> usize {
         let root = self.new_object();
-        self.events.push(Event { root, time_ns, offset, sub: 0, dropped: false });
+        self.events.push(Event { root, time_ns, offset, sub: 0, dropped: false, missed: false });
         self.events.len() - 1
+    }
+
+    /// Adds an event with the fields of the JSON object in `span`, if it is like the ones before; `None`: read it with
+    /// [`super::parse_object`], which takes everything.
+    pub fn add_json_event(
+        &mut self,
+        span: Span,
+        names: &mut Names,
+        time_ns: i64,
+        offset: u64,
+    ) -> Option<usize> {
+        if span.end() > self.marks.covered() {
+            self.marks.cover(&self.text);
+        }
+        let event = self.add_event(time_ns, offset);
+        let object = &mut self.objects[self.objects_used - 1];
+        let text = (&self.text[..], &self.marks);
+        if let Some(present) = names.read(text, span, &self.keys, &mut object.fields) {
+            object.present = present;
+            return Some(event);
+        }
+        self.events.pop();
+        self.objects_used -= 1;
+        None
+    }
+
+    /// Reads the JSON object in `span` into `out`, by the names of the objects before where that can be; see
+    /// [`super::parse_object`].
+    ///
+    /// # Errors
+    /// What is no JSON object; nothing was changed then.
+    pub fn read_object(
+        &mut self,
+        span: Span,
+        names: &mut Names,
+        out: &mut Vec<Field>,
+    ) -> Result<(), JsonError> {
+        if span.end() > self.marks.covered() {
+            self.marks.cover(&self.text);
+        }
+        let from = out.len();
+        if names.read((&self.text, &self.marks), span, &self.keys, out).is_some() {
+            return Ok(());
+        }
+        out.truncate(from);
+        let keys = Arc::clone(&self.keys);
+        json::parse_object(&mut self.text, span, &keys, out)
+    }
+
+    /// Removes a field of the event itself by its place among the fields.
+    pub fn remove_at(&mut self, event: usize, at: usize) -> Value {
+        let root = self.events[event].root;
+        self.objects[root.0 as usize].fields.remove(at).value
+    }
+
+    /// Looks at all of the text once, so that writing need not look at each value.
+    pub fn mark(&mut self) {
+        self.marks.cover(&self.text);
+    }
+
+    /// Adds an event without fields that a filter makes of several ones; it follows all others.
+    pub fn make_event(&mut self, time_ns: i64) -> usize {
+        if !self.origins.is_empty() {
+            self.origins.push(self.derived.len() as u32);
+            self.derived.push(0);
+        }
+        self.add_event(time_ns, 0)
+    }
+
+    /// Adds an event without fields that comes from another one: it has that one's time and offset, and a number of
+    /// its own (`sub`). `None` when that one has given 65,535 already.
+    pub fn derive_event(&mut self, from: usize) -> Option<usize> {
+        if self.origins.is_empty() {
+            self.origins.extend(0..self.events.len() as u32);
+            self.derived.resize(self.events.len(), 0);
+        }
+        let origin = *self.origins.get(from)?;
+        let count = self.derived.get_mut(origin as usize)?;
+        *count = count.checked_add(1)?;
+        let sub = *count;
+        let event = self.events[from];
+        let made = self.add_event(event.time_ns, event.offset);
+        self.events[made].sub = sub;
+        self.origins.push(origin);
+        Some(made)
+    }
+
+    /// Puts derived events after those that they came from. Gives how many there are.
+    pub fn order_derived(&mut self) -> usize {
+        if self.origins.is_empty() {
+            return 0;
+        }
+        let origins = std::mem::take(&mut self.origins);
+        let mut ordered: Vec<(u32, Event)> =
+            origins.into_iter().zip(self.events.drain(..)).collect();
+        ordered.sort_by_key(|(origin, _)| *origin);
+        self.events.extend(ordered.into_iter().map(|(_, event)| event));
+        let count = self.events.len() - self.derived.len();
+        self.derived.clear();
+        count
     }
 
     /// The event's fields, in order.
@@ -94,12 +219,14 @@ impl Batch {
 
     /// An opened object's fields.
     pub fn object(&self, node: NodeId) -> &[Field] {
-        &self.objects[node.0 as usize]
+        &self.objects[node.0 as usize].fields
     }
 
     /// An opened object's fields, to be changed.
     pub fn object_mut(&mut self, node: NodeId) -> &mut Vec<Field> {
-        &mut self.objects[node.0 as usize]
+        let object = &mut self.objects[node.0 as usize];
+        object.present = Present::ALL;
+        &mut object.fields
     }
 
     /// An opened array's items.
@@ -115,9 +242,11 @@ impl Batch {
     /// A new empty object of the pool.
     pub fn new_object(&mut self) -> NodeId {
         if self.objects_used == self.objects.len() {
-            self.objects.push(Vec::with_capacity(8));
+            self.objects.push(Object { fields: Vec::with_capacity(8), present: Present::NONE });
         }
-        self.objects[self.objects_used].clear();
+        let object = &mut self.objects[self.objects_used];
+        object.fields.clear();
+        object.present = Present::NONE;
         self.objects_used += 1;
         NodeId(self.objects_used as u32 - 1)
     }
@@ -192,13 +321,15 @@ impl Batch {
         }
     }
 
+    #[inline]
     fn find(&self, node: NodeId, key: Key) -> Option<Value> {
-        let fields = self.object(node);
-        if key.number().is_some() {
-            return fields.iter().find(|f| f.key == key).map(|f| f.value);
-        }
-        let name = self.key_name(key);
-        fields.iter().find(|f| self.key_name(f.key) == name).map(|f| f.value)
+        self.position(node, key).map(|at| self.object(node)[at].value)
+    }
+
+    /// Where a field of the event itself is among its fields.
+    #[inline]
+    pub fn position_of(&self, event: usize, key: Key) -> Option<usize> {
+        self.position(self.events[event].root, key)
     }
 
     /// Sets the value at a path, making objects on the way; a scalar in the way is replaced.
@@ -207,7 +338,11 @@ impl Batch {
         if path.is_timestamp() {
             return;
         }
-        let mut node = self.events[event].root;
+        self.set_within(self.events[event].root, path, value);
+    }
+
+    /// Sets the value at a path within an opened object, making objects on the way; a scalar in the way is replaced.
+    pub fn set_within(&mut self, mut node: NodeId, path: &Path, value: Value) {
         let segments = path.segments();
         for (segment, next) in segments.iter().zip(&segments[1..]) {
             match self.enter(node, segment) {
@@ -227,11 +362,25 @@ impl Batch {
         self.set_in(root, key, value);
     }
 
+    /// Adds a field that the event does not have yet.
+    #[inline]
+    pub fn push_root(&mut self, event: usize, field: Field) {
+        let root = self.events[event].root;
+        self.push_in(root, field);
+    }
+
+    #[inline]
+    fn push_in(&mut self, node: NodeId, field: Field) {
+        let object = &mut self.objects[node.0 as usize];
+        object.present = object.present.with(field.key);
+        object.fields.push(field);
+    }
+
     /// Sets a field of an opened object.
     pub fn set_in(&mut self, node: NodeId, key: Key, value: Value) {
         match self.position(node, key) {
-            Some(at) => self.object_mut(node)[at].value = value,
-            None => self.object_mut(node).push(Field { key, value }),
+            Some(at) => self.objects[node.0 as usize].fields[at].value = value,
+            None => self.push_in(node, Field { key, value }),
         }
     }
 
@@ -246,7 +395,7 @@ impl Batch {
         match at {
             Value::Object(node) => {
                 let found = self.position(node, last.key)?;
-                Some(self.object_mut(node).remove(found).value)
+                Some(self.objects[node.0 as usize].fields.remove(found).value)
             }
             Value::Array(node) => {
                 let index = last.index.filter(|i| *i < self.array(node).len())?;
@@ -263,8 +412,9 @@ impl Batch {
             RawKind::Object => {
                 let node = self.new_object();
                 let keys = Arc::clone(&self.keys);
-                let fields = &mut self.objects[node.0 as usize];
+                let fields = &mut self.objects[node.0 as usize].fields;
                 json::open_object(&mut self.text, span, &keys, fields);
+                self.objects[node.0 as usize].present = Present::ALL;
                 Value::Object(node)
             }
             RawKind::Array => {
@@ -289,7 +439,7 @@ impl Batch {
                 for at in 0..self.object(node).len() {
                     let field = self.object(node)[at];
                     let value = self.deep_copy(field.value);
-                    self.object_mut(copy).push(Field { key: field.key, value });
+                    self.push_in(copy, Field { key: field.key, value });
                 }
                 Value::Object(copy)
             }
@@ -381,113 +531,20 @@ impl Batch {
         self.set_in(root, Key::TAGS, Value::Array(tags));
     }
 
-    /// Writes a value as a person would read it in a text: strings bare, numbers plain, the rest as JSON.
-    pub fn write_text(&self, value: Value, out: &mut Vec<u8>) {
-        match value {
-            Value::Str(span) => out.extend_from_slice(self.bytes(span)),
-            Value::Escaped(span) => json::decode_escapes(self.bytes(span), out),
-            other => self.write_json(other, out),
-        }
-    }
-
-    /// Writes a value as JSON.
-    pub fn write_json(&self, value: Value, out: &mut Vec<u8>) {
-        match value {
-            Value::Null => out.extend_from_slice(b"null"),
-            Value::Bool(true) => out.extend_from_slice(b"true"),
-            Value::Bool(false) => out.extend_from_slice(b"false"),
-            Value::Int(n) => out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes()),
-            Value::Float(n) => out.extend_from_slice(ryu::Buffer::new().format(n).as_bytes()),
-            Value::Str(span) => json::write_string(self.bytes(span), out),
-            Value::Escaped(span) => {
-                out.push(b'"');
-                out.extend_from_slice(self.bytes(span));
-                out.push(b'"');
-            }
-            Value::Json(span) => out.extend_from_slice(self.bytes(span)),
-            Value::Array(node) => {
-                out.push(b'[');
-                for (n, item) in self.array(node).iter().enumerate() {
-                    if n > 0 {
-                        out.push(b',');
-                    }
-                    self.write_json(*item, out);
-                }
-                out.push(b']');
-            }
-            Value::Object(node) => {
-                out.push(b'{');
-                let mut first = true;
-                for field in self.object(node) {
-                    if !first {
-                        out.push(b',');
-                    }
-                    first = false;
-                    self.write_key(field.key, out);
-                    self.write_json(field.value, out);
-                }
-                out.push(b'}');
-            }
-        }
-    }
-
-    /// Writes the event as one JSON document: `@timestamp` first, `@metadata` left out.
-    pub fn write_event(&self, event: usize, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"@timestamp\":\"");
-        crate::timestamp::write_iso8601_ms(self.events[event].time_ns, out);
-        out.push(b'"');
-        for field in self.fields(event) {
-            if field.key == Key::METADATA {
-                continue;
-            }
-            out.push(b',');
-            self.write_key(field.key, out);
-            self.write_json(field.value, out);
-        }
-        out.push(b'}');
-    }
-
-    /// As [`Batch::write_event`], with strings cut to `most` bytes and other values left out that are longer.
-    pub fn write_event_cut(&self, event: usize, most: usize, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"@timestamp\":\"");
-        crate::timestamp::write_iso8601_ms(self.events[event].time_ns, out);
-        out.push(b'"');
-        for field in self.fields(event).iter().filter(|f| f.key != Key::METADATA) {
-            let start = out.len();
-            out.push(b',');
-            self.write_key(field.key, out);
-            let text = self.str_bytes(field.value).filter(|text| text.len() > most);
-            match text.as_deref().map(String::from_utf8_lossy) {
-                Some(text) => {
-                    let boundary = |at: &usize| text.is_char_boundary(*at);
-                    let end = (0..=most).rev().find(boundary).unwrap_or(0);
-                    json::write_string(&text.as_bytes()[..end], out);
-                }
-                None => self.write_json(field.value, out),
-            }
-            // A string of control characters is six times as long when it is written.
-            if out.len() - start > most * 6 + 256 {
-                out.truncate(start);
-            }
-        }
-        out.push(b'}');
-    }
-
-    fn write_key(&self, key: Key, out: &mut Vec<u8>) {
-        if let Some(number) = key.number() {
-            out.extend_from_slice(self.keys.encoded(number));
-        } else {
-            json::write_string(self.key_name(key), out);
-            out.push(b':');
-        }
-    }
-
+    #[inline]
     fn position(&self, node: NodeId, key: Key) -> Option<usize> {
+        let object = &self.objects[node.0 as usize];
         if key.number().is_some() {
-            return self.object(node).iter().position(|f| f.key == key);
+            if !object.present.may_have(key) {
+                return None;
+            }
+            return object.fields.iter().position(|f| f.key == key);
         }
-        let name = self.key_name(key);
-        self.object(node).iter().position(|f| self.key_name(f.key) == name)
+        // A name that the configuration mentions has a number, so that only those without one can be equal to it.
+        let span = key.span()?;
+        let name = self.bytes(span);
+        let is_name = |own: Span| own.len == span.len && self.bytes(own) == name;
+        object.fields.iter().position(|f| f.key.span().is_some_and(is_name))
     }
 
     /// The opened container at a segment, made when absent or a scalar.
@@ -535,7 +592,7 @@ impl Batch {
             Value::Object(node) => {
                 let found = self.position(node, segment.key)?;
                 let opened = self.open(self.object(node)[found].value);
-                self.object_mut(node)[found].value = opened;
+                self.objects[node.0 as usize].fields[found].value = opened;
                 Some(opened)
             }
             Value::Array(node) => {

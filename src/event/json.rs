@@ -5,8 +5,8 @@
 //! one counts; nesting deeper than [`crate::limits::JSON_DEPTH_MAX`] is refused; time is linear.
 //! On failure: [`JsonError`] with the byte and the reason; nothing was changed.
 
+use super::scan::{Scanner, next_special};
 use super::{Field, Key, Keys, Segment, Span, Value};
-use crate::limits::JSON_DEPTH_MAX;
 
 /// Why a text is not a JSON object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub fn parse_object(
     out: &mut Vec<Field>,
 ) -> Result<(), JsonError> {
     let from = out.len();
-    let mut scan = Scanner { text: &text[..span.end()], at: span.start as usize, odd: false };
+    let mut scan = Scanner::new(text, span, 0);
     scan.blank();
     let result = scan.object(keys, out).and_then(|()| scan.nothing_left());
     let odd = scan.odd;
@@ -54,7 +54,7 @@ pub fn parse_object(
 /// # Errors
 /// What is not one JSON value; nothing was changed then.
 pub fn parse_value(text: &mut Vec<u8>, span: Span) -> Result<Value, JsonError> {
-    let mut scan = Scanner { text: &text[..span.end()], at: span.start as usize, odd: false };
+    let mut scan = Scanner::new(text, span, 0);
     scan.blank();
     let result = scan.value().and_then(|value| scan.nothing_left().map(|()| value));
     let value =
@@ -76,7 +76,7 @@ pub fn write_string(bytes: &[u8], out: &mut Vec<u8>) {
 /// Writes bytes as the inside of a JSON string.
 pub fn write_escaped(bytes: &[u8], out: &mut Vec<u8>) {
     let mut from = 0;
-    while let Some(at) = next_special(bytes, from) {
+    while let Some(at) = next_special(bytes, plain_blocks(bytes, from)) {
         out.extend_from_slice(&bytes[from..at]);
         escape_byte(bytes[at], out);
         from = at + 1;
@@ -100,25 +100,14 @@ fn escape_byte(byte: u8, out: &mut Vec<u8>) {
     }
 }
 
-/// The next quote, backslash or control character, eight bytes at a time.
-/// Bit tricks after "Determine if a word has a byte less than n" in Anderson, Bit Twiddling Hacks.
+/// Where the first block of 32 bytes begins that holds anything to escape: a text is mostly plain, and the compiler
+/// makes a few vector instructions of a block. A reader, whose texts are short, does without.
 #[inline]
-fn next_special(bytes: &[u8], from: usize) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let mut at = from;
-    while let Some(word) = bytes.get(at..at + 8).and_then(|w| w.try_into().ok()) {
-        let word = u64::from_le_bytes(word);
-        let zero_in = |x: u64| x.wrapping_sub(ONES) & !x & HIGH;
-        let low = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        let hits = low | zero_in(word ^ (ONES * 0x22)) | zero_in(word ^ (ONES * 0x5c));
-        if hits != 0 {
-            return Some(at + hits.trailing_zeros() as usize / 8);
-        }
-        at += 8;
-    }
-    let special = |b: &u8| *b < 0x20 || *b == b'"' || *b == b'\\';
-    bytes[at.min(bytes.len())..].iter().position(special).map(|n| at + n)
+fn plain_blocks(bytes: &[u8], from: usize) -> usize {
+    let special = |b: u8| u8::from(b < 0x20) | u8::from(b == b'"') | u8::from(b == b'\\');
+    let plain = |block: &&[u8; 32]| block.iter().fold(0, |any, b| any | special(*b)) == 0;
+    let (blocks, _) = bytes[from..].as_chunks::<32>();
+    from + blocks.iter().take_while(plain).count() * 32
 }
 
 /// Decodes the inside of a JSON string; a lone surrogate becomes U+FFFD.
@@ -185,7 +174,7 @@ pub(super) fn open_object(text: &mut Vec<u8>, span: Span, keys: &Keys, out: &mut
 
 /// Opens a raw array that was accepted before.
 pub(super) fn open_array(text: &[u8], span: Span, out: &mut Vec<Value>) {
-    let mut scan = Scanner { text: &text[..span.end()], at: span.start as usize + 1, odd: false };
+    let mut scan = Scanner::new(text, span, 1);
     scan.blank();
     if scan.peek() == Some(b']') {
         return;
@@ -202,7 +191,7 @@ pub(super) fn open_array(text: &[u8], span: Span, out: &mut Vec<Value>) {
 
 /// Finds a member of a raw object or an item of a raw array without opening it.
 pub(super) fn step(text: &[u8], span: Span, segment: &Segment) -> Option<Value> {
-    let mut scan = Scanner { text: &text[..span.end()], at: span.start as usize + 1, odd: false };
+    let mut scan = Scanner::new(text, span, 1);
     match raw_kind(&text[span.range()]) {
         RawKind::Scalar => None,
         RawKind::Object => {
@@ -247,7 +236,7 @@ pub(super) fn step(text: &[u8], span: Span, segment: &Segment) -> Option<Value> 
 /// The items of a raw array that was accepted before; none for anything else.
 pub(super) fn items(text: &[u8], span: Span) -> impl Iterator<Item = Value> + '_ {
     let start = span.start as usize;
-    let mut scan = Scanner { text: &text[..span.end()], at: start + 1, odd: false };
+    let mut scan = Scanner::new(text, span, 1);
     scan.blank();
     let mut more = text.get(start) == Some(&b'[') && scan.peek() != Some(b']');
     std::iter::from_fn(move || {
@@ -309,9 +298,17 @@ fn drop_repeated_keys(text: &[u8], from: usize, out: &mut Vec<Field>) {
     if out.len() - from > 64 {
         return drop_repeated_keys_of_many(text, from, out);
     }
-    let mut at = from + 1;
+    // Keys with a mark of their own were not there before: most of them, and only the others are compared.
+    let mut marks = 0_u64;
+    let mut at = from;
     while at < out.len() {
         let key = out[at].key;
+        let mark = 1_u64 << key_mark(text, key);
+        if marks & mark == 0 {
+            marks |= mark;
+            at += 1;
+            continue;
+        }
         match out[from..at].iter().position(|f| same(f.key, key)) {
             Some(earlier) => {
                 out[from + earlier].value = out[at].value;
@@ -320,6 +317,22 @@ fn drop_repeated_keys(text: &[u8], from: usize, out: &mut Vec<Field>) {
             None => at += 1,
         }
     }
+}
+
+/// A number below 64 that equal keys have in common.
+#[inline]
+fn key_mark(text: &[u8], key: Key) -> u32 {
+    let word = match (key.number(), key.span()) {
+        (Some(number), _) => number as u32,
+        (None, Some(span)) => {
+            let name = &text[span.range()];
+            let byte = |at: usize| name.get(at).map_or(0, |b| u32::from(*b));
+            let (middle, last) = (byte(name.len() / 2), byte(name.len().wrapping_sub(1)));
+            (name.len() as u32) ^ byte(0) << 6 ^ middle << 13 ^ last << 20
+        }
+        (None, None) => 0,
+    };
+    word.wrapping_mul(0x9e37_79b1) >> 26
 }
 
 fn drop_repeated_keys_of_many(text: &[u8], from: usize, out: &mut Vec<Field>) {
@@ -338,256 +351,4 @@ fn drop_repeated_keys_of_many(text: &[u8], from: usize, out: &mut Vec<Field>) {
         }
     }
     out.truncate(kept);
-}
-
-struct Scanner<'a> {
-    text: &'a [u8],
-    at: usize,
-    // An escaped key or a line feed between values was seen: `settle` has work.
-    odd: bool,
-}
-
-impl Scanner<'_> {
-    fn peek(&self) -> Option<u8> {
-        self.text.get(self.at).copied()
-    }
-
-    fn next(&mut self) -> Option<u8> {
-        let byte = self.peek();
-        self.at += usize::from(byte.is_some());
-        byte
-    }
-
-    fn fail<T>(&self, message: &'static str) -> Result<T, JsonError> {
-        Err(JsonError { at: self.at, message })
-    }
-
-    #[inline]
-    fn blank(&mut self) {
-        while let Some(byte @ (b' ' | b'\n' | b'\r' | b'\t')) = self.peek() {
-            self.odd |= byte == b'\n' || byte == b'\r';
-            self.at += 1;
-        }
-    }
-
-    fn nothing_left(&mut self) -> Result<(), JsonError> {
-        self.blank();
-        if self.at == self.text.len() {
-            Ok(())
-        } else {
-            self.fail("text after the end of the object")
-        }
-    }
-
-    fn object(&mut self, keys: &Keys, out: &mut Vec<Field>) -> Result<(), JsonError> {
-        if self.next() != Some(b'{') {
-            self.at = self.at.saturating_sub(1);
-            return self.fail("not an object: `{` expected");
-        }
-        self.blank();
-        if self.peek() == Some(b'}') {
-            self.at += 1;
-            return Ok(());
-        }
-        loop {
-            let key = self.key(keys)?;
-            let value = self.value()?;
-            out.push(Field { key, value });
-            self.blank();
-            match self.next() {
-                Some(b',') => self.blank(),
-                Some(b'}') => return Ok(()),
-                _ => return self.fail("`,` or `}` expected"),
-            }
-        }
-    }
-
-    fn key(&mut self, keys: &Keys) -> Result<Key, JsonError> {
-        let (name, escaped) = self.string()?;
-        self.odd |= escaped;
-        self.blank();
-        if self.next() != Some(b':') {
-            return self.fail("`:` expected");
-        }
-        self.blank();
-        Ok(keys.find(&self.text[name.range()]).unwrap_or(Key::from_span(name)))
-    }
-
-    /// A string's inside, and whether it holds escapes.
-    #[inline]
-    fn string(&mut self) -> Result<(Span, bool), JsonError> {
-        if self.peek() != Some(b'"') {
-            return self.fail("`\"` expected");
-        }
-        let start = self.at + 1;
-        let mut escaped = false;
-        let mut at = start;
-        loop {
-            let Some(special) = next_special(self.text, at) else {
-                self.at = self.text.len();
-                return self.fail("a string without its end");
-            };
-            match self.text[special] {
-                b'"' => {
-                    self.at = special + 1;
-                    return Ok((Span::new(start, special), escaped));
-                }
-                b'\\' => {
-                    escaped = true;
-                    at = self.escape(special)?;
-                }
-                _ => {
-                    self.at = special;
-                    return self.fail("a control character within a string");
-                }
-            }
-        }
-    }
-
-    fn escape(&mut self, at: usize) -> Result<usize, JsonError> {
-        self.at = at;
-        match self.text.get(at + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
-            Some(b'u') => match self.text.get(at + 2..at + 6) {
-                Some(hex) if hex.iter().all(u8::is_ascii_hexdigit) => Ok(at + 6),
-                _ => self.fail("four hexadecimal digits expected after `\\u`"),
-            },
-            _ => self.fail("an unknown escape"),
-        }
-    }
-
-    #[inline]
-    fn value(&mut self) -> Result<Value, JsonError> {
-        match self.peek() {
-            Some(b'"') => {
-                let (inside, escaped) = self.string()?;
-                Ok(if escaped { Value::Escaped(inside) } else { Value::Str(inside) })
-            }
-            Some(b'{' | b'[') => {
-                let start = self.at;
-                self.nested()?;
-                Ok(Value::Json(Span::new(start, self.at)))
-            }
-            Some(b't') => self.word(b"true", Value::Bool(true)),
-            Some(b'f') => self.word(b"false", Value::Bool(false)),
-            Some(b'n') => self.word(b"null", Value::Null),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            _ => self.fail("a value expected"),
-        }
-    }
-
-    fn word(&mut self, word: &'static [u8], value: Value) -> Result<Value, JsonError> {
-        if self.text[self.at..].starts_with(word) {
-            self.at += word.len();
-            return Ok(value);
-        }
-        self.fail("a value expected")
-    }
-
-    /// A number: up to 18 digits become an integer, everything else stays as it is written.
-    fn number(&mut self) -> Result<Value, JsonError> {
-        let start = self.at;
-        let negative = self.peek() == Some(b'-');
-        self.at += usize::from(negative);
-        let digits_from = self.at;
-        let mut whole: i64 = 0;
-        while let Some(digit @ b'0'..=b'9') = self.peek() {
-            whole = whole.wrapping_mul(10).wrapping_add(i64::from(digit - b'0'));
-            self.at += 1;
-        }
-        let digits = self.at - digits_from;
-        if digits == 0 || (digits > 1 && self.text[digits_from] == b'0') {
-            return self.fail("a number expected");
-        }
-        let fraction = self.fraction()?;
-        if fraction || digits > 18 || (negative && whole == 0) {
-            return Ok(Value::Json(Span::new(start, self.at)));
-        }
-        Ok(Value::Int(if negative { -whole } else { whole }))
-    }
-
-    fn fraction(&mut self) -> Result<bool, JsonError> {
-        let mut some = false;
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            some = true;
-            self.digits()?;
-        }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
-            self.at += 1;
-            some = true;
-            if matches!(self.peek(), Some(b'+' | b'-')) {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
-        Ok(some)
-    }
-
-    fn digits(&mut self) -> Result<(), JsonError> {
-        let start = self.at;
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
-            self.at += 1;
-        }
-        if self.at == start { self.fail("a digit expected") } else { Ok(()) }
-    }
-
-    /// Walks over an object or array without recursion; the stack is one bit a level.
-    fn nested(&mut self) -> Result<(), JsonError> {
-        let mut stack = [false; JSON_DEPTH_MAX];
-        let mut depth = 0;
-        loop {
-            match self.peek() {
-                Some(open @ (b'{' | b'[')) => {
-                    if depth == JSON_DEPTH_MAX {
-                        return self.fail("nested too deeply");
-                    }
-                    stack[depth] = open == b'{';
-                    depth += 1;
-                    self.at += 1;
-                    self.blank();
-                    let close = if open == b'{' { b'}' } else { b']' };
-                    if self.peek() != Some(close) {
-                        if open == b'{' {
-                            self.member_name()?;
-                        }
-                        continue;
-                    }
-                }
-                _ => {
-                    self.value()?;
-                    self.blank();
-                }
-            }
-            loop {
-                let in_object = stack[depth - 1];
-                match self.next() {
-                    Some(b'}') if in_object => depth -= 1,
-                    Some(b']') if !in_object => depth -= 1,
-                    Some(b',') => {
-                        self.blank();
-                        if in_object {
-                            self.member_name()?;
-                        }
-                        break;
-                    }
-                    _ => return self.fail("`,` or the end of an object or list expected"),
-                }
-                if depth == 0 {
-                    return Ok(());
-                }
-                self.blank();
-            }
-        }
-    }
-
-    fn member_name(&mut self) -> Result<(), JsonError> {
-        self.string()?;
-        self.blank();
-        if self.next() != Some(b':') {
-            return self.fail("`:` expected");
-        }
-        self.blank();
-        Ok(())
-    }
 }

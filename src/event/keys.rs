@@ -12,23 +12,24 @@ use super::Span;
 
 /// A field's name: a number of the pipeline's table, or a span of the batch's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Key {
-    start: u32,
-    // `u32::MAX` marks a number of the table.
-    len: u32,
-}
+pub struct Key(
+    // The length above the start, in one word, so that one comparison tells keys apart. The length `u32::MAX` marks a
+    // number of the table; otherwise its highest bit says that the name stands in quotes and needs no escape.
+    u64,
+);
 
 /// The names of one pipeline.
 #[derive(Clone, Debug)]
 pub struct Keys {
     names: Vec<Box<str>>,
-    // `"name":` with the name escaped, ready for the encoder.
-    encoded: Vec<Box<[u8]>>,
+    // `,"name":` with the name escaped and its length; blanks follow, so that it can be copied in blocks.
+    encoded: Vec<(Box<[u8]>, usize)>,
     numbers: HashMap<Box<[u8]>, u32, foldhash::fast::FixedState>,
 }
 
 impl Key {
     const TABLE: u32 = u32::MAX;
+    const QUOTED: u32 = 1 << 31;
     /// `@timestamp`: not kept as a field; see [`super::Event::time_ns`].
     pub const TIMESTAMP: Key = Key::numbered(0);
     /// `message`.
@@ -45,22 +46,42 @@ impl Key {
     pub const SOURCE: Key = Key::numbered(6);
 
     const fn numbered(number: u32) -> Key {
-        Key { start: number, len: Key::TABLE }
+        Key((Key::TABLE as u64) << 32 | number as u64)
     }
 
     /// A name that only the batch's text holds.
     pub fn from_span(span: Span) -> Key {
-        Key { start: span.start, len: span.len }
+        Key(u64::from(span.len) << 32 | u64::from(span.start))
+    }
+
+    /// A name that only the batch's text holds, within quotes, and that needs no escape.
+    pub(super) fn from_quoted(span: Span) -> Key {
+        Key(u64::from(span.len | Key::QUOTED) << 32 | u64::from(span.start))
+    }
+
+    /// The name with its quotes in the batch's text, if it stands so there and needs no escape.
+    #[inline]
+    pub(super) fn quoted(self) -> Option<Span> {
+        let (length, start) = (self.length(), self.0 as u32);
+        (length & Key::QUOTED != 0 && length != Key::TABLE)
+            .then(|| Span { start: start - 1, len: (length & !Key::QUOTED) + 2 })
     }
 
     /// The number in the pipeline's table, if it has one.
+    #[inline]
     pub fn number(self) -> Option<usize> {
-        (self.len == Key::TABLE).then_some(self.start as usize)
+        (self.length() == Key::TABLE).then_some(self.0 as u32 as usize)
     }
 
     /// The span in the batch's text, if it is not in the table.
+    #[inline]
     pub fn span(self) -> Option<Span> {
-        (self.len != Key::TABLE).then_some(Span { start: self.start, len: self.len })
+        (self.length() != Key::TABLE)
+            .then_some(Span { start: self.0 as u32, len: self.length() & !Key::QUOTED })
+    }
+
+    fn length(self) -> u32 {
+        (self.0 >> 32) as u32
     }
 }
 
@@ -81,11 +102,14 @@ impl Keys {
             return Key::numbered(*number);
         }
         let number = self.names.len() as u32;
-        let mut encoded = Vec::with_capacity(name.len() + 3);
+        let mut encoded = Vec::with_capacity(name.len() + 4);
+        encoded.push(b',');
         super::write_string(name.as_bytes(), &mut encoded);
         encoded.push(b':');
+        let length = encoded.len();
+        encoded.resize(length + super::body::BLOCK + 1, b' ');
         self.names.push(name.into());
-        self.encoded.push(encoded.into_boxed_slice());
+        self.encoded.push((encoded.into_boxed_slice(), length));
         self.numbers.insert(name.as_bytes().into(), number);
         Key::numbered(number)
     }
@@ -101,9 +125,10 @@ impl Keys {
         &self.names[number]
     }
 
-    /// `"name":` of a numbered key.
+    /// `,"name":` of a numbered key: a text that begins with it, and its length.
     #[inline]
-    pub fn encoded(&self, number: usize) -> &[u8] {
-        &self.encoded[number]
+    pub(super) fn encoded(&self, number: usize) -> (&[u8], usize) {
+        let (text, length) = &self.encoded[number];
+        (text, *length)
     }
 }

@@ -108,7 +108,144 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
+/// The documents of lines that one decoder reads, and how many of them the names of earlier lines helped to read.
+fn read_by_names(lines: &[String], names: &mut Names) -> (Vec<String>, usize) {
+    let mut keys = Keys::default();
+    keys.intern("level");
+    let mut batch = Batch::new(Arc::new(keys), source());
+    let spans: Vec<Span> = lines
+        .iter()
+        .map(|line| {
+            let span = batch.push_text(line.as_bytes());
+            batch.push_text(b"\n");
+            span
+        })
+        .collect();
+    let (mut documents, mut helped) = (Vec::new(), 0);
+    for span in spans {
+        let event = match batch.add_json_event(span, names, 0, 0) {
+            Some(event) => {
+                helped += 1;
+                for (at, field) in batch.fields(event).iter().enumerate() {
+                    assert_eq!(
+                        batch.position_of(event, field.key),
+                        Some(at),
+                        "a field is not found"
+                    );
+                }
+                event
+            }
+            None => {
+                let (mut fields, keys) = (Vec::new(), Arc::clone(&batch.keys));
+                let read = parse_object(&mut batch.text, span, &keys, &mut fields);
+                let event = batch.add_event(0, 0);
+                if read.is_ok() {
+                    *batch.fields_mut(event) = fields;
+                }
+                event
+            }
+        };
+        batch.mark();
+        let mut out = Vec::new();
+        batch.write_event(event, &mut out);
+        documents.push(String::from_utf8(out).unwrap());
+    }
+    (documents, helped)
+}
+
+/// The documents of the same lines, each read and written alone.
+fn read_alone(lines: &[String]) -> Vec<String> {
+    let one = |line: &String| {
+        let mut keys = Keys::default();
+        keys.intern("level");
+        let mut batch = Batch::new(Arc::new(keys), source());
+        let event = batch.add_event(0, 0);
+        let span = batch.push_text(line.as_bytes());
+        let (mut fields, keys) = (Vec::new(), Arc::clone(&batch.keys));
+        if parse_object(&mut batch.text, span, &keys, &mut fields).is_ok() {
+            *batch.fields_mut(event) = fields;
+        }
+        let mut out = Vec::new();
+        batch.write_event(event, &mut out);
+        String::from_utf8(out).unwrap()
+    };
+    lines.iter().map(one).collect()
+}
+
+#[test]
+fn names_of_the_lines_before_help_and_change_nothing() {
+    let line = |n: usize| match n % 4 {
+        0 => format!(r#"{{"level": "INFO", "message": "number {n}", "n": {n}}}"#),
+        1 => format!(
+            r#"{{"level": "WARN", "message": "a \"quote\" {n}", "list": [1, "x"], "n": {n}}}"#
+        ),
+        2 => format!(r#"{{"level":"INFO","message":"no blanks {n}","n":{n}.50,"t":true}}"#),
+        _ => format!(
+            r#"{{"level": "INFO", "a_name_that_is_longer_than_one_block_of_bytes": "{n}", "n": null}} "#
+        ),
+    };
+    let lines: Vec<String> = (0..100).map(line).collect();
+    let mut names = Names::default();
+    let (documents, helped) = read_by_names(&lines, &mut names);
+    assert_eq!(documents, read_alone(&lines));
+    assert_eq!(helped, 100);
+}
+
+#[test]
+fn what_is_unusual_is_left_to_the_general_reader() {
+    let unusual = [
+        r#"{"a":1,"a":2}"#,
+        r#"{"\u0061":1}"#,
+        "{\"a\":\r1}",
+        r"{}",
+        r#"{"a":1,}"#,
+        r#"{"a":1}}"#,
+        r#"{"a" 1}"#,
+        "{\"a\":\"\t\"}",
+        r#"["a"]"#,
+        r#"{"a":01}"#,
+    ];
+    let mut lines = vec![r#"{"a":1}"#.to_string()];
+    lines.extend(unusual.map(str::to_string));
+    let (documents, helped) = read_by_names(&lines, &mut Names::default());
+    assert_eq!(documents, read_alone(&lines));
+    assert_eq!(helped, 1);
+}
+
+#[test]
+fn names_without_end_are_read_all_the_same() {
+    let line = |n: usize| format!(r#"{{"level":"INFO","name_{n}":{n}}}"#);
+    let mut names = Names::default();
+    let strange: Vec<String> = (0..3000).map(line).collect();
+    assert_eq!(read_by_names(&strange, &mut names).0, read_alone(&strange));
+    // Usual lines are helped again afterwards, soon.
+    let usual: Vec<String> = (0..2000).map(|_| line(7)).collect();
+    let (documents, helped) = read_by_names(&usual, &mut names);
+    assert_eq!(documents, read_alone(&usual));
+    assert!(helped > 900, "{helped}");
+}
+
 proptest! {
+    #[test]
+    fn any_lines_are_read_the_same_whatever_came_before(
+        lines in prop::collection::vec(
+            prop::collection::vec(
+                ("[ ]?", "(level|host|@timestamp|a|b|c|[a-z\"\\\\\u{e9}]{1,40})", "[ ]{0,2}",
+                 r#"("[a-z \\\\\"\u{1}\u{e9}]{0,70}"|-?[0-9]{1,20}|[0-9]\.5e3|null|true|fals|\[1, ?"x"\]|\{"y":\r?\{\}\})"#),
+                0..6,
+            ),
+            1..8,
+        ),
+    ) {
+        let write = |fields: &Vec<(String, String, String, String)>| {
+            let field = |(a, name, b, value): &(String, String, String, String)| format!("{a}\"{name}\":{b}{value}");
+            format!("{{{}}}", fields.iter().map(field).collect::<Vec<_>>().join(","))
+        };
+        let mut lines: Vec<String> = lines.iter().map(write).collect();
+        lines.extend(lines.clone());
+        prop_assert_eq!(read_by_names(&lines, &mut Names::default()).0, read_alone(&lines));
+    }
+
     #[test]
     fn any_object_is_written_with_the_meaning_it_was_read_with(
         map in prop::collection::hash_map("[a-z\"\\\\ é]{1,6}", any_json(), 0..8)

@@ -3,15 +3,14 @@
 //! In: `when`, `[[filters.then]]`, `[[filters.else]]`. Out: the events of both chains.
 //! Promises: which chain an event takes is decided before either of them changes anything.
 
-use std::sync::Arc;
-
 use super::{Chain, ChainPlan, Filter, FilterLoad, Make};
+use crate::chunk::Position;
 use crate::condition::Condition;
 use crate::event::{Batch, Selection};
 use crate::settings::Section;
 
 struct Branch {
-    when: Arc<Condition>,
+    when: Condition,
     then: Chain,
     otherwise: Chain,
     holds: Selection,
@@ -23,7 +22,7 @@ pub(super) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<M
     if !section.has("when") {
         section.missing("when", "'level == \"ERROR\"'");
     }
-    let when = Condition::load(section, "when", load.keys).map(Arc::new);
+    let when = Condition::load(section, "when", load.keys);
     let then = ChainPlan::load(section, "then", load);
     let otherwise = ChainPlan::load(section, "else", load);
     if !section.has("then") && !section.has("else") {
@@ -34,7 +33,7 @@ pub(super) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<M
     let when = when?;
     Some(Box::new(move || {
         Box::new(Branch {
-            when: Arc::clone(&when),
+            when: when.clone(),
             then: then.make(),
             otherwise: otherwise.make(),
             holds: Selection::default(),
@@ -54,5 +53,15 @@ impl Filter for Branch {
         }
         self.then.apply_to(batch, &self.holds);
         self.otherwise.apply_to(batch, &self.rest);
+    }
+
+    fn close(&mut self, batch: &mut Batch, end: bool) {
+        self.then.close_inner(batch, end);
+        self.otherwise.close_inner(batch, end);
+    }
+
+    fn remember(&mut self, out: &mut Vec<Position>) {
+        self.then.remember(out);
+        self.otherwise.remember(out);
     }
 }

@@ -32,7 +32,8 @@ impl Filter for Copy {
     }
 }
 
-fn read(batch: &mut Batch, event: usize, from: &Path) -> Option<Value> {
+/// The value to copy; it belongs to nobody else.
+pub(super) fn read(batch: &mut Batch, event: usize, from: &Path) -> Option<Value> {
     if from.is_timestamp() {
         let start = batch.text.len();
         let time_ns = batch.events[event].time_ns;

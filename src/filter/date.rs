@@ -1,18 +1,20 @@
 //! Filter `date`: an event's time from one of its fields.
 //!
 //! In: a text or number. Out: `@timestamp` (or `target`). Promises: the formats are tried in the order written; an
-//! absent field changes nothing. On failure: the event gets the tag `_dateparsefailure` and keeps its time.
+//! absent field changes nothing. On failure, also where the event names no zone that there is: the event gets the tag
+//! `_dateparsefailure` and keeps its time.
 
 use std::sync::Arc;
 
-use super::named::{Use, optional_field, required_field};
-use super::{Filter, FilterLoad, Make, counters};
+use super::failure::Failure;
+use super::named::{optional_field, source};
+use super::{Filter, FilterLoad, Make};
 use crate::clock::SharedClock;
 use crate::event::{Batch, Path, Selection, Value};
-use crate::metrics::Counter;
 use crate::settings::Section;
+use crate::template::{References, Template};
 use crate::timestamp::{
-    DateFormat, DateNumber, DateOptions, ErrorPart, locale_problem, write_iso8601_ms,
+    DateFormat, DateNumber, DateOptions, ErrorPart, Zone, locale_problem, write_iso8601_ms,
 };
 
 struct Date {
@@ -22,30 +24,36 @@ struct Date {
 struct Plan {
     field: Path,
     formats: Vec<DateFormat>,
+    /// The zone that the event names, instead of a fixed one.
+    zone: Option<Template>,
     target: Option<Path>,
-    tag: String,
     clock: SharedClock,
-    failures: Counter,
+    failure: Failure,
 }
 
 pub(super) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<Make> {
-    let field = required_field(section, "field", "\"timestamp\"", Use::Read, load);
+    let field = source(section, None, load);
     let target = match section.string("target").filter(|t| t.value != "@timestamp") {
         None => Some(None),
         Some(_) => optional_field(section, "target", load),
     };
-    let tag = section.string_or("tag_on_failure", "_dateparsefailure").value;
+    let failure = Failure::load(section, "_dateparsefailure", load);
+    let zone = section.string("timezone").filter(|zone| zone.contains("%{"));
+    let zone = zone.map(|zone| Template::load_as(section, &zone, References::Percent, load.keys));
     let formats = formats(section);
-    let (_, failures) = counters(section, load);
     let clock = Arc::clone(load.clock);
-    let plan =
-        Arc::new(Plan { field: field?, formats: formats?, target: target?, tag, clock, failures });
+    let zone = match zone {
+        None => None,
+        Some(zone) => Some(zone?),
+    };
+    let (field, formats, target) = (field?, formats?, target?);
+    let plan = Arc::new(Plan { field, formats, zone, target, clock, failure });
     Some(Box::new(move || Box::new(Date { plan: Arc::clone(&plan) })))
 }
 
 fn formats(section: &Section<'_>) -> Option<Vec<DateFormat>> {
     let texts = section.required_strings("formats", "[\"ISO8601\"]");
-    let zone = section.string("timezone");
+    let zone = section.string("timezone").filter(|zone| !zone.contains("%{"));
     let locale = section.string("locale");
     if let Some((locale, problem)) = locale.as_ref().and_then(|l| Some((l, locale_problem(l)?))) {
         section.error(locale.span.clone(), problem.message, problem.hint);
@@ -72,7 +80,7 @@ fn formats(section: &Section<'_>) -> Option<Vec<DateFormat>> {
 }
 
 impl Plan {
-    fn parse(&self, batch: &Batch, value: Value, now_ns: i64) -> Option<i64> {
+    fn parse(&self, batch: &Batch, event: usize, value: Value, now_ns: i64) -> Option<i64> {
         let number = |number: DateNumber| self.formats.iter().find_map(|f| f.parse_number(number));
         match value {
             Value::Int(n) => number(n.into()),
@@ -83,7 +91,13 @@ impl Plan {
             }
             other => {
                 let text = batch.str_bytes(other)?;
-                self.formats.iter().find_map(|f| f.parse(&text, now_ns))
+                let Some(zone) = &self.zone else {
+                    return self.formats.iter().find_map(|f| f.parse(&text, now_ns));
+                };
+                let mut name = Vec::new();
+                zone.render_as_written(batch, event, &mut name);
+                let zone = Zone::named(std::str::from_utf8(&name).ok()?)?;
+                self.formats.iter().find_map(|f| f.parse_in(&text, now_ns, &zone))
             }
         }
     }
@@ -96,10 +110,12 @@ impl Filter for Date {
         for event in selected.iter() {
             // A null says that there is no time, as an absent field does.
             let value = batch.get(event, &plan.field).filter(|value| *value != Value::Null);
-            let Some(value) = value else { continue };
-            let Some(time_ns) = plan.parse(batch, value, now_ns) else {
-                batch.add_tag(event, &plan.tag);
-                plan.failures.increment();
+            let Some(value) = value else {
+                batch.events[event].missed = true;
+                continue;
+            };
+            let Some(time_ns) = plan.parse(batch, event, value, now_ns) else {
+                plan.failure.mark(batch, event);
                 continue;
             };
             match &plan.target {
@@ -112,5 +128,29 @@ impl Filter for Date {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trial::{Trial, written};
+
+    #[test]
+    fn the_zone_may_be_one_that_the_event_names() {
+        let text = "[[filters]]\ntype = \"date\"\nfield = \"t\"\ntarget = \"at\"\n\
+                    timezone = \"%{[zone][name]}\"\nformats = [\"yyyy-MM-dd HH:mm\", \"ISO8601\"]\n\
+                    remove_field = [\"t\", \"zone\"]\n";
+        let mut trial = Trial::new(text);
+        let mut batch = trial.batch(&[
+            r#"{"t":"2026-07-01 12:00","zone":{"name":"America/Caracas"}}"#,
+            r#"{"t":"2026-07-01T12:00:00","zone":{"name":"+02:00"}}"#,
+            r#"{"t":"2026-07-01 12:00","zone":{"name":"Nowhere"}}"#,
+            r#"{"t":"2026-07-01 12:00"}"#,
+        ]);
+        trial.chain.apply(&mut batch);
+        assert_eq!(written(&batch, 0), r#"{"at":"2026-07-01T16:00:00.000Z"}"#);
+        assert_eq!(written(&batch, 1), r#"{"at":"2026-07-01T10:00:00.000Z"}"#);
+        assert!(written(&batch, 2).ends_with(r#""tags":["_dateparsefailure"]}"#));
+        assert!(written(&batch, 3).ends_with(r#""tags":["_dateparsefailure"]}"#));
     }
 }

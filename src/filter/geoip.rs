@@ -7,32 +7,44 @@
 //! that is replaced is read again within seconds; a damaged one never takes the place of a good one.
 //! On failure: an address that is not found, or is none, gives the tag `_geoip_lookup_failure`; a
 //! private or reserved one that the database does not know gives `_geoip_private` and counts as no
-//! failure. An absent field changes nothing.
+//! failure. An absent field changes nothing. With `optional`, a database that is not there is as one
+//! that knows no address, until it comes.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::named::{Use, required_field};
-use super::{Filter, FilterLoad, Make, counters};
+use super::failure::Failure;
+use super::named::{Use, source};
+use super::{Filter, FilterLoad, Make};
 use crate::clock::SharedClock;
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::event::{Batch, Path, Selection, Value};
-use crate::metrics::Counter;
 use crate::settings::Section;
 
 mod database;
+mod format;
+mod pages;
 mod record;
 mod reserved;
 
 use database::{Database, Watched};
+use format::Fault;
+use pages::Pages;
 use record::Name;
 
-/// Addresses whose JSON one thread keeps; a power of two.
-const KEPT_ADDRESSES: usize = 4096;
+/// Sets of addresses whose JSON one thread keeps; a power of two.
+const KEPT_SETS: usize = 2048;
+/// A longer text is no address, with blanks around it perhaps.
+const MAX_ADDRESS: usize = 64;
+/// Addresses of a set, the last used first: with one place for each slot, thousands of addresses that come again and
+/// again would push one another out.
+const KEPT_WAYS: usize = 4;
 
 struct GeoIp {
     plan: Arc<Plan>,
     database: Arc<Database>,
+    /// This thread's, of that database.
+    pages: Pages,
     kept: Vec<Option<Kept>>,
 }
 
@@ -40,14 +52,16 @@ struct Plan {
     field: Path,
     target: Path,
     names: Vec<Name>,
+    /// Names of the Elastic Common Schema.
+    ecs: bool,
     watched: Watched,
     clock: SharedClock,
-    failures: Counter,
+    failure: Failure,
 }
 
-/// An address and what became of it.
+/// An address as the event writes it, and what became of it.
 struct Kept {
-    address: IpAddr,
+    text: Box<[u8]>,
     place: Place,
 }
 
@@ -61,17 +75,35 @@ enum Place {
 
 /// Reads the settings.
 pub(super) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<Make> {
-    let field = required_field(section, "field", "\"client_ip\"", Use::Read, load);
-    let target = section.string_or("target", "geoip");
-    let target = super::named::path(section, &target, Use::Write, load);
+    let field = source(section, None, load);
+    let modes = [("disabled", false), ("v1", true), ("v8", true)];
+    let ecs = section.choice_or("ecs_compatibility", &modes, false);
+    let target = match field.as_ref().filter(|_| ecs && !section.has("target")) {
+        Some(field) => parent(section, field, load),
+        None => {
+            let target = section.string_or("target", "geoip");
+            super::named::path(section, &target, Use::Write, load)
+        }
+    };
+    // Logstash's way to ask for more room for what it keeps.
+    section.integer_or("cache_size", 1000, 1..i64::MAX);
     let names = names(section);
-    let (_, failures) = counters(section, load);
+    let failure = Failure::load(section, "_geoip_lookup_failure", load);
+    let optional = section.bool_or("optional", false);
     let text = section.required_string("database", "\"GeoLite2-City.mmdb\"")?;
     let path = section.resolve(&text);
     let name = section.string("id").map_or_else(|| "geoip".to_string(), |id| id.value);
     let metrics = load.metrics.with("filter", &name);
-    let watched = match Watched::open(path, load.clock, &metrics) {
-        Ok(watched) => watched,
+    let watched = match database::open(path, optional, load.clock, &metrics) {
+        Ok(watched) => {
+            if !watched.current().is_there() {
+                let message = format!("the GeoIP database `{}` is not there", text.value);
+                let hint = "events go on without a place until it is; GeoLite2 databases are at \
+                            https://www.maxmind.com";
+                section.report(Diagnostic::warning(message).hint(hint), text.span);
+            }
+            watched
+        }
         Err(problem) => {
             let message = format!("the GeoIP database `{}` {}", text.value, problem.what);
             let diagnostic = Diagnostic::error(message).because(problem.why).hint(problem.hint);
@@ -80,11 +112,28 @@ pub(super) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<M
         }
     };
     let (field, target, clock) = (field?, target?, Arc::clone(load.clock));
-    let plan = Arc::new(Plan { field, target, names: names?, watched, clock, failures });
+    let plan = Arc::new(Plan { field, target, names: names?, ecs, watched, clock, failure });
     Some(Box::new(move || {
         let database = plan.watched.current();
-        Box::new(GeoIp { plan: Arc::clone(&plan), database, kept: Vec::new() })
+        Box::new(GeoIp {
+            plan: Arc::clone(&plan),
+            database,
+            pages: Pages::default(),
+            kept: Vec::new(),
+        })
     }))
+}
+
+/// What holds the field `ip`: there, the schema has a place for what is known of it.
+fn parent(section: &Section<'_>, field: &Path, load: &mut FilterLoad<'_>) -> Option<Path> {
+    let names: Vec<&str> = field.segments().iter().map(|segment| &*segment.name).collect();
+    match names.as_slice() {
+        [before @ .., "ip"] if !before.is_empty() => Some(Path::from_names(before, load.keys)),
+        _ => {
+            section.missing("target", "\"client\"");
+            None
+        }
+    }
 }
 
 /// The names of `fields`, or all.
@@ -95,7 +144,8 @@ fn names(section: &Section<'_>) -> Option<Vec<Name>> {
     let mut names = Vec::new();
     let mut all = true;
     for word in section.required_strings("fields", "[\"country_name\"]") {
-        let found = Name::ALL.iter().find(|(known, _)| *known == word.value);
+        let is = |known: &&(&str, Name)| known.0.eq_ignore_ascii_case(&word);
+        let found = Name::ALL.iter().chain(Name::OTHER).find(is);
         names.extend(found.map(|(_, name)| *name));
         if found.is_none() {
             all = false;
@@ -118,13 +168,14 @@ impl Filter for GeoIp {
         let database = plan.watched.current();
         if self.kept.is_empty() || !Arc::ptr_eq(&database, &self.database) {
             self.kept.clear();
-            self.kept.resize_with(KEPT_ADDRESSES, || None);
+            self.kept.resize_with(KEPT_SETS * KEPT_WAYS, || None);
+            self.pages = Pages::default();
             self.database = database;
         }
         for event in selected.iter() {
-            let Some(value) = batch.get(event, &plan.field) else { continue };
-            if value != Value::Null {
-                self.locate(batch, event, value);
+            match batch.get(event, &plan.field) {
+                None | Some(Value::Null) => batch.events[event].missed = true,
+                Some(value) => self.locate(batch, event, value),
             }
         }
     }
@@ -132,58 +183,88 @@ impl Filter for GeoIp {
 
 impl GeoIp {
     fn locate(&mut self, batch: &mut Batch, event: usize, value: Value) {
-        let plan = &*self.plan;
-        let place = address(batch, value).map(|address| {
-            let kept = &mut self.kept[slot(address)];
-            if !matches!(kept, Some(kept) if kept.address == address) {
-                *kept = Some(Kept { address, place: place(&self.database, &plan.names, address) });
+        let GeoIp { plan, database, pages, kept } = self;
+        let first = match value {
+            Value::Array(list) => batch.array(list).first().copied(),
+            Value::Json(span) => batch.raw_items(span).next(),
+            other => Some(other),
+        };
+        let text = first.and_then(|first| batch.str_bytes(first));
+        let known = text.filter(|text| text.len() <= MAX_ADDRESS).and_then(|text| {
+            let from = set(&text) * KEPT_WAYS;
+            let set = &mut kept[from..from + KEPT_WAYS];
+            let same = |kept: &Option<Kept>| kept.as_ref().is_some_and(|k| *k.text == *text);
+            let found = set.iter().position(same);
+            if found != Some(0) {
+                set[..=found.unwrap_or(KEPT_WAYS - 1)].rotate_right(1);
             }
-            &*kept
+            if found.is_none() {
+                // What could not be read is tried again the next time.
+                let place = place(database, pages, plan, address(&text)?);
+                set[0] = place.ok().map(|place| Kept { text: (*text).into(), place });
+            }
+            set[0].as_ref()
         });
-        match place {
-            Some(Some(Kept { place: Place::Known(json), .. })) => {
-                let object = batch.push_text(json);
-                batch.set(event, &plan.target, Value::Json(object));
+        match known.map(|known| &known.place) {
+            Some(Place::Known(json)) => {
+                let object = Value::Json(batch.push_text(json));
+                match batch.get(event, &plan.target) {
+                    // Other members of the target stay, such as `client.port`.
+                    Some(there @ (Value::Object(_) | Value::Json(_))) => {
+                        merge(batch, event, &plan.target, there, object);
+                    }
+                    _ => batch.set(event, &plan.target, object),
+                }
             }
-            Some(Some(Kept { place: Place::Private, .. })) => {
+            Some(Place::Private) => {
                 batch.add_tag(event, "_geoip_private");
+                batch.events[event].missed = true;
             }
-            _ => {
-                batch.add_tag(event, "_geoip_lookup_failure");
-                plan.failures.increment();
-            }
+            Some(Place::Unknown) | None => plan.failure.mark(batch, event),
         }
     }
 }
 
-/// The address that a value holds.
-fn address(batch: &Batch, value: Value) -> Option<IpAddr> {
-    let first = match value {
-        Value::Array(list) => *batch.array(list).first()?,
-        Value::Json(span) => batch.raw_items(span).next()?,
-        other => other,
-    };
-    let text = batch.str_bytes(first)?;
-    let address: IpAddr = std::str::from_utf8(&text).ok()?.trim().parse().ok()?;
+/// The address that a text is.
+fn address(text: &[u8]) -> Option<IpAddr> {
+    let address: IpAddr = std::str::from_utf8(text).ok()?.trim().parse().ok()?;
     Some(address.to_canonical())
 }
 
-fn slot(address: IpAddr) -> usize {
-    let bits = match address {
-        IpAddr::V4(address) => u128::from(u32::from(address)),
-        IpAddr::V6(address) => u128::from(address),
-    };
-    let mixed = (bits as u64 ^ (bits >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 52) as usize % KEPT_ADDRESSES
+fn set(text: &[u8]) -> usize {
+    use std::hash::BuildHasher;
+    foldhash::fast::FixedState::default().hash_one(text) as usize % KEPT_SETS
 }
 
-fn place(database: &Database, names: &[Name], address: IpAddr) -> Place {
-    let mut json = Vec::with_capacity(256);
-    match database.record(address) {
-        Some(record) if record.write(address, names, &mut json) => Place::Known(json.into()),
+/// Puts the members of an object into the one that is there.
+fn merge(batch: &mut Batch, event: usize, target: &Path, there: Value, found: Value) {
+    let (Value::Object(there), Value::Object(found)) = (batch.open(there), batch.open(found))
+    else {
+        return batch.set(event, target, found);
+    };
+    for at in 0..batch.object(found).len() {
+        let member = batch.object(found)[at];
+        batch.set_in(there, member.key, member.value);
+    }
+    batch.set(event, target, Value::Object(there));
+}
+
+fn place(
+    database: &Database,
+    pages: &mut Pages,
+    plan: &Plan,
+    address: IpAddr,
+) -> Result<Place, Fault> {
+    let mut json = Vec::with_capacity(512);
+    let write = |record: &record::Record, json: &mut Vec<u8>| match plan.ecs {
+        true => record.write_ecs(address, &plan.names, json),
+        false => record.write(address, &plan.names, json),
+    };
+    Ok(match database.record(pages, address)? {
+        Some(record) if write(&record, &mut json) => Place::Known(json.into()),
         _ if reserved::is_reserved(address) => Place::Private,
         _ => Place::Unknown,
-    }
+    })
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@
 
 use std::sync::Arc;
 
-use super::named::{Use, optional_field, required_field};
+use super::named::{optional_field, source};
 use super::{Filter, FilterLoad, Make, counters};
-use crate::event::{Batch, Keys, Path, Selection, Span, Value};
+use crate::event::{Batch, Field, Keys, Path, Selection, Span, Value};
 use crate::grok::{Ecs, Grok, Kind, Options, Outcome, Scratch};
 use crate::metrics::Counter;
 use crate::settings::{Literal, Section};
@@ -67,6 +67,7 @@ impl Filter for GrokFilter {
                 Tried::Failed => plan.tags.iter().for_each(|tag| batch.add_tag(event, tag)),
                 Tried::TimedOut => batch.add_tag(event, &plan.timeout_tag),
             }
+            batch.events[event].missed = true;
             plan.failures.increment();
         }
     }
@@ -174,6 +175,9 @@ fn add(batch: &mut Batch, event: usize, path: &Path, value: Value) {
             Value::Array(list) => list,
             _ => return batch.set(event, path, value),
         },
+        None if path.segments().len() == 1 && !path.is_timestamp() => {
+            return batch.push_root(event, Field { key: path.root(), value });
+        }
         _ => return batch.set(event, path, value),
     };
     batch.array_mut(list).push(value);

@@ -32,20 +32,31 @@ impl Filter for Join {
     fn apply(&mut self, batch: &mut Batch, selected: &Selection) {
         for event in selected.iter() {
             for path in &self.plan.paths {
-                let Some(value) = batch.get(event, path) else { continue };
-                let Value::Array(list) = batch.open(value) else { continue };
-                self.scratch.clear();
-                for (n, item) in batch.array(list).iter().enumerate() {
-                    if n > 0 {
-                        self.scratch.extend_from_slice(self.plan.separator.as_bytes());
-                    }
-                    if *item != Value::Null {
-                        batch.write_text(*item, &mut self.scratch);
-                    }
-                }
-                let text = batch.push_text(&self.scratch);
-                batch.set(event, path, Value::Str(text));
+                join_at(batch, event, path, &self.plan.separator, &mut self.scratch);
             }
         }
     }
+}
+
+/// Joins the list at a path; `scratch` is a buffer to work in.
+pub(super) fn join_at(
+    batch: &mut Batch,
+    event: usize,
+    path: &Path,
+    separator: &str,
+    scratch: &mut Vec<u8>,
+) {
+    let Some(value) = batch.get(event, path) else { return };
+    let Value::Array(list) = batch.open(value) else { return };
+    scratch.clear();
+    for (n, item) in batch.array(list).iter().enumerate() {
+        if n > 0 {
+            scratch.extend_from_slice(separator.as_bytes());
+        }
+        if *item != Value::Null {
+            batch.write_text(*item, scratch);
+        }
+    }
+    let text = batch.push_text(scratch);
+    batch.set(event, path, Value::Str(text));
 }

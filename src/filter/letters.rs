@@ -12,11 +12,16 @@ use super::{Filter, FilterLoad, Make};
 use crate::event::{Batch, Path, Selection};
 use crate::settings::Section;
 
-#[derive(Clone, Copy)]
-enum Form {
+/// A form that texts can have.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Form {
+    /// Lower case.
     Lower,
+    /// Upper case.
     Upper,
+    /// The first letter in upper case, the rest in lower case.
     Capital,
+    /// Without blanks at both ends.
     Stripped,
 }
 
@@ -67,7 +72,7 @@ impl Filter for Letters {
 
 impl Form {
     /// Writes a text in this form; `false` when it already has it.
-    fn write(self, text: &[u8], out: &mut Vec<u8>) -> bool {
+    pub(super) fn write(self, text: &[u8], out: &mut Vec<u8>) -> bool {
         let Ok(plain) = std::str::from_utf8(text) else { return false };
         match self {
             Form::Stripped => out.extend_from_slice(plain.trim().as_bytes()),

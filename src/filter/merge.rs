@@ -7,10 +7,10 @@
 
 use std::sync::Arc;
 
+use super::failure::Failure;
 use super::named::{Use, path, required_field};
-use super::{Filter, FilterLoad, Make, counters};
+use super::{Filter, FilterLoad, Make};
 use crate::event::{Batch, Path, Selection, Value};
-use crate::metrics::Counter;
 use crate::settings::Section;
 
 struct Merge {
@@ -20,20 +20,20 @@ struct Merge {
 struct Plan {
     from: Vec<Path>,
     into: Path,
-    failures: Counter,
+    failure: Failure,
 }
 
 /// Reads the settings.
 pub(super) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<Make> {
+    let failure = Failure::load(section, "_mutate_error", load);
     let texts = section.required_strings("from", "\"labels\"");
     let from: Vec<Path> =
         texts.iter().filter_map(|text| path(section, text, Use::Read, load)).collect();
     let into = required_field(section, "into", "\"tags\"", Use::Write, load)?;
-    let (_, failures) = counters(section, load);
     if from.is_empty() || from.len() < texts.len() {
         return None;
     }
-    let plan = Arc::new(Plan { from, into, failures });
+    let plan = Arc::new(Plan { from, into, failure });
     Some(Box::new(move || Box::new(Merge { plan: Arc::clone(&plan) })))
 }
 
@@ -45,8 +45,7 @@ impl Filter for Merge {
                 let opened = batch.open(added);
                 let added = batch.deep_copy(opened);
                 if !self.plan.merge(batch, event, added) {
-                    batch.add_tag(event, "_mutate_error");
-                    self.plan.failures.increment();
+                    self.plan.failure.mark(batch, event);
                 }
             }
         }

@@ -5,7 +5,7 @@
 
 use super::FilterLoad;
 use crate::event::{Key, Path};
-use crate::settings::{Literal, Section, Spanned};
+use crate::settings::{Item, Literal, Section, Spanned};
 
 /// What must be true of a path.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,11 +53,31 @@ pub(super) fn optional_field(
     key: &'static str,
     load: &mut FilterLoad<'_>,
 ) -> Option<Option<Path>> {
+    optional(section, key, Use::Write, load)
+}
+
+/// As [`optional_field`], for a field that is only read.
+#[allow(clippy::option_option)] // absent and faulty are different things
+pub(super) fn optional_read(
+    section: &Section<'_>,
+    key: &'static str,
+    load: &mut FilterLoad<'_>,
+) -> Option<Option<Path>> {
+    optional(section, key, Use::Read, load)
+}
+
+#[allow(clippy::option_option)] // absent and faulty are different things
+fn optional(
+    section: &Section<'_>,
+    key: &'static str,
+    usage: Use,
+    load: &mut FilterLoad<'_>,
+) -> Option<Option<Path>> {
     if !section.has(key) {
         return Some(None);
     }
     let text = section.string(key)?;
-    path(section, &text, Use::Write, load).map(Some)
+    path(section, &text, usage, load).map(Some)
 }
 
 /// The pairs of `fields = { from = "to" }`, at least one.
@@ -102,4 +122,79 @@ pub(super) fn path(
         return None;
     }
     Some(path)
+}
+
+/// The field that a filter reads: `field`, or `source` as Logstash calls it; `default` where neither is written.
+pub(super) fn source(
+    section: &Section<'_>,
+    default: Option<&str>,
+    load: &mut FilterLoad<'_>,
+) -> Option<Path> {
+    let key = if section.has("source") { "source" } else { "field" };
+    if key == "source" && section.has("field") {
+        let message = "`source` and `field` are the same: write one of them";
+        section.error(section.span_of("source"), message, None);
+    }
+    let text = match default {
+        Some(default) => Some(section.string_or(key, default)),
+        None => section.required_string(key, "\"message\""),
+    };
+    path(section, &text?, Use::Read, load)
+}
+
+/// Yes or no, also in quotes as Logstash allows it.
+pub(super) fn flag(section: &Section<'_>, key: &'static str, default: bool) -> bool {
+    match section.item(key).map(|item| &item.literal) {
+        Some(Literal::String(_)) => {
+            section.choice_or(key, &[("true", true), ("false", false)], default)
+        }
+        _ => section.bool_or(key, default),
+    }
+}
+
+/// The entries of a table `{ a = 1 }`, or of a list `["a", 1]` as Logstash also writes it.
+pub(super) fn hash<'a>(
+    section: &Section<'a>,
+    key: &'static str,
+) -> Option<Vec<(Spanned<String>, &'a Item)>> {
+    let item = section.item(key)?;
+    let Literal::Array(items) = &item.literal else {
+        let entries = section.entries(key)?;
+        let own = |(name, item): &'a (Spanned<String>, Item)| (name.clone(), item);
+        return Some(entries.iter().map(own).collect());
+    };
+    let mut found = Vec::new();
+    for pair in items.chunks(2) {
+        match pair {
+            [name, value] => found.extend(text_of(section, name).map(|name| (name, value))),
+            _ => {
+                let hint = "write a table: { name = \"value\" }";
+                let message = format!("`{key}` is a list, but not of pairs");
+                section.error(item.span.clone(), message, Some(hint.into()));
+                return None;
+            }
+        }
+    }
+    Some(found)
+}
+
+/// A text, or a number or truth value as text.
+pub(super) fn text_of(section: &Section<'_>, item: &Item) -> Option<Spanned<String>> {
+    let value = match &item.literal {
+        Literal::String(text) => return section.expand(text, &item.span),
+        Literal::Integer(n) => n.to_string(),
+        Literal::Float(n) => n.to_string(),
+        Literal::Bool(b) => b.to_string(),
+        other => {
+            let message = format!("a text expected, but found {}", other.kind());
+            section.error(item.span.clone(), message, Some("write it in quotes".into()));
+            return None;
+        }
+    };
+    Some(Spanned { value, span: item.span.clone() })
+}
+
+/// The target of a filter: `Some(None)` stands for the event itself.
+pub(super) fn target(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<Option<Path>> {
+    optional_field(section, "target", load)
 }

@@ -68,7 +68,7 @@ impl Filter for Tag {
 }
 
 /// Takes a tag out; the field goes with the last one.
-fn remove_tag(batch: &mut Batch, event: usize, tag: &[u8]) {
+pub(super) fn remove_tag(batch: &mut Batch, event: usize, tag: &[u8]) {
     let Some(tags) = batch.get_root(event, Key::TAGS) else { return };
     let opened = batch.open(tags);
     let left = match opened {

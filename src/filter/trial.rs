@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Chain, ChainPlan, FilterLoad};
+use super::{Chain, ChainPlan, FilterLoad, States};
 use crate::clock::{ManualClock, SharedClock};
 use crate::diagnostic::Diagnostics;
 use crate::event::{Batch, Keys, Source, SourceKind, parse_object};
@@ -19,6 +19,7 @@ pub(super) const NOW_NS: i64 = 1_795_309_323_004_000_000;
 pub(super) struct Trial {
     pub(super) chain: Chain,
     pub(super) metrics: Metrics,
+    pub(super) plan: ChainPlan,
     keys: Arc<Keys>,
 }
 
@@ -53,11 +54,12 @@ impl Trial {
         let problems = RefCell::new(problems);
         let (mut keys, metrics) = (Keys::default(), Metrics::default());
         let section = Section::root(&document, &problems);
-        let mut load = FilterLoad { keys: &mut keys, clock, metrics: &metrics };
+        let states = States::default();
+        let mut load = FilterLoad { keys: &mut keys, clock, metrics: &metrics, states: &states };
         let plan = ChainPlan::load(&section, "filters", &mut load);
         section.finish();
         let chain = plan.make();
-        (Trial { chain, metrics, keys: Arc::new(keys) }, problems.into_inner())
+        (Trial { chain, metrics, plan, keys: Arc::new(keys) }, problems.into_inner())
     }
 
     /// A batch of one event.

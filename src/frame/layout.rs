@@ -185,6 +185,36 @@ impl Header {
     }
 }
 
+/// A row of the document table.
+#[derive(Clone, Copy)]
+pub(super) struct Entry {
+    pub routes: u32,
+    pub time_ns: i64,
+    pub suffix: u64,
+    pub sub: u16,
+    pub prefix: u16,
+    pub body_from: u32,
+    pub body_to: u32,
+    pub addresses_from: u32,
+}
+
+impl Entry {
+    /// The row as it is in a frame; its last four bytes are 0.
+    #[inline]
+    pub(super) fn bytes(&self) -> [u8; DOCUMENT_BYTES] {
+        let mut row = [0; DOCUMENT_BYTES];
+        row[..8].copy_from_slice(&self.time_ns.to_le_bytes());
+        row[8..16].copy_from_slice(&self.suffix.to_le_bytes());
+        row[16..20].copy_from_slice(&self.routes.to_le_bytes());
+        row[20..24].copy_from_slice(&self.body_from.to_le_bytes());
+        row[24..28].copy_from_slice(&self.body_to.to_le_bytes());
+        row[28..32].copy_from_slice(&self.addresses_from.to_le_bytes());
+        row[32..34].copy_from_slice(&self.sub.to_le_bytes());
+        row[34..36].copy_from_slice(&self.prefix.to_le_bytes());
+        row
+    }
+}
+
 pub(super) fn write_position(position: &Position, out: &mut Vec<u8>) {
     out.extend_from_slice(&position.key.to_le_bytes());
     out.extend_from_slice(&position.offset.to_le_bytes());

@@ -44,3 +44,14 @@ fn every_flipped_bit_and_every_cut_is_noticed() {
         }
     }
 }
+
+#[test]
+fn numbers_in_ids_have_as_many_digits_as_they_need_and_at_least_so_many() {
+    for number in [0, 1, 0xA, 0xFFF_FFFF_FFFF, u64::MAX] {
+        for least in [4, 6, 10, 16] {
+            let mut out = Vec::new();
+            write_hex(number, least, &mut out);
+            assert_eq!(out, format!("{number:00$x}", least as usize).into_bytes());
+        }
+    }
+}

@@ -7,7 +7,7 @@
 use super::charset::CharSet;
 
 /// How eagerly a repetition takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// As much as possible, giving back.
     Greedy,
@@ -18,7 +18,7 @@ pub enum Mode {
 }
 
 /// A test of a place that takes no text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Assertion {
     /// `\A`
     StartText,
@@ -37,7 +37,7 @@ pub enum Assertion {
 }
 
 /// Which way a look-around looks and what it wants to see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Look {
     /// To the left rather than to the right.
     pub behind: bool,
@@ -46,7 +46,7 @@ pub struct Look {
 }
 
 /// A node of the tree.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Node {
     /// Matches here, takes nothing.
     Empty,

@@ -6,20 +6,35 @@
 //! On failure: [`Verdict::Limit`] when the bound is met; the answer is then unknown.
 
 use super::ast::{Assertion, Look};
-use super::program::{FAIL, Inst, Pc, Program, Run, Seek, SetTable, UNBOUNDED};
+use super::program::{
+    Back, Chain, FAIL, Field, Guard, Inst, Pc, Piece, Program, Run, Seek, SetTable, UNBOUNDED,
+};
 use super::text;
+use super::token::Walk;
 
 /// A slot or place that is not set.
 pub const UNSET: u32 = u32::MAX;
 
 /// Steps after which failures are remembered, besides those for each byte.
 const MEMO_AFTER: u64 = 20_000;
+/// Steps for each byte after which failures are remembered.
+const MEMO_AFTER_PER_BYTE: u64 = 2;
 /// The table of failures may have so many bits.
-const MEMO_BITS: usize = 1 << 28;
-/// Steps that are always granted.
-const STEPS: u64 = 2_000_000;
-/// Steps granted for each byte of the text.
-const STEPS_PER_BYTE: u64 = 4_000;
+const MEMO_BITS: usize = 1 << 26;
+/// Steps that are always granted; a step takes a few nanoseconds.
+const STEPS: u64 = 1_000_000;
+/// Steps granted for each byte of the text: a hostile megabyte ends within some 50 ms.
+const STEPS_PER_BYTE: u64 = 8;
+/// So many bytes run through in one go count as a step, as a power of two.
+const STRETCH: u32 = 3;
+/// Steps that an attempt counts for, whatever comes of it.
+const STEPS_PER_ATTEMPT: u64 = 4;
+
+/// The most steps that a text of this length is granted, in bytes; an attempt under way may pass
+/// it by the steps of one way through the program.
+pub fn granted(len: usize) -> u64 {
+    STEPS + STEPS_PER_BYTE * len as u64
+}
 
 /// What came of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +71,10 @@ pub struct Memory {
     /// Two places for each capture, then those of loops.
     pub slots: Vec<u32>,
     failed: Vec<u64>,
+    /// The steps taken.
+    pub steps: u64,
+    /// How often an attempt went back to another way.
+    pub times_back: u64,
 }
 
 /// A machine on one text.
@@ -71,20 +90,38 @@ pub struct Machine<'a> {
     dirty: bool,
 }
 
+impl Drop for Machine<'_> {
+    fn drop(&mut self) {
+        self.memory.steps += self.steps;
+    }
+}
+
 impl<'a> Machine<'a> {
     /// A machine at rest.
     pub fn new(program: &'a Program, text: &'a [u8], memory: &'a mut Memory) -> Self {
-        memory.slots.clear();
-        memory.slots.resize(program.slots, UNSET);
+        // What every match sets is never read before.
+        if !program.certain || memory.slots.len() != program.slots {
+            memory.slots.clear();
+            memory.slots.resize(program.slots, UNSET);
+        }
         memory.frames.clear();
-        let alarm = MEMO_AFTER + 16 * text.len() as u64;
+        let alarm = MEMO_AFTER + MEMO_AFTER_PER_BYTE * text.len() as u64;
         Self { program, text, memory, fence: UNSET, steps: 0, alarm, memo: false, dirty: false }
     }
 
+    /// Counts an attempt that failed at once too, as each place of a long text may be tried; whether to go on.
+    pub fn retry(&mut self) -> bool {
+        self.steps += STEPS_PER_ATTEMPT;
+        self.steps < self.alarm || self.alarmed()
+    }
+
     /// Tries a match at a place.
+    #[inline(never)]
     pub fn attempt(&mut self, start: usize) -> Verdict {
         if self.dirty {
-            self.memory.slots.fill(UNSET);
+            if !self.program.certain {
+                self.memory.slots.fill(UNSET);
+            }
             self.memory.frames.clear();
             self.fence = UNSET;
         }
@@ -92,19 +129,33 @@ impl<'a> Machine<'a> {
         let (mut pc, mut at): (Pc, usize) = (0, start);
         let (program, text) = (self.program, self.text);
         let (insts, sets) = (&program.insts[..], &program.sets[..]);
+        // Counted in a register, and only handed over at a failure: what matches is done anyway.
+        let mut taken = 0;
         loop {
+            taken += 1;
             // Each instruction yields where to go on, in the program and in the text.
             let (next, place) = match &insts[pc as usize] {
                 Inst::Byte(byte) => match text.get(at) == Some(byte) {
                     true => (pc + 1, at + 1),
                     false => (FAIL, at),
                 },
-                Inst::Text(wanted) => match text[at..].starts_with(wanted) {
-                    true => (pc + 1, at + wanted.len()),
-                    false => (FAIL, at),
+                Inst::Text(wanted) => stepped(wanted.at(text, at), pc),
+                Inst::Token(token, end) => match program.tokens[*token as usize].walk(text, at) {
+                    Walk::End(to) => {
+                        self.steps += (to - at) as u64 >> STRETCH;
+                        (*end, to)
+                    }
+                    Walk::Fail => (FAIL, at),
+                    Walk::Unsure => (pc + 1, at),
                 },
+                Inst::Field(field) => self.field(field, at),
+                Inst::Chain(chain) => stepped(self.chain(chain, at), pc),
                 Inst::Set(set) => stepped(text::one(&sets[*set as usize], text, at), pc),
-                Inst::Take(run) => stepped(text::take(&sets[run.set as usize], run, text, at), pc),
+                Inst::Take(run) => {
+                    let end = text::take(&sets[run.set as usize], run, text, at);
+                    self.steps += end.map_or(0, |end| (end - at) as u64 >> STRETCH);
+                    stepped(end, pc)
+                }
                 Inst::Maybe(set) => {
                     (pc + 1, text::one(&sets[*set as usize], text, at).unwrap_or(at))
                 }
@@ -117,9 +168,10 @@ impl<'a> Machine<'a> {
                     }
                 }
                 Inst::Dispatch(table) => (program.dispatches[*table as usize][ahead(text, at)], at),
-                Inst::Jump(to) => {
-                    self.steps += 1;
-                    (*to, at)
+                Inst::Jump(to) => (*to, at),
+                Inst::Note(slot) => {
+                    self.memory.slots[*slot as usize] = at as u32;
+                    (pc + 1, at)
                 }
                 Inst::Save(slot) => {
                     self.save(*slot, at);
@@ -132,11 +184,15 @@ impl<'a> Machine<'a> {
                 (pc, at) = (next, place);
                 continue;
             }
+            self.steps += std::mem::take(&mut taken);
             if self.steps >= self.alarm && !self.alarmed() {
                 return Verdict::Limit;
             }
             match self.backtrack() {
-                Some(resumed) => (pc, at) = resumed,
+                Some(resumed) => {
+                    self.memory.times_back += 1;
+                    (pc, at) = resumed;
+                }
                 None => return Verdict::Fail,
             }
         }
@@ -146,7 +202,7 @@ impl<'a> Machine<'a> {
     fn rare(&mut self, inst: &Inst, pc: Pc, at: usize) -> (Pc, usize) {
         match inst {
             Inst::Option(set, peek) => self.option(*set, *peek, pc, at),
-            Inst::Give(run, peek) => stepped(self.give(run, *peek, pc, at), pc),
+            Inst::Give(run, peek, back) => stepped(self.give(run, *peek, back, (pc, at)), pc),
             Inst::Seek(run, peek, seek) => stepped(self.seek_start(run, *peek, seek, (pc, at)), pc),
             Inst::Split(a, b) => (self.split(pc, (*a, *b), at), at),
             Inst::Assert(assertion) => follows(self.holds(*assertion, at), pc, at),
@@ -205,6 +261,76 @@ impl<'a> Machine<'a> {
         a
     }
 
+    /// Single characters in a row.
+    #[inline(never)]
+    fn chain(&self, chain: &Chain, at: usize) -> Option<usize> {
+        match chain.words.as_ref().and_then(|words| words.hold(self.text, at)) {
+            Some(true) => Some(at + chain.sets.len()),
+            Some(false) => None,
+            None => {
+                let mut sets = chain.sets.iter();
+                sets.try_fold(at, |at, set| text::one(self.set(*set), self.text, at))
+            }
+        }
+    }
+
+    /// A capture, and the text after it.
+    #[inline(never)]
+    fn field(&mut self, field: &Field, begin: usize) -> (Pc, usize) {
+        let text = self.text;
+        let at = match field.plain {
+            true => begin,
+            false => match self.entered(field, begin) {
+                Some(at) => at,
+                None => return (FAIL, begin),
+            },
+        };
+        let end = match &field.piece {
+            Piece::Take(run) => text::take(self.set(run.set), run, text, at),
+            Piece::Token(token, otherwise) => {
+                match self.program.tokens[*token as usize].walk(text, at) {
+                    Walk::End(end) => Some(end),
+                    Walk::Fail => None,
+                    Walk::Unsure => {
+                        self.save(field.slot, begin);
+                        return (*otherwise, at);
+                    }
+                }
+            }
+        };
+        let Some(end) = end else { return (FAIL, begin) };
+        let Some(then) = field.tail.at(text, end) else { return (FAIL, begin) };
+        self.steps += (end - at) as u64 >> STRETCH;
+        self.save_both(field, [begin as u32, end as u32]);
+        (field.next, then)
+    }
+
+    /// What stands before the piece of a field.
+    #[inline(never)]
+    fn entered(&self, field: &Field, begin: usize) -> Option<usize> {
+        let holds = match field.guard {
+            Guard::None => true,
+            Guard::Edge => self.word_edge(begin),
+            Guard::Neighbour(look, set) => self.neighbour(look, set, begin),
+        };
+        let lead = field.lead.and_then(|set| text::one(self.set(set), self.text, begin));
+        holds.then_some(lead.unwrap_or(begin))
+    }
+
+    /// Notes a begin and an end.
+    #[inline]
+    fn save_both(&mut self, field: &Field, both: [u32; 2]) {
+        let slot = field.slot;
+        let Memory { slots, frames, .. } = &mut *self.memory;
+        let place = slots.get_mut(slot as usize..).and_then(|slots| slots.first_chunk_mut::<2>());
+        let Some(place) = place else { return };
+        let [begin, end] = std::mem::replace(place, both);
+        if !field.certain && !frames.is_empty() {
+            frames.push(Frame::Undo { slot, old: begin });
+            frames.push(Frame::Undo { slot: slot + 1, old: end });
+        }
+    }
+
     /// One character or none; the other way is noted only if the rest can begin there.
     #[inline]
     fn option(&mut self, set: u32, peek: u32, pc: Pc, at: usize) -> (Pc, usize) {
@@ -218,27 +344,49 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn give(&mut self, run: &Run, peek: u32, pc: Pc, at: usize) -> Option<usize> {
+    fn give(&mut self, run: &Run, peek: u32, back: &Back, (pc, at): (Pc, usize)) -> Option<usize> {
         if self.memo && !self.fresh(pc, at) {
             return None;
         }
         let set = self.set(run.set);
         let end = text::take(set, run, self.text, at)?;
-        self.steps += (end - at) as u64 >> 4;
+        self.steps += (end - at) as u64 >> STRETCH;
         let low = match run.min {
             0 => at,
             min => text::counted(set, min, min, self.text, at).unwrap_or(end),
         };
+        let end = match back {
+            Back::Byte(byte, needed @ 2..) => self.last_of(*byte, *needed, (low, end))?,
+            _ => end,
+        };
         let peek = &self.program.peeks[peek as usize];
-        let stop = if peek[self.ahead(end)] { end } else { self.retreat(low, end, peek)? };
+        let stop = if peek[self.ahead(end)] { end } else { self.retreat(low, end, peek, back)? };
         if stop > low {
             self.memory.frames.push(Frame::Give { pc, low: low as u32, at: stop as u32 });
         }
         Some(stop)
     }
 
+    /// The last place at which so many of a byte are left, at most the end of a run; `None` where the run has none.
+    fn last_of(&mut self, byte: u8, needed: u32, (low, end): (usize, usize)) -> Option<usize> {
+        let mut places = memchr::memrchr_iter(byte, &self.text[low..]);
+        let found = places.nth(needed as usize - 1).map(|found| low + found);
+        self.steps += (self.text.len() - found.unwrap_or(low)) as u64 >> STRETCH;
+        Some(found?.min(end))
+    }
+
     /// The last place before `at`, not before `low`, where the rest can begin.
-    fn retreat(&self, low: usize, at: usize, peek: &[bool; 257]) -> Option<usize> {
+    fn retreat(&self, low: usize, at: usize, peek: &[bool; 257], back: &Back) -> Option<usize> {
+        match back {
+            Back::Byte(byte, _) => {
+                return memchr::memrchr(*byte, &self.text[low..at]).map(|found| low + found);
+            }
+            Back::Text(finder) => {
+                let end = self.text.len().min(at + finder.needle().len() - 1);
+                return finder.rfind(&self.text[low..end]).map(|found| low + found);
+            }
+            Back::Step => {}
+        }
         let usable = |byte: &u8| peek[usize::from(*byte)] && !text::continues(*byte);
         self.text[low..at].iter().rposition(usable).map(|found| low + found)
     }
@@ -274,7 +422,7 @@ impl<'a> Machine<'a> {
             Seek::Text(finder) => (from + finder.find(&self.text[from..])?, left),
             Seek::Step => self.creep(run, &self.program.peeks[peek as usize], from, left)?,
         };
-        self.steps += (stop - from) as u64 >> 4;
+        self.steps += (stop - from) as u64 >> STRETCH;
         if left > 0 && stop < self.text.len() {
             self.memory.frames.push(Frame::Seek { pc, left, at: stop as u32 });
         }
@@ -303,9 +451,10 @@ impl<'a> Machine<'a> {
 
     /// Gives back from a run up to the next place where the rest can begin.
     fn give_more(&mut self, pc: Pc, low: usize, at: usize) -> Option<usize> {
-        let Inst::Give(_, peek) = &self.program.insts[pc as usize] else { return None };
-        let stop = self.retreat(low, at, &self.program.peeks[*peek as usize])?;
-        self.steps += (at - stop) as u64 >> 4;
+        let Inst::Give(_, peek, back) = &self.program.insts[pc as usize] else { return None };
+        let peek = &self.program.peeks[*peek as usize];
+        let stop = self.retreat(low, at, peek, back)?;
+        self.steps += (at - stop) as u64 >> STRETCH;
         if stop > low {
             self.memory.frames.push(Frame::Give { pc, low: low as u32, at: stop as u32 });
         }
@@ -449,7 +598,7 @@ impl<'a> Machine<'a> {
 
     /// The first alarm begins to remember failures, the second ends it: whether to go on.
     fn alarmed(&mut self) -> bool {
-        let last = STEPS + STEPS_PER_BYTE * self.text.len() as u64;
+        let last = granted(self.text.len());
         if self.alarm >= last {
             return false;
         }

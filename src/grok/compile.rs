@@ -10,18 +10,41 @@ use super::charset::CharSet;
 use super::classes;
 use super::error::Problem;
 use super::first::{First, first, first_of};
+use super::fuse::fuse;
+use super::need;
 use super::parse::Parsed;
-use super::program::{Anchor, FAIL, Inst, Pc, Program, Run, Seek, SetTable, UNBOUNDED};
+use super::program::{
+    Anchor, Chain, FAIL, Few, Inst, Literal, Pc, Program, Run, SetTable, UNBOUNDED,
+};
+use super::require::Required;
+use super::shape::{self, anchor, back, is_run, is_switch, plain, seek};
+use super::token::{self, Token};
+use super::words::Words;
 use memchr::memmem::Finder;
 use std::collections::HashMap;
 
 /// A program may have so many instructions.
-const MAX_INSTS: usize = 200_000;
+const MAX_INSTS: usize = 100_000;
+/// A chain has at most so many characters.
+const MAX_CHAIN: usize = 64;
+/// A chain of fewer characters is as quick one by one.
+const MIN_WORDS: usize = 4;
+/// A token may take so many nodes.
+const MAX_TOKEN: usize = 24;
 
 /// Compiles a pattern.
 pub fn compile(parsed: &Parsed) -> Result<Program, Problem> {
+    // Writing it out takes long by itself, so what is far too large is refused before.
+    if shape::weight(&parsed.node) > MAX_INSTS {
+        return Err(Problem::TooLarge);
+    }
     let mut compiler = Compiler::new(parsed);
-    compiler.node(&parsed.node, &First::accept());
+    let node = shape::without_idle_captures(&parsed.node, &compiler.kept);
+    // A reference may ask for a capture before it is set.
+    if !has_backref(&node) {
+        shape::certain(&node, &mut compiler.certain);
+    }
+    compiler.node(&node, &First::accept());
     compiler.emit(Inst::Match);
     if compiler.insts.len() > MAX_INSTS {
         return Err(Problem::TooLarge);
@@ -29,14 +52,22 @@ pub fn compile(parsed: &Parsed) -> Result<Program, Problem> {
     let start = first(&parsed.node, &First::accept());
     let prefix = start.literal.as_ref().filter(|text| text.len() > 1);
     compiler.thread();
+    need::note(&mut compiler.insts, &compiler.dispatches);
+    fuse(&mut compiler.insts, compiler.word);
     let memo = !compiler.insts.iter().any(|inst| matches!(inst, Inst::Backref(..)));
     Ok(Program {
         slots: compiler.slots as usize,
         captures: compiler.kept.iter().flatten().count(),
+        certain: compiler
+            .kept
+            .iter()
+            .zip(&compiler.certain)
+            .all(|(kept, sure)| kept.is_none() || *sure),
         anchor: if memo { anchor(&parsed.node) } else { Anchor::None },
         start: Box::new(start.table()),
         prefix: prefix.map(|text| Finder::new(text.as_bytes()).into_owned()),
-        required: required(&parsed.node).map(|text| Finder::new(text.as_bytes()).into_owned()),
+        few: Few::new(&start.table()),
+        required: Required::new(&parsed.node),
         memo,
         word: compiler.word,
         insts: compiler.insts,
@@ -44,7 +75,19 @@ pub fn compile(parsed: &Parsed) -> Result<Program, Problem> {
         peeks: compiler.peeks,
         chooses: compiler.chooses,
         dispatches: compiler.dispatches,
+        tokens: compiler.tokens,
     })
+}
+
+/// Whether a node refers to captures.
+fn has_backref(node: &Node) -> bool {
+    match node {
+        Node::Backref(..) => true,
+        Node::Concat(nodes) | Node::Alt(nodes) => nodes.iter().any(has_backref),
+        Node::Repeat { node, .. } | Node::Capture(_, node) => has_backref(node),
+        Node::Atomic(node) | Node::Look(_, node) => has_backref(node),
+        _ => false,
+    }
 }
 
 struct Compiler {
@@ -54,8 +97,16 @@ struct Compiler {
     peeks: Vec<[bool; 257]>,
     chooses: Vec<[u8; 257]>,
     dispatches: Vec<[Pc; 257]>,
+    tokens: Vec<Token>,
+    /// What became of nodes in front of what: the number of the token, or none. Repetitions and dictionaries bring
+    /// the same nodes again and again, and tables take long to make.
+    token_numbers: HashMap<(Vec<Node>, First), Option<u32>>,
+    /// Whether the piece has a token already, so that its instructions need none.
+    covered: bool,
     /// For each capture of the tree its number in the program.
     kept: Vec<Option<u32>>,
+    /// Which of them every match sets.
+    certain: Vec<bool>,
     slots: u32,
     /// The number of the set of word characters, once it is needed.
     word: u32,
@@ -81,7 +132,11 @@ impl Compiler {
             peeks: Vec::new(),
             chooses: Vec::new(),
             dispatches: Vec::new(),
+            tokens: Vec::new(),
+            token_numbers: HashMap::new(),
+            covered: false,
             kept,
+            certain: vec![false; parsed.captures.len()],
             slots: count * 2,
             word: 0,
         }
@@ -131,6 +186,10 @@ impl Compiler {
         if self.full() {
             return;
         }
+        let one = std::slice::from_ref(node);
+        if matches!(node, Node::Alt(_) | Node::Repeat { .. }) && self.token(one, follow) == 1 {
+            return;
+        }
         match node {
             Node::Empty => {}
             Node::Literal(text) => self.literal(text),
@@ -142,7 +201,7 @@ impl Compiler {
                 None => self.repeat(node, (*min, *max), *mode, follow),
             },
             Node::Capture(index, node) => self.capture(*index, node, follow),
-            Node::Atomic(node) => self.atomic(node),
+            Node::Atomic(node) => self.atomic(node, follow),
             Node::Look(look, node) => self.look(*look, node),
             Node::Assert(assertion) => {
                 if matches!(assertion, Assertion::WordEdge | Assertion::NotWordEdge) {
@@ -165,7 +224,7 @@ impl Compiler {
                 self.emit(Inst::Byte(*byte));
             }
             bytes => {
-                self.emit(Inst::Text(bytes.into()));
+                self.emit(Inst::Text(Box::new(Literal::new(bytes))));
             }
         }
     }
@@ -179,18 +238,92 @@ impl Compiler {
     }
 
     fn concat(&mut self, nodes: &[Node], follow: &First) {
-        for (at, node) in nodes.iter().enumerate() {
-            let follow = first_of(&nodes[at + 1..], follow);
-            self.node(node, &follow);
+        let mut at = 0;
+        while at < nodes.len() {
+            let taken = self.chain(&nodes[at..]).max(self.token(&nodes[at..], follow));
+            if taken == 0 {
+                let follow = first_of(&nodes[at + 1..], follow);
+                self.node(&nodes[at], &follow);
+            }
+            at += taken.max(1);
+        }
+    }
+
+    /// Makes one instruction of single characters in a row; tells how many nodes it took.
+    fn chain(&mut self, nodes: &[Node]) -> usize {
+        let (mut sets, mut taken) = (Vec::new(), 0);
+        for node in nodes {
+            let before = sets.len();
+            if !shape::singles(node, MAX_CHAIN, &mut sets) {
+                sets.truncate(before);
+                break;
+            }
+            taken += 1;
+        }
+        if sets.len() < 2 || nodes[..taken].iter().all(|node| matches!(node, Node::Literal(_))) {
+            return 0;
+        }
+        let ascii: Vec<u128> = sets.iter().map(|set| set.ascii).collect();
+        let words = (sets.len() >= MIN_WORDS).then(|| Words::new(&ascii)).flatten();
+        let sets = sets.iter().map(|set| self.set(set)).collect();
+        self.emit(Inst::Chain(Box::new(Chain { sets, words })));
+        taken
+    }
+
+    /// Makes a token of as many nodes as have a certain end; tells how many it took.
+    fn token(&mut self, nodes: &[Node], follow: &First) -> usize {
+        if self.covered || !nodes.first().is_some_and(token::chooses) {
+            return 0;
+        }
+        let most = nodes.iter().take(MAX_TOKEN).take_while(|node| token::suits(node)).count();
+        for taken in (1..=most).rev() {
+            let (inner, rest) = nodes.split_at(taken);
+            let follow = first_of(rest, follow);
+            let Some(number) = self.token_number(inner, &follow) else { continue };
+            self.covered_by(number, inner, &follow);
+            return taken;
+        }
+        0
+    }
+
+    /// The number of the token of some nodes, made at the first need.
+    fn token_number(&mut self, nodes: &[Node], follow: &First) -> Option<u32> {
+        if !nodes.iter().all(token::suits) {
+            return None;
+        }
+        let key = (nodes.to_vec(), follow.clone());
+        if let Some(known) = self.token_numbers.get(&key) {
+            return *known;
+        }
+        let number = Token::new(nodes, follow).map(|token| {
+            self.tokens.push(token);
+            self.tokens.len() as u32 - 1
+        });
+        self.token_numbers.insert(key, number);
+        number
+    }
+
+    /// Emits a token, and instructions for the same nodes where it can be unsure.
+    fn covered_by(&mut self, number: u32, nodes: &[Node], follow: &First) {
+        let wide = self.tokens[number as usize].wide;
+        let entry = self.emit(Inst::Token(number, FAIL));
+        if wide {
+            self.covered = true;
+            self.concat(nodes, follow);
+            self.covered = false;
+        }
+        if !self.full() {
+            self.insts[entry as usize] = Inst::Token(number, self.here());
         }
     }
 
     fn capture(&mut self, index: usize, node: &Node, follow: &First) {
         match self.kept[index] {
             Some(number) => {
-                self.emit(Inst::Save(number * 2));
+                let note = if self.certain[index] { Inst::Note } else { Inst::Save };
+                self.emit(note(number * 2));
                 self.node(node, follow);
-                self.emit(Inst::Save(number * 2 + 1));
+                self.emit(note(number * 2 + 1));
             }
             None => self.node(node, follow),
         }
@@ -216,7 +349,11 @@ impl Compiler {
         } else if mode == Mode::Greedy {
             let peek = self.peek(follow);
             let option = (run.min, run.max) == (0, 1);
-            self.emit(if option { Inst::Option(number, peek) } else { Inst::Give(run, peek) });
+            self.emit(if option {
+                Inst::Option(number, peek)
+            } else {
+                Inst::Give(run, peek, back(follow))
+            });
         } else {
             let peek = self.peek(follow);
             let seek = seek(set, &run, follow);
@@ -261,7 +398,7 @@ impl Compiler {
             *entry = match chains.get(&possible) {
                 Some(chain) => *chain,
                 None => {
-                    let chain = self.chain(&possible);
+                    let chain = self.tries(&possible);
                     chains.insert(possible, chain);
                     chain
                 }
@@ -272,7 +409,7 @@ impl Compiler {
     }
 
     /// Instructions that try some branches in turn, placed out of the way of the others.
-    fn chain(&mut self, branches: &[Pc]) -> Pc {
+    fn tries(&mut self, branches: &[Pc]) -> Pc {
         let Some((last, others)) = branches.split_last() else { return FAIL };
         if others.is_empty() {
             return *last;
@@ -302,12 +439,14 @@ impl Compiler {
     }
 
     fn repeat(&mut self, node: &Node, times: (u32, Option<u32>), mode: Mode, follow: &First) {
-        if mode == Mode::Possessive {
-            let (min, max) = times;
-            let node = Box::new(node.clone());
-            return self.atomic(&Node::Repeat { node, min, max, mode: Mode::Greedy });
-        }
         let (min, max) = times;
+        if mode == Mode::Possessive {
+            let node = Box::new(node.clone());
+            return self.atomic(&Node::Repeat { node, min, max, mode: Mode::Greedy }, follow);
+        }
+        if let Some(set) = shape::flat_run(node, min, max, mode) {
+            return self.run(&set, 0, None, Mode::Greedy, follow);
+        }
         let again = first(node, &First::unknown()).or(follow);
         let again = if node.nullable() { First::unknown() } else { again };
         let again = First { sure: false, ..again };
@@ -372,8 +511,18 @@ impl Compiler {
     }
 
     /// A piece that is never tried otherwise; no fence is needed if nothing in it can be.
-    fn atomic(&mut self, node: &Node) {
-        if plain(node) || is_run(node) {
+    fn atomic(&mut self, node: &Node, follow: &First) {
+        if !follow.sure && shape::decided(node, follow) {
+            return self.node(node, follow);
+        }
+        if !self.covered && token::chooses(node) {
+            let number = self.token_number(std::slice::from_ref(node), &First::accept());
+            if let Some(number) = number {
+                let whole = Node::Atomic(Box::new(node.clone()));
+                return self.covered_by(number, &[whole], &First::accept());
+            }
+        }
+        if plain(node) || is_run(node) || is_switch(node) {
             return self.node(node, &First::accept());
         }
         self.emit(Inst::Fence);
@@ -386,7 +535,7 @@ impl Compiler {
         for at in 0..self.insts.len() {
             let mut inst = std::mem::replace(&mut self.insts[at], Inst::Match);
             match &mut inst {
-                Inst::Jump(to) => *to = self.goal(*to),
+                Inst::Jump(to) | Inst::Token(_, to) => *to = self.goal(*to),
                 Inst::Split(a, b) | Inst::Choose(a, b, _) => {
                     (*a, *b) = (self.goal(*a), self.goal(*b));
                 }
@@ -455,67 +604,5 @@ impl Compiler {
         for jump in ends {
             self.insts[jump as usize] = Inst::Jump(end);
         }
-    }
-}
-
-/// Whether a node can match in one way only, whatever follows.
-fn plain(node: &Node) -> bool {
-    match node {
-        Node::Empty | Node::Literal(_) | Node::Set(_) | Node::Assert(_) => true,
-        Node::Concat(nodes) => {
-            let end = nodes.len() - 1;
-            nodes[..end].iter().all(plain) && (plain(&nodes[end]) || is_run(&nodes[end]))
-        }
-        Node::Capture(_, node) => plain(node),
-        Node::Repeat { node, min, max, .. } => *max == Some(*min) && node.as_set().is_some(),
-        _ => false,
-    }
-}
-
-/// Whether a node is a run of one set, which at the end of an atomic piece is possessive.
-fn is_run(node: &Node) -> bool {
-    matches!(node, Node::Repeat { node, .. } if node.as_set().is_some())
-}
-
-/// How a lazy run gets to its next stop.
-fn seek(set: &CharSet, run: &Run, follow: &First) -> Seek {
-    if *set != CharSet::ALL || run.max != UNBOUNDED || follow.end {
-        return Seek::Step;
-    }
-    if let Some(text) = follow.literal.as_ref().filter(|text| text.len() > 1) {
-        return Seek::Text(Box::new(Finder::new(text.as_bytes()).into_owned()));
-    }
-    follow.set.single().map_or(Seek::Step, Seek::Byte)
-}
-
-/// Where an attempt has to begin.
-fn anchor(node: &Node) -> Anchor {
-    match node {
-        Node::Assert(Assertion::StartText) => Anchor::Text,
-        Node::Assert(Assertion::StartLine) => Anchor::Line,
-        // What begins by taking everything finds nothing later that it has not found at first.
-        Node::Repeat { node, min: 0, max: None, mode } if *mode != Mode::Possessive => {
-            let all = node.as_set().is_some_and(|set| set == CharSet::ALL);
-            if all { Anchor::Text } else { Anchor::None }
-        }
-        Node::Concat(nodes) => nodes.first().map_or(Anchor::None, anchor),
-        Node::Capture(_, node) => anchor(node),
-        Node::Alt(nodes) => {
-            let mut all = nodes.iter().map(anchor);
-            let one = all.next().unwrap_or(Anchor::None);
-            if all.all(|other| other == one) { one } else { Anchor::None }
-        }
-        _ => Anchor::None,
-    }
-}
-
-/// The longest text that every match has.
-fn required(node: &Node) -> Option<&str> {
-    match node {
-        Node::Literal(text) => Some(text.as_str()),
-        Node::Concat(nodes) => nodes.iter().filter_map(required).max_by_key(|text| text.len()),
-        Node::Capture(_, node) | Node::Atomic(node) => required(node),
-        Node::Repeat { node, min: 1.., .. } => required(node),
-        _ => None,
     }
 }

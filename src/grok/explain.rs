@@ -6,7 +6,7 @@
 
 use super::ast::Look;
 use super::charset::{CharSet, Wide};
-use super::program::{Anchor, FAIL, Inst, Pc, Program, Run, Seek, UNBOUNDED};
+use super::program::{Anchor, Back, FAIL, Inst, Pc, Program, Run, Seek, UNBOUNDED};
 use std::fmt::Write as _;
 
 /// Explains a program.
@@ -24,14 +24,78 @@ pub fn explain(program: &Program) -> String {
         },
     };
     let _ = writeln!(out, "begins {begin}");
-    if let Some(required) = &program.required {
-        let needle = lossy(required.needle());
-        let _ = writeln!(out, "after a failure, goes on only if `{needle}` is in the text");
+    if let Some(lead) = &program.required.lead {
+        let (needle, min, max) = (lossy(lead.text.needle()), lead.min, lead.max);
+        let _ = writeln!(out, "begins {min} to {max} bytes before a `{needle}`");
     }
+    let texts: Vec<String> =
+        (program.required.texts.iter()).map(|text| format!("`{}`", lossy(text.needle()))).collect();
+    if !texts.is_empty() {
+        let texts = texts.join(", ");
+        let _ =
+            writeln!(out, "after a failure, goes on only if the text has {texts} in this order");
+    }
+    engines(program, &mut out);
     for (pc, inst) in program.insts.iter().enumerate() {
         let _ = writeln!(out, "{pc:>5}  {}", describe(program, inst));
     }
+    let slow: Vec<String> = (program.insts.iter().enumerate())
+        .filter_map(|(pc, inst)| Some(format!("{pc:>5}  {}", why_slow(program, inst)?)))
+        .collect();
+    if slow.is_empty() {
+        out.push_str("no part goes back\n");
+    } else {
+        let _ = writeln!(out, "parts that may go back, and why:\n{}", slow.join("\n"));
+    }
     out
+}
+
+/// Which engine runs what of the pattern.
+fn engines(program: &Program, out: &mut String) {
+    let count = |is: &dyn Fn(&Inst) -> bool| program.insts.iter().filter(|inst| is(inst)).count();
+    let tables = count(&|inst| matches!(inst, Inst::Token(..)));
+    let runs = count(&|inst| matches!(inst, Inst::Take(_) | Inst::Maybe(_) | Inst::Chain(_)));
+    let back = count(&|inst| why_slow(program, inst).is_some());
+    let _ = writeln!(
+        out,
+        "run by: the scanner, {} instructions ({tables} tables, {runs} runs); the backtracking engine, {back} of them",
+        program.insts.len(),
+    );
+}
+
+/// Why an instruction may have to be tried otherwise; `None`: it need not.
+fn why_slow(program: &Program, inst: &Inst) -> Option<String> {
+    let set = |number: u32| show_set(&program.sets[number as usize].set);
+    Some(match inst {
+        Inst::Give(run, ..) => {
+            format!("{} may also take what follows it, so it gives back", set(run.set))
+        }
+        Inst::Option(number, _) => {
+            format!("one of {} may also be the begin of what follows", set(*number))
+        }
+        Inst::Seek(run, ..) => {
+            format!(
+                "as few of {} as will do: each place to stop is tried with the rest",
+                set(run.set)
+            )
+        }
+        Inst::Split(..) => "two ways begin with the same character".to_owned(),
+        Inst::Choose(a, b, table) => {
+            let both = program.chooses[*table as usize].iter().filter(|entry| **entry == 3).count();
+            if both == 0 {
+                return None;
+            }
+            format!(
+                "the ways to {} and {} both begin with some of the same bytes",
+                goal(*a),
+                goal(*b)
+            )
+        }
+        Inst::Fence => "a piece that is tried as a whole, whose inside has several ways".to_owned(),
+        Inst::LookStart(_) => "looks further than one character".to_owned(),
+        Inst::Backref(..) => "asks for the text of a capture, which no table can".to_owned(),
+        _ => return None,
+    })
 }
 
 fn lossy(bytes: &[u8]) -> String {
@@ -42,12 +106,35 @@ fn describe(program: &Program, inst: &Inst) -> String {
     let set = |number: u32| show_set(&program.sets[number as usize].set);
     match inst {
         Inst::Byte(byte) => format!("byte `{}`", lossy(&[*byte])),
-        Inst::Text(text) => format!("text `{}`", lossy(text)),
+        Inst::Text(text) => format!("text `{}`", lossy(&text.bytes)),
         Inst::Set(number) => format!("one of {}", set(*number)),
+        Inst::Chain(chain) => {
+            let sets: Vec<String> = chain.sets.iter().map(|number| set(*number)).collect();
+            format!("one each of {}", sets.join(", "))
+        }
+        Inst::Token(number, to) => {
+            let token = &program.tokens[*number as usize];
+            let states = token.states();
+            let wide = if token.wide { "; outside ASCII by what follows" } else { "" };
+            format!("a piece by a table of {states} states, then {}{wide}", goal(*to))
+        }
+        Inst::Field(field) => {
+            format!("capture {} in one go, then {}", field.slot / 2, goal(field.next))
+        }
         Inst::Take(run) => format!("{} of {}, never given back", times(run), set(run.set)),
         Inst::Maybe(number) => format!("0 to 1 of {}, never given back", set(*number)),
         Inst::Option(number, _) => format!("0 to 1 of {}, given back as needed", set(*number)),
-        Inst::Give(run, _) => format!("{} of {}, given back as needed", times(run), set(run.set)),
+        Inst::Give(run, _, back) => {
+            let how = match back {
+                Back::Step => String::new(),
+                Back::Byte(byte, 1) => format!(" up to `{}`", lossy(&[*byte])),
+                Back::Byte(byte, needed) => {
+                    format!(" up to `{}`, of which {needed} are left", lossy(&[*byte]))
+                }
+                Back::Text(finder) => format!(" up to `{}`", lossy(finder.needle())),
+            };
+            format!("{} of {}, given back as needed{how}", times(run), set(run.set))
+        }
         Inst::Seek(run, _, seek) => {
             let how = match seek {
                 Seek::Step => "character by character".to_owned(),
@@ -74,8 +161,10 @@ fn describe(program: &Program, inst: &Inst) -> String {
         }
         Inst::Jump(to) => format!("go to {}", goal(*to)),
         Inst::Save(slot) if *slot as usize >= program.captures * 2 => "note the place".to_owned(),
-        Inst::Save(slot) if slot % 2 == 0 => format!("capture {} begins", slot / 2),
-        Inst::Save(slot) => format!("capture {} ends", slot / 2),
+        Inst::Save(slot) | Inst::Note(slot) if slot % 2 == 0 => {
+            format!("capture {} begins", slot / 2)
+        }
+        Inst::Save(slot) | Inst::Note(slot) => format!("capture {} ends", slot / 2),
         Inst::Assert(assertion) => format!("test {assertion:?}"),
         Inst::Neighbour(look, number) => format!("{} {}", neighbour(*look), set(*number)),
         other => describe_rare(other),

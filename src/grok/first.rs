@@ -8,7 +8,7 @@ use super::ast::{Assertion, Node};
 use super::charset::{CharSet, Wide};
 
 /// What may come next at a place in the pattern.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct First {
     /// The characters that may come next.
     pub set: CharSet,

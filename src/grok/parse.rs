@@ -65,8 +65,27 @@ pub fn parse(
     names: &mut Names<'_>,
     named_only: bool,
 ) -> Result<Parsed, GrokError> {
+    parse_with(text, pattern, names, named_only, true)
+}
+
+/// Reads one expression as Ruby itself does: a dot matches no line feed.
+pub fn parse_ruby(
+    text: &str,
+    names: &mut Names<'_>,
+    named_only: bool,
+) -> Result<Parsed, GrokError> {
+    parse_with(text, 0, names, named_only, false)
+}
+
+fn parse_with(
+    text: &str,
+    pattern: usize,
+    names: &mut Names<'_>,
+    named_only: bool,
+    dotall: bool,
+) -> Result<Parsed, GrokError> {
     let mut state = State { captures: Vec::new(), numbered: false, named_only, nested: 0 };
-    let flags = Flags { icase: false, dotall: true, extended: false };
+    let flags = Flags { icase: false, dotall, extended: false };
     let mut reader = Reader { text, at: 0, flags, names, state: &mut state };
     let node = reader.whole().map_err(|fault| GrokError {
         pattern,

@@ -6,7 +6,10 @@
 
 use super::ast::{Assertion, Look};
 use super::charset::{CharSet, Wide};
-use memchr::memmem::Finder;
+use super::require::Required;
+use super::token::Token;
+use super::words::{Stretch, Words};
+use memchr::memmem::{Finder, FinderRev};
 
 /// The number of an instruction.
 pub type Pc = u32;
@@ -37,6 +40,8 @@ pub struct SetTable {
     pub ranges: Vec<(u32, u32)>,
     /// How to run through it.
     pub stride: Stride,
+    /// How to run through its ASCII bytes eight at a time.
+    pub stretch: Option<Stretch>,
     /// The set itself.
     pub set: CharSet,
 }
@@ -58,7 +63,7 @@ impl SetTable {
             Some(byte) => Stride::Until(byte),
             None => Stride::Table,
         };
-        Self { bytes, ranges, stride, set }
+        Self { bytes, ranges, stride, stretch: Stretch::new(set.ascii), set }
     }
 
     /// Whether a character outside ASCII is in the ranges.
@@ -79,6 +84,17 @@ pub enum Seek {
     Text(Box<Finder<'static>>),
 }
 
+/// How a greedy run finds the place to give back to.
+#[derive(Clone, Debug)]
+pub enum Back {
+    /// Byte by byte.
+    Step,
+    /// Only this byte can follow, and the rest takes it so often.
+    Byte(u8, u32),
+    /// Only this text can follow.
+    Text(Box<FinderRev<'static>>),
+}
+
 /// A run of characters of one set.
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -90,15 +106,121 @@ pub struct Run {
     pub max: u32,
 }
 
+/// A text to be found at a place.
+#[derive(Clone, Debug)]
+pub struct Literal {
+    /// The text.
+    pub bytes: Box<[u8]>,
+    /// Its first eight bytes, and which of them there are.
+    head: u64,
+    mask: u64,
+}
+
+impl Literal {
+    /// Lays a text out.
+    pub fn new(bytes: &[u8]) -> Self {
+        let (mut head, mut mask) = ([0; 8], [0; 8]);
+        for (at, byte) in bytes.iter().take(8).enumerate() {
+            (head[at], mask[at]) = (*byte, 0xFF);
+        }
+        let (head, mask) = (u64::from_le_bytes(head), u64::from_le_bytes(mask));
+        Self { bytes: bytes.into(), head, mask }
+    }
+
+    /// Where the text ends, if it stands at a place.
+    #[inline]
+    pub fn at(&self, text: &[u8], at: usize) -> Option<usize> {
+        let len = self.bytes.len();
+        if len == 0 {
+            return Some(at);
+        }
+        let rest = text.get(at..)?;
+        let stands = match rest.first_chunk::<8>() {
+            Some(head) => {
+                (u64::from_le_bytes(*head) ^ self.head) & self.mask == 0
+                    && (len <= 8 || rest.get(..len).is_some_and(|rest| self.goes_on(rest)))
+            }
+            // A call of `memcmp` costs more than a few bytes one by one.
+            None => rest.len() >= len && rest.iter().zip(&self.bytes).all(|(a, b)| a == b),
+        };
+        stands.then_some(at + len)
+    }
+
+    /// Whether a text of the same length is the same behind its first eight bytes.
+    fn goes_on(&self, text: &[u8]) -> bool {
+        let words = |bytes: &[u8]| bytes.last_chunk::<8>().map(|word| u64::from_le_bytes(*word));
+        let (own, _) = self.bytes.as_chunks::<8>();
+        let (others, _) = text.as_chunks::<8>();
+        let same = |(a, b): (&[u8; 8], &[u8; 8])| u64::from_le_bytes(*a) == u64::from_le_bytes(*b);
+        own.iter().zip(others).skip(1).all(same) && words(&self.bytes) == words(text)
+    }
+}
+
+/// Single characters in a row.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    /// The set of each.
+    pub sets: Box<[u32]>,
+    /// How ASCII is asked for eight bytes at a time.
+    pub words: Option<Words>,
+}
+
+/// A capture of a piece that has one end only, and the text after it: what most fields of most lines are.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// The slot of its begin; that of its end is the next one.
+    pub slot: u32,
+    /// Whether it has neither of the next two.
+    pub plain: bool,
+    /// Whether every match sets it, so that a way that failed need not be undone.
+    pub certain: bool,
+    /// What has to be in front of it.
+    pub guard: Guard,
+    /// One of this set, or none, stands before the piece.
+    pub lead: Option<u32>,
+    /// The piece.
+    pub piece: Piece,
+    /// What follows it.
+    pub tail: Literal,
+    /// Where to go on.
+    pub next: Pc,
+}
+
+/// What a field has to have in front of it.
+#[derive(Clone, Copy, Debug)]
+pub enum Guard {
+    /// Nothing.
+    None,
+    /// The edge of a word.
+    Edge,
+    /// This neighbour.
+    Neighbour(Look, u32),
+}
+
+/// What a field consists of.
+#[derive(Clone, Debug)]
+pub enum Piece {
+    /// As many of a set as there are.
+    Take(Run),
+    /// A token, and the instructions for where it is unsure.
+    Token(u32, Pc),
+}
+
 /// One instruction.
 #[derive(Clone, Debug)]
 pub enum Inst {
     /// This byte.
     Byte(u8),
     /// This text.
-    Text(Box<[u8]>),
+    Text(Box<Literal>),
     /// One character of a set.
     Set(u32),
+    /// One character of each of these sets in turn.
+    Chain(Box<Chain>),
+    /// A piece as a table, and where to go on after it; the same piece as instructions follows.
+    Token(u32, Pc),
+    /// A capture as a whole; the same as instructions follows.
+    Field(Box<Field>),
     /// As many of a set as there are, never given back.
     Take(Run),
     /// One of a set or none, never given back.
@@ -106,7 +228,7 @@ pub enum Inst {
     /// One of a set, or none if the rest wants it; the peek table tells where the rest can begin.
     Option(u32, u32),
     /// As many of a set as there are, given back to places where the peek table holds.
-    Give(Run, u32),
+    Give(Run, u32, Back),
     /// As few as will do, stopping where the peek table holds.
     Seek(Run, u32, Seek),
     /// Either of two, the first preferred.
@@ -119,6 +241,8 @@ pub enum Inst {
     Jump(Pc),
     /// Notes the place in a slot.
     Save(u32),
+    /// Notes the place in a slot that every match sets: a way that failed need not be undone.
+    Note(u32),
     /// Tests the place.
     Assert(Assertion),
     /// Tests the neighbouring character.
@@ -156,6 +280,33 @@ pub enum Anchor {
     Line,
 }
 
+/// The bytes that an attempt can begin with, where they can be searched by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Few {
+    /// They are many, or a match can be empty.
+    Many,
+    /// One.
+    One(u8),
+    /// Two.
+    Two(u8, u8),
+    /// Three.
+    Three(u8, u8, u8),
+}
+
+impl Few {
+    /// The bytes of a table.
+    pub fn new(table: &[bool; 257]) -> Self {
+        let bytes: Vec<u8> = (0..=u8::MAX).filter(|byte| table[usize::from(*byte)]).collect();
+        match bytes[..] {
+            _ if table[256] => Self::Many,
+            [a] => Self::One(a),
+            [a, b] => Self::Two(a, b),
+            [a, b, c] => Self::Three(a, b, c),
+            _ => Self::Many,
+        }
+    }
+}
+
 /// A compiled pattern.
 #[derive(Clone, Debug)]
 pub struct Program {
@@ -169,18 +320,24 @@ pub struct Program {
     pub chooses: Vec<[u8; 257]>,
     /// Tables of `Dispatch`.
     pub dispatches: Vec<[Pc; 257]>,
+    /// Tables of `Token`.
+    pub tokens: Vec<Token>,
     /// The number of slots; two for each capture, then those of loops.
     pub slots: usize,
     /// The number of captures kept.
     pub captures: usize,
+    /// Whether every match sets all of them.
+    pub certain: bool,
     /// Where an attempt has to begin.
     pub anchor: Anchor,
     /// The bytes that an attempt can begin with.
     pub start: Box<[bool; 257]>,
     /// The text that every match begins with.
     pub prefix: Option<Finder<'static>>,
-    /// The text that every match has somewhere.
-    pub required: Option<Finder<'static>>,
+    /// The bytes that an attempt can begin with, where they are few.
+    pub few: Few,
+    /// What every match has.
+    pub required: Required,
     /// The set of word characters, where an instruction asks for it.
     pub word: u32,
     /// Whether failures may be remembered; not with references to captures.

@@ -5,7 +5,8 @@
 //! On failure: [`Found::Limit`] when it took too long to tell.
 
 use super::backtrack::{Machine, Memory, Verdict};
-use super::program::{Anchor, Program};
+use super::program::{Anchor, Few, Program};
+use super::require::Lead;
 use super::text;
 
 /// What came of a search.
@@ -21,48 +22,99 @@ pub enum Found {
 
 /// Looks for the first match.
 pub fn scan(program: &Program, text: &[u8], memory: &mut Memory) -> Found {
+    scan_from(program, text, 0, memory)
+}
+
+/// Looks for the first match that begins at `from` or later; what stands before is seen by look-behinds.
+pub fn scan_from(program: &Program, text: &[u8], from: usize, memory: &mut Memory) -> Found {
     if u32::try_from(text.len()).map_or(true, |len| len == u32::MAX) {
         return Found::Limit;
     }
+    // A text in which nothing can begin does not even need a machine.
+    let Some(mut at) = candidate(program, text, from) else { return Found::Nowhere };
     let mut machine = Machine::new(program, text, memory);
-    let mut from = 0;
     let mut first = true;
-    while let Some(at) = candidate(program, text, from) {
+    loop {
         match machine.attempt(at) {
             Verdict::Match(end) => return Found::At(at, end),
             Verdict::Limit => return Found::Limit,
             Verdict::Fail => {}
         }
         // Most lines match at the first attempt, so only a failure is worth the search.
-        if first && program.required.as_ref().is_some_and(|text_in| text_in.find(text).is_none()) {
+        if first && program.anchor == Anchor::None && !program.required.met(text, at) {
             return Found::Nowhere;
         }
         first = false;
         if at >= text.len() {
             return Found::Nowhere;
         }
-        from = at + text::char_len(text, at);
+        match candidate(program, text, at + text::char_len(text, at)) {
+            Some(_) if !machine.retry() => return Found::Limit,
+            Some(next) => at = next,
+            None => return Found::Nowhere,
+        }
     }
-    Found::Nowhere
 }
 
 /// The next place where an attempt is worth it.
 fn candidate(program: &Program, text: &[u8], from: usize) -> Option<usize> {
     match program.anchor {
-        Anchor::Text => (from == 0).then_some(0),
-        Anchor::Line if from == 0 => Some(0),
+        Anchor::Text => (from == 0 && can_begin(program, text, 0)).then_some(0),
+        Anchor::Line if from == 0 && can_begin(program, text, 0) => Some(0),
         Anchor::Line => {
-            let after = memchr::memchr(b'\n', &text[from - 1..])? + from;
+            let search = from.saturating_sub(1);
+            let after = memchr::memchr(b'\n', &text[search..])? + search + 1;
             (after < text.len()).then_some(after)
         }
         Anchor::None => {
+            // Most lines begin with what is looked for, and asking for that costs less than a search.
+            if from == 0 && program.prefix.is_none() && can_begin(program, text, 0) {
+                return Some(0);
+            }
             if let Some(prefix) = &program.prefix {
                 return prefix.find(&text[from..]).map(|found| from + found);
             }
-            let usable = |byte: &u8| program.start[usize::from(*byte)] && !text::continues(*byte);
-            let found = text[from..].iter().position(usable).map(|found| from + found);
-            found.or_else(|| program.start[256].then_some(text.len()))
+            match &program.required.lead {
+                // At the first place an attempt is cheaper than a search.
+                Some(lead) if from > 0 => led(program, lead, text, from),
+                _ => begin(program, text, from),
+            }
         }
+    }
+}
+
+/// Whether an attempt can begin with the byte at a place.
+fn can_begin(program: &Program, text: &[u8], at: usize) -> bool {
+    program.start[text.get(at).map_or(256, |byte| usize::from(*byte))]
+}
+
+/// The next place with a byte that an attempt can begin with.
+fn begin(program: &Program, text: &[u8], from: usize) -> Option<usize> {
+    let rest = &text[from..];
+    let found = match program.few {
+        Few::One(a) => memchr::memchr(a, rest),
+        Few::Two(a, b) => memchr::memchr2(a, b, rest),
+        Few::Three(a, b, c) => memchr::memchr3(a, b, c, rest),
+        Few::Many => {
+            let usable = |byte: &u8| program.start[usize::from(*byte)] && !text::continues(*byte);
+            let found = rest.iter().position(usable).map(|found| from + found);
+            return found.or_else(|| program.start[256].then_some(text.len()));
+        }
+    };
+    found.map(|found| from + found)
+}
+
+/// The next such place that is also near enough before the text that every match has.
+fn led(program: &Program, lead: &Lead, text: &[u8], from: usize) -> Option<usize> {
+    let mut from = from;
+    loop {
+        let search = from + lead.min;
+        let found = search + lead.text.find(text.get(search..)?)?;
+        let place = begin(program, text, from.max(found.saturating_sub(lead.max)))?;
+        if place + lead.min <= found {
+            return Some(place);
+        }
+        from = place;
     }
 }
 

@@ -90,18 +90,35 @@ pub fn take(table: &SetTable, run: &Run, text: &[u8], at: usize) -> Option<usize
     }
 }
 
-fn stretch(table: &SetTable, text: &[u8], mut at: usize) -> usize {
-    while let Some(byte) = text.get(at) {
-        match table.bytes[usize::from(*byte)] {
-            0 => break,
-            1 => at += 1,
-            _ => match one(table, text, at) {
-                Some(next) => at = next,
-                None => break,
-            },
+/// Most runs are short, and a processor that guesses well goes through them byte by byte without waiting.
+const SHORT: usize = 16;
+
+#[inline]
+fn stretch(table: &SetTable, text: &[u8], from: usize) -> usize {
+    let rest = text.get(from..).unwrap_or_default();
+    let head = &rest[..rest.len().min(SHORT)];
+    let count = head.iter().take_while(|byte| table.bytes[usize::from(**byte)] == 1).count();
+    let at = from + count;
+    match rest.get(count) {
+        Some(byte) if count == SHORT || table.bytes[usize::from(*byte)] != 0 => {
+            long_stretch(table, text, at)
+        }
+        _ => at,
+    }
+}
+
+/// The rest of a run that is not short, eight bytes at a time.
+#[inline(never)]
+fn long_stretch(table: &SetTable, text: &[u8], mut at: usize) -> usize {
+    loop {
+        if let Some(stretch) = &table.stretch {
+            at = stretch.end(text, at);
+        }
+        match one(table, text, at) {
+            Some(next) => at = next,
+            None => return at,
         }
     }
-    at
 }
 
 /// The end of a run of `max` characters, or fewer but at least `min`.

@@ -9,6 +9,8 @@
 //! client sends again what was not acknowledged.
 
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod session;
 
 #[cfg(test)]
@@ -16,10 +18,10 @@ mod tests;
 
 use std::sync::Arc;
 
-use super::listener::{Connection, Listener, Traffic, fields_of};
+use super::listener::{Connection, Listener, Traffic, source_of};
 use super::{Input, InputContext, InputLoad};
 use crate::delivery::BoxFuture;
-use crate::event::{Key, Literal, Source, SourceKind};
+use crate::event::{Key, Literal};
 use crate::limits;
 use crate::settings::Section;
 use frame::Bounds;
@@ -63,13 +65,8 @@ impl Beats {
         ));
         let (fields, source_key) = (Arc::new(self.fields), self.source_key);
         let handle = move |connection: Connection| {
-            let source = Source {
-                id: Source::new_id(),
-                input: Arc::clone(&input),
-                kind: SourceKind::Stream,
-                fields: fields_of(&fields, source_key, connection.peer),
-            };
-            Session::run(connection, Arc::new(source), Arc::clone(&shared))
+            let source = source_of(&input, &fields, source_key, connection.peer);
+            Session::run(connection, source, Arc::clone(&shared))
         };
         self.listener.serve(traffic, context.health, context.stop, handle).await;
     }

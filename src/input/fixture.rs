@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use super::{InputContext, InputLoad};
+use crate::budget::Budget;
 use crate::chunk::{Chunk, intake};
 use crate::clock;
 use crate::diagnostic::Diagnostics;
@@ -52,7 +53,7 @@ pub fn load<T>(
 
 /// An input's surroundings; its queue holds `chunks` chunks.
 pub fn pipeline(chunks: usize) -> (InputContext, Pipeline) {
-    let (intake, receiver) = intake(chunks);
+    let (intake, receiver) = intake(chunks, Budget::default());
     let (stop, stopped) = watch::channel(false);
     let (metrics, health) = (Metrics::default(), Health::default());
     let context = InputContext {

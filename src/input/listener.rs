@@ -1,17 +1,23 @@
 //! A listening address and the connections that come in there; what every stream input shares.
 //!
-//! Is: the accept loop. In: settings `listen`, `max_connections`, `idle_timeout`, `keepalive`, `tls`. Out: one task
-//! for each connection, with a byte stream (plain or TLS) and the other end's address.
-//! Promises: at most `max_connections` are open, further ones are closed at once and counted; a bad client costs
-//! one log line a minute and never another client; an address that is taken is tried again until it is free.
-//! On failure: health says `paused` with the cause; at a stop, connections get a short grace, then they are cut.
+//! Is: the accept loop. In: settings `listen`, `max_connections`, `max_connections_per_address`, `idle_timeout`,
+//! `keepalive`, `tls`. Out: one task for each connection, with a byte stream (plain or TLS) and the other end's
+//! address.
+//! Promises: at most `max_connections` are open; further ones take the place of clients that never sent a whole line
+//! (see [`guests`]), or are closed at once and counted; a bad client costs one log line a minute and never another
+//! client; connections leave descriptors to the rest of the process; an address that is taken is tried again until it
+//! is free. On failure: health says `paused` with the cause; at a stop, connections get a short grace, then they are
+//! cut.
 
+mod address;
 mod complaints;
 pub(super) mod greeting;
+mod guests;
 
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -24,12 +30,17 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+pub(super) use address::Address;
+use address::{address_problem, bind_problem};
 pub(super) use complaints::Complaints;
+use guests::Refusal;
+pub(super) use guests::{Guest, Guests};
 
 use super::{InputContext, InputLoad};
+use crate::clock::SharedClock;
 use crate::delivery::Stop;
 use crate::diagnostic::Diagnostic;
-use crate::event::{Key, Literal};
+use crate::event::{Key, Literal, Source, SourceKind};
 use crate::health::{Part, State};
 use crate::limits;
 use crate::metrics::{Counter, Gauge};
@@ -52,6 +63,8 @@ pub(super) struct Connection {
     pub peer: SocketAddr,
     /// Turns true when the agent stops.
     pub stop: Stop,
+    /// Its place, which it may have to leave to another one.
+    pub guest: Guest,
 }
 
 /// Where an input listens, and on which terms.
@@ -59,8 +72,11 @@ pub(super) struct Listener {
     listen: String,
     tls: Option<Arc<ServerConfig>>,
     connections_max: usize,
+    connections_per_address: usize,
+    /// With `client_ca`: who comes through the handshake is known.
+    knows_clients: bool,
     keepalive: Option<Duration>,
-    /// A connection that sends nothing for so long is closed.
+    /// A connection that sends nothing whole for so long is closed.
     pub idle: Duration,
     bound: watch::Sender<Option<SocketAddr>>,
 }
@@ -75,7 +91,10 @@ pub(super) struct Traffic {
     pub complaints: Complaints,
     open: Gauge,
     accepted: Counter,
-    refused: Counter,
+    refused: [Counter; 3],
+    silent: Counter,
+    gave_way: Counter,
+    clock: SharedClock,
 }
 
 impl Listener {
@@ -89,6 +108,9 @@ impl Listener {
         let listen = section.required_string("listen", example);
         let connections_max =
             section.integer_or("max_connections", limits::CONNECTIONS_MAX as i64, 1..1_000_001);
+        // By default an address may have all of them: behind a proxy all clients have one.
+        let per_address =
+            section.integer_or("max_connections_per_address", 1_000_000, 1..1_000_001);
         let idle = Duration::from_millis(limits::CONNECTION_IDLE_MS);
         let idle = section.duration_or("idle_timeout", idle);
         let keepalive = Duration::from_millis(limits::CONNECTION_KEEPALIVE_MS);
@@ -98,7 +120,7 @@ impl Listener {
             section.error(section.span_of("idle_timeout"), "`idle_timeout` is 0", Some(hint));
         }
         let tls = if section.has("tls") {
-            section.section("tls").and_then(ServerTls::load).map(|tls| Some(tls.config()))
+            section.section("tls").and_then(ServerTls::load).map(Some)
         } else {
             Some(None)
         };
@@ -115,10 +137,13 @@ impl Listener {
         if load.probe {
             probe(section, &listen.value, &listen.span);
         }
+        let tls = tls?;
         Some(Listener {
             listen: listen.value,
-            tls: tls?,
+            tls: tls.as_ref().map(ServerTls::config),
             connections_max: connections_max as usize,
+            connections_per_address: per_address as usize,
+            knows_clients: tls.as_ref().is_some_and(ServerTls::knows_clients),
             keepalive: (!keepalive.is_zero()).then_some(keepalive),
             idle,
             bound: watch::Sender::new(None),
@@ -144,6 +169,8 @@ impl Listener {
     {
         let Some(listener) = self.bind(&health, &mut stop).await else { return };
         let mut tasks = JoinSet::new();
+        let guests = Guests::new(self.connections_max, self.connections_per_address);
+        let descriptors = descriptors_for_connections();
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -156,10 +183,20 @@ impl Listener {
             };
             match accepted {
                 Ok((socket, peer)) => {
+                    let scarce = socket.as_raw_fd() as u64 >= descriptors;
+                    if scarce {
+                        health.set(State::Degraded(traffic.too_few_descriptors(peer, &guests)));
+                        continue;
+                    }
                     health.set(State::Fine);
-                    self.admit(socket, peer, &mut tasks, &traffic, &stop, &handle);
+                    let Some(guest) = self.admit(peer, &guests, &traffic) else { continue };
+                    let connection = (socket, peer, guest);
+                    self.serve_one(connection, &mut tasks, &traffic, &stop, &handle);
                 }
-                Err(why) => self.accept_failed(&why, &health).await,
+                Err(why) => {
+                    guests.make_room(traffic.clock.elapsed_ns());
+                    self.accept_failed(&why, &health).await;
+                }
             }
         }
         drop(listener);
@@ -169,10 +206,40 @@ impl Listener {
         traffic.open.set(0);
     }
 
-    fn admit<F, Served>(
+    /// A place for a newcomer; `None`: it is turned away, and that is counted and said.
+    fn admit(&self, peer: SocketAddr, guests: &Guests, traffic: &Traffic) -> Option<Guest> {
+        traffic.accepted.increment();
+        let (most, of_one) = (self.connections_max, self.connections_per_address);
+        let (slot, reason, why) = match guests.admit(peer.ip(), traffic.clock.elapsed_ns()) {
+            Ok((guest, sent_away)) => {
+                if sent_away {
+                    let why = format!(
+                        "{most} connections are open: one that never sent a whole line gives way to this one; raise \
+                         `max_connections`"
+                    );
+                    traffic.complaints.log("gives_way", peer, &why);
+                }
+                return Some(guest);
+            }
+            Err(Refusal::Full) => {
+                let why = format!("{most} connections are open already; raise `max_connections`");
+                (0, Traffic::REFUSED[0], why)
+            }
+            Err(Refusal::AddressFull) => {
+                let why = format!(
+                    "{of_one} connections of this address are open already; raise `max_connections_per_address`"
+                );
+                (1, Traffic::REFUSED[1], why)
+            }
+        };
+        traffic.refused[slot].increment();
+        traffic.complaints.log(reason, peer, &why);
+        None
+    }
+
+    fn serve_one<F, Served>(
         &self,
-        socket: TcpStream,
-        peer: SocketAddr,
+        (socket, peer, mut guest): (TcpStream, SocketAddr, Guest),
         tasks: &mut JoinSet<()>,
         traffic: &Arc<Traffic>,
         stop: &Stop,
@@ -181,35 +248,33 @@ impl Listener {
         F: Fn(Connection) -> Served + Clone + Send + 'static,
         Served: Future<Output = ()> + Send + 'static,
     {
-        traffic.accepted.increment();
-        if tasks.len() >= self.connections_max {
-            traffic.refused.increment();
-            let why = format!(
-                "{} connections are open already; raise `max_connections`",
-                self.connections_max
-            );
-            traffic.complaints.log("too_many_connections", peer, &why);
-            return;
-        }
         let _ = socket.set_nodelay(true);
         if let Some(after) = self.keepalive {
             let _ = rustix::net::sockopt::set_socket_keepalive(&socket, true);
             let _ = rustix::net::sockopt::set_tcp_keepidle(&socket, after);
         }
-        let tls = self.tls.clone();
+        let (tls, knows_clients) = (self.tls.clone(), self.knows_clients);
         let (stop, handle, traffic_of) = (stop.clone(), handle.clone(), Arc::clone(traffic));
         tasks.spawn(async move {
             let stream: Stream = match tls {
                 None => Box::new(socket),
                 // On the heap: a handshake's state is large, and plain connections should not carry it.
                 Some(config) => {
-                    match Box::pin(handshake(config, socket, peer, &traffic_of)).await {
-                        Some(stream) => stream,
-                        None => return,
+                    let shaken = tokio::select! {
+                        shaken = Box::pin(handshake(config, socket, peer, &traffic_of)) => shaken,
+                        () = guest.told_to_go() => {
+                            traffic_of.gave_way();
+                            None
+                        }
+                    };
+                    let Some(stream) = shaken else { return };
+                    if knows_clients {
+                        guest.is_of_use();
                     }
+                    stream
                 }
             };
-            handle(Connection { stream, peer, stop }).await;
+            handle(Connection { stream, peer, stop, guest }).await;
         });
         traffic.open.set(tasks.len() as i64);
     }
@@ -240,7 +305,7 @@ impl Listener {
         if why.kind() == io::ErrorKind::ConnectionAborted {
             return;
         }
-        let hint = "if descriptors ran out, raise LimitNOFILE or lower `max_connections`";
+        let hint = "if descriptors ran out, raise LimitNOFILE or lower `max_connections`; it goes on by itself";
         let address = &self.listen;
         health.set(State::Degraded(format!(
             "connections to {address} cannot be taken: {why}; {hint}"
@@ -250,10 +315,24 @@ impl Listener {
 }
 
 impl Traffic {
+    const REFUSED: [&str; 3] =
+        ["too_many_connections", "too_many_of_one_address", "too_few_descriptors"];
+
     /// The counters of an input.
     pub(super) fn of(context: &InputContext) -> Arc<Traffic> {
         let metrics = &context.metrics;
-        let refused = metrics.with("reason", "too_many_connections");
+        let refused = |reason| {
+            metrics.with("reason", reason).counter(
+                "logweir_input_connections_refused_total",
+                "Connections that were closed at once, by reason.",
+            )
+        };
+        let closed = |reason| {
+            metrics.with("reason", reason).counter(
+                "logweir_input_connections_closed_total",
+                "Connections that were closed from this end: silent for idle_timeout, or for others.",
+            )
+        };
         Arc::new(Traffic {
             bytes: metrics.counter("logweir_input_bytes_total", "Bytes received, after TLS."),
             split: metrics.counter(
@@ -266,12 +345,40 @@ impl Traffic {
                 "logweir_input_connections_total",
                 "Connections that came in, refused ones too.",
             ),
-            refused: refused.counter(
-                "logweir_input_connections_refused_total",
-                "Connections that were closed at once.",
-            ),
+            refused: Self::REFUSED.map(refused),
+            silent: closed("silent"),
+            gave_way: closed("gave_way"),
+            clock: context.clock.clone(),
         })
     }
+
+    /// A connection is closed because nothing whole came for too long.
+    pub(super) fn silent(&self) {
+        self.silent.increment();
+    }
+
+    /// A connection is closed because others need its place.
+    pub(super) fn gave_way(&self) {
+        self.gave_way.increment();
+    }
+
+    /// A connection is refused so that descriptors are left; the sentence for health.
+    fn too_few_descriptors(&self, peer: SocketAddr, guests: &Guests) -> String {
+        self.accepted.increment();
+        self.refused[2].increment();
+        guests.make_room(self.clock.elapsed_ns());
+        let why = "connections are refused, because nearly all file descriptors are in use: raise LimitNOFILE, or \
+                   lower `max_connections`";
+        self.complaints.log(Self::REFUSED[2], peer, why);
+        why.into()
+    }
+}
+
+/// Descriptors below this number are for connections: the kernel gives the lowest number that is free.
+fn descriptors_for_connections() -> u64 {
+    use rustix::process::{Resource, getrlimit};
+    let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    most - limits::DESCRIPTORS_KEPT.min(most / 4)
 }
 
 /// Waits until the agent stops.
@@ -314,13 +421,24 @@ pub(super) fn character_boundary(text: &[u8], at: usize) -> usize {
     at
 }
 
-/// The given fields and where the connection comes from (ECS `source.ip`, `source.port`); a `source` that the user
-/// wrote stays as it is.
-pub(super) fn fields_of(
+/// What one connection is to the pipeline.
+pub(super) fn source_of(
+    input: &Arc<str>,
     given: &[(Key, Literal)],
     source: Key,
     peer: SocketAddr,
-) -> Vec<(Key, Literal)> {
+) -> Arc<Source> {
+    Arc::new(Source {
+        id: Source::new_id(),
+        input: Arc::clone(input),
+        kind: SourceKind::Stream,
+        fields: fields_of(given, source, peer),
+    })
+}
+
+/// The given fields and where the connection comes from (ECS `source.ip`, `source.port`); a `source` that the user
+/// wrote stays as it is.
+fn fields_of(given: &[(Key, Literal)], source: Key, peer: SocketAddr) -> Vec<(Key, Literal)> {
     let mut fields = given.to_vec();
     if !fields.iter().any(|(key, _)| *key == source) {
         let ip = Literal::Str(address_of(peer).to_string());
@@ -373,50 +491,11 @@ fn explain_handshake(why: &io::Error) -> String {
     format!("TLS handshake failed: {why}{hint}")
 }
 
-/// What is wrong with an address such as `0.0.0.0:5000`, `[::]:5000` or `localhost:5000`.
-fn address_problem(address: &str) -> Option<&'static str> {
-    if address.parse::<SocketAddr>().is_ok() {
-        return None;
-    }
-    if address.parse::<IpAddr>().is_ok() {
-        return Some("the port is missing");
-    }
-    let Some((host, port)) = address.rsplit_once(':') else {
-        return Some("it must be an address and a port");
-    };
-    if port.parse::<u16>().is_err() {
-        return Some("the port must be a number from 0 to 65535");
-    }
-    if host.is_empty() {
-        return Some("the address before the colon is missing (0.0.0.0 or [::] stands for all)");
-    }
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
-    (!host.bytes().all(plain)).then_some("this is no host name; an IPv6 address needs brackets")
-}
-
 fn probe(section: &Section<'_>, listen: &str, span: &std::ops::Range<usize>) {
     if let Err(why) = std::net::TcpListener::bind(listen) {
         let warning = Diagnostic::warning(bind_problem(listen, &why));
         section.report(warning, span.clone());
     }
-}
-
-fn bind_problem(listen: &str, why: &io::Error) -> String {
-    let port = listen.rsplit_once(':').map_or(listen, |(_, port)| port);
-    let hint = match why.kind() {
-        io::ErrorKind::AddrInUse => {
-            format!("another program listens there; find it: ss -ltnp 'sport = :{port}'")
-        }
-        io::ErrorKind::PermissionDenied => format!(
-            "ports below 1024 need CAP_NET_BIND_SERVICE; give it to the service, or take a port \
-             above 1023 instead of {port}"
-        ),
-        io::ErrorKind::AddrNotAvailable => {
-            "this machine has no such address; 0.0.0.0 or [::] stands for all".to_string()
-        }
-        _ => "check `listen`".to_string(),
-    };
-    format!("cannot listen on {listen}: {why}; {hint}")
 }
 
 #[cfg(test)]

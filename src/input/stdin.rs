@@ -161,6 +161,7 @@ impl Lines {
             last,
             position: None,
             ack: None,
+            memory: None,
         })
     }
 }

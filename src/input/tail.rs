@@ -6,12 +6,15 @@
 //! reading, never the discovery, so that rotated files are held open meanwhile. On failure: the file is named in
 //! health and tried again; the others go on.
 
+mod adopted;
 mod adrift;
 mod compressed;
 mod copies;
 mod counts;
 mod decide;
 mod discover;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod generation;
 mod identity;
 mod lag;
@@ -22,11 +25,16 @@ mod positions;
 mod reader;
 mod rescan;
 pub(super) mod settings;
+mod tables;
 mod tailer;
+mod trail;
+mod unread;
 #[cfg_attr(target_os = "linux", path = "tail/watch.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "tail/unwatched.rs")]
 mod watch;
 
+#[cfg(test)]
+pub(crate) mod stepped;
 #[cfg(test)]
 mod tests;
 
@@ -43,7 +51,21 @@ use crate::clock::Clock;
 use crate::delivery::BoxFuture;
 use crate::event::{Key, Literal};
 use crate::health::{Part, State};
+use crate::pulse;
 use crate::settings::Section;
+
+/// See [`super::file_of`].
+pub(super) fn file_of(position: &[u8]) -> Option<(String, std::path::PathBuf)> {
+    identity::Identity::decode(position).map(|(input, identity)| (input, identity.path))
+}
+
+/// What `head` is in a list that `adopt` names, of a file of which `offset` bytes were read.
+pub(super) fn head_of(
+    read: &mut dyn FnMut(&mut [u8], u64) -> std::io::Result<usize>,
+    offset: u64,
+) -> std::io::Result<u32> {
+    adopted::head_of(read, offset)
+}
 
 /// Chunks handed on between two looks at what has changed.
 const CHUNKS_PER_LOOK: usize = 16;
@@ -84,11 +106,7 @@ pub fn load(section: &Section<'_>, load: &mut InputLoad<'_>) -> Option<Box<dyn I
 
 /// A number that no other source has; never 0.
 pub(super) fn random_id(clock: &dyn Clock) -> u64 {
-    use std::hash::{BuildHasher, Hasher};
-    // The standard library seeds each hasher from the operating system's random numbers.
-    let mut hasher = std::collections::hash_map::RandomState::new().build_hasher();
-    hasher.write_i64(clock.now_ns());
-    hasher.finish().max(1)
+    clock.random().max(1)
 }
 
 impl Input for FileInput {
@@ -149,6 +167,7 @@ impl Input for FileInput {
 
 impl Reading {
     fn run(mut self, positions: &[Position]) {
+        let _joined = self.health.join_thread();
         self.tailer.set_watched(self.watch.problem().is_none());
         self.tailer.start(positions);
         let mut wakes = Vec::new();
@@ -193,7 +212,7 @@ impl Reading {
 
     // False: the agent stops.
     fn take_notices(&mut self, pause: Duration, wakes: &mut Vec<Wake>) -> bool {
-        let mut notice = match self.notices.recv_timeout(pause) {
+        let mut notice = match pulse::rest(|| self.notices.recv_timeout(pause)) {
             Ok(notice) => Some(notice),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return false,

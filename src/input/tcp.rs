@@ -8,18 +8,20 @@
 //! sockets are not read. TCP has no acknowledgement: what the kernel took and we did not is lost with the machine.
 //! On failure: a bad client is counted, logged at most once a minute, and never touches another one.
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod lines;
-mod session;
+pub(super) mod session;
 
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-use super::listener::{Connection, Listener, Traffic, fields_of};
+use super::listener::{Connection, Listener, Traffic, source_of};
 use super::{Input, InputContext, InputLoad};
 use crate::delivery::BoxFuture;
-use crate::event::{Key, Literal, Source, SourceKind};
+use crate::event::{Key, Literal};
 use crate::limits;
 use crate::settings::Section;
 use session::{Session, Shared};
@@ -58,13 +60,8 @@ impl Tcp {
         ));
         let (fields, source_key) = (Arc::new(self.fields), self.source_key);
         let handle = move |connection: Connection| {
-            let source = Source {
-                id: Source::new_id(),
-                input: Arc::clone(&input),
-                kind: SourceKind::Stream,
-                fields: fields_of(&fields, source_key, connection.peer),
-            };
-            Session::new(connection, Arc::new(source), Arc::clone(&shared)).run()
+            let source = source_of(&input, &fields, source_key, connection.peer);
+            Session::new(connection, source, Arc::clone(&shared)).run()
         };
         self.listener.serve(traffic, context.health, context.stop, handle).await;
     }
@@ -76,7 +73,8 @@ impl Input for Tcp {
     }
 }
 
-fn line_bytes_max(section: &Section<'_>) -> Option<usize> {
+/// The longest line that is kept whole.
+pub(super) fn line_bytes_max(section: &Section<'_>) -> Option<usize> {
     let bytes = section.bytes_or("max_line", limits::LINE_BYTES_MAX as u64);
     let bounds = 16..=limits::LINE_BYTES_CEILING as u64;
     if bounds.contains(&bytes) {

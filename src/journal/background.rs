@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::frame::Frame;
 use crate::limits::CURSOR_INTERVAL_MS;
+use crate::pulse;
 
 use super::cursor::{Cursor, CursorFile, Cursors};
 use super::numbers::Trouble;
@@ -24,9 +25,10 @@ const WATCH: Duration = Duration::from_secs(1);
 impl Shared {
     /// The thread's body; returns when the journal is closed.
     pub(super) fn run(&self) {
+        let _joined = self.status.join_thread();
         let mut pause = PAUSE_FIRST;
         let mut last = Instant::now();
-        while self.wait_for_work(last) {
+        while pulse::rest(|| self.wait_for_work(last)) {
             last = Instant::now();
             if self.turn() {
                 pause = PAUSE_FIRST;
@@ -35,7 +37,7 @@ impl Shared {
                 if state.closed {
                     break;
                 }
-                drop(self.room.wait_timeout(state, pause));
+                drop(pulse::rest(|| self.room.wait_timeout(state, pause)));
                 pause = (pause * 2).min(PAUSE_MAX);
             }
         }
@@ -43,6 +45,9 @@ impl Shared {
 
     /// Does everything that is due; `false`: a step failed and is to be tried again.
     pub(super) fn turn(&self) -> bool {
+        if !self.settle() {
+            return false;
+        }
         let mut worked = true;
         if self.settings.mode == Mode::Memory {
             worked &= self.store_positions();
@@ -136,7 +141,17 @@ impl Shared {
             sequence: output.passed().min(most),
         };
         let outputs = state.outputs.iter().map(cursor).collect();
-        Cursors { journal: self.journal, number: 0, synced: state.synced.min(most), outputs }
+        // Sequences that were passed over at the open never were frames; in memory no later ones are, either.
+        let old = state.memory || state.synced <= self.found_written;
+        let synced = if !state.settled {
+            // Of what was found only that is known to be on disk of which an earlier process said so.
+            state.synced.min(self.found_last)
+        } else if old {
+            self.found_last
+        } else {
+            state.synced
+        };
+        Cursors { journal: self.journal, number: 0, synced, outputs }
     }
 
     fn wait_for_work(&self, last: Instant) -> bool {
@@ -167,9 +182,10 @@ impl Shared {
             SyncPolicy::Interval(interval) if state.synced < state.written => Some(interval),
             _ => None,
         };
+        let settle = (!state.settled).then_some(Duration::ZERO);
         let trash = (!state.trash.is_empty()).then_some(WATCH);
         let watch = (state.passed_by_all() < state.written).then_some(WATCH);
-        [cursors, data, trash, watch].into_iter().flatten().min()
+        [cursors, data, settle, trash, watch].into_iter().flatten().min()
     }
 
     fn sync_due(&self) -> bool {
@@ -299,6 +315,7 @@ impl Shared {
             output.numbers.lag_documents.set(documents as i64);
             let age_ns = state.oldest_ns(slot).map_or(0, |ns| now_ns.saturating_sub(ns));
             output.numbers.lag_seconds.set(age_ns.max(0) / 1_000_000_000);
+            output.numbers.in_hand.set(output.dropped_in_hand() as i64);
         }
     }
 }

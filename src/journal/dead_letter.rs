@@ -14,16 +14,22 @@ use std::sync::Mutex;
 use crate::clock::SharedClock;
 use crate::delivery::{DeadLetter, DeadLetters};
 use crate::diagnostic::Diagnostic;
-use crate::frame::{Draft, Frame, Head};
+use crate::frame::{Draft, Head};
 use crate::limits::SEGMENT_BYTES;
 use crate::metrics::{Gauge, Metrics};
 use crate::storage::{File, SharedStorage};
 
-use super::open::random;
-use super::recover::{Touch, recover};
-use super::scan::{Found, Scanner};
+mod letters;
+mod removal;
+mod request;
+mod selection;
+
+use super::recover::{Recovery, Touch, recover};
 use super::shared::{describe, lock};
 use super::writer::{Identity, Writer};
+pub use letters::{LetterKey, Letters, StoredLetter, count, read_all};
+pub use request::{Action, Answer, REQUESTS_NAME, Request, Requests};
+pub use selection::{Selection, kind_of};
 
 /// Bytes of letters in one frame, so that a huge call does not make a huge frame.
 const FRAME_BYTES: usize = 16 * 1024 * 1024;
@@ -45,14 +51,6 @@ struct Inner {
     count: u64,
 }
 
-/// The letters of a store, oldest first.
-pub struct Letters {
-    storage: SharedStorage,
-    segments: std::vec::IntoIter<(PathBuf, Option<u64>, u64)>,
-    scanner: Option<Scanner>,
-    frame: Option<(Frame, usize)>,
-}
-
 impl Store {
     /// Opens the store in a directory, which is made when it is not there; it holds at most `max_bytes`.
     pub fn open(
@@ -68,8 +66,9 @@ impl Store {
                 .because(why)
                 .hint("make the directory readable for the user that runs logweir")
         })?;
-        let journal = found.journal.unwrap_or_else(random);
-        let identity = Identity { journal, epoch: random(), outputs: Vec::new() };
+        tell(directory, &found.report);
+        let journal = found.journal.unwrap_or_else(|| clock.random());
+        let identity = Identity { journal, epoch: clock.random(), outputs: Vec::new() };
         let writer = Writer::new(
             (storage.clone(), clock, directory),
             identity,
@@ -93,10 +92,15 @@ impl Store {
         lock(&self.inner).count
     }
 
+    fn show(&self, inner: &Inner) {
+        self.bytes.set(inner.used_bytes as i64);
+        self.letters.set(inner.count as i64);
+    }
+
     fn put_frame(&self, inner: &mut Inner, letters: &[DeadLetter]) -> io::Result<()> {
         let mut draft = Draft::new(Vec::new());
         for (n, letter) in letters.iter().enumerate() {
-            write_letter(letter, draft.body());
+            letters::encode(letter, draft.body());
             let head = Head {
                 routes: 0,
                 time_ns: letter.refused_ns,
@@ -117,13 +121,12 @@ impl Store {
         let writer = &mut inner.writer;
         let frame = draft.seal(writer.epoch(), writer.next_sequence());
         let wrote = writer.write(&frame);
-        wrote.map_err(|failed| io::Error::new(failed.why.kind(), describe(&failed)))?;
+        let place = wrote.map_err(|failed| io::Error::new(failed.why.kind(), describe(&failed)))?;
         let unsynced = writer.unsynced();
         let synced = sync(&self.storage, &unsynced, &self.directory);
         if let Err(why) = synced {
-            // What a failed sync leaves is not to be trusted: the next letter goes to a new segment.
-            writer.end_segment();
-            writer.synced(&unsynced);
+            // The letters come again, and are to be there once.
+            writer.take_back(&frame, place);
             return Err(why);
         }
         writer.synced(&unsynced);
@@ -144,93 +147,26 @@ impl DeadLetters for Store {
                 bytes += letter.document.len() + letter.reason.len();
                 bytes <= FRAME_BYTES
             });
-            let (now, later) = rest.split_at(fit.count().max(1));
+            let (now, later) = rest.split_at(fit.take(LetterKey::NUMBERS).count().max(1));
             self.put_frame(&mut inner, now)?;
             rest = later;
         }
-        self.bytes.set(inner.used_bytes as i64);
-        self.letters.set(inner.count as i64);
+        self.show(&inner);
         Ok(())
     }
 }
 
-/// All letters of a store, also of one that is open; what is damaged is passed over.
-pub fn read_all(storage: &SharedStorage, directory: &Path) -> io::Result<Letters> {
-    let found = recover(storage, directory, Touch::Nothing)?;
-    let segments = found.segments.into_iter().map(|s| (s.path, s.epoch, s.first));
-    let segments: Vec<_> = segments.collect();
-    let storage = storage.clone();
-    Ok(Letters { storage, segments: segments.into_iter(), scanner: None, frame: None })
-}
-
-/// How many letters a directory holds.
-pub fn count(storage: &SharedStorage, directory: &Path) -> io::Result<u64> {
-    let found = recover(storage, directory, Touch::Nothing)?;
-    Ok(found.segments.iter().map(|s| s.documents).sum())
-}
-
-impl Letters {
-    fn next_frame(&mut self) -> Option<Frame> {
-        loop {
-            if let Some(scanner) = &mut self.scanner {
-                match scanner.step() {
-                    Some(Found::Frame { offset, outline }) => {
-                        let bytes = scanner.bytes(offset, &outline).to_vec();
-                        if let Ok(frame) = Frame::open(bytes) {
-                            return Some(frame);
-                        }
-                    }
-                    Some(Found::Broken(_)) => {}
-                    None => self.scanner = None,
-                }
-            } else {
-                let (path, epoch, first) = self.segments.next()?;
-                let file = self.storage.open_read(&path).ok();
-                self.scanner = file.map(|f| Scanner::new(f.into(), 0, epoch, first - 1));
-            }
-        }
+fn tell(directory: &Path, report: &Recovery) {
+    for wound in report.wounds.iter().filter(|w| !w.known && !w.unfinished) {
+        tracing::error!(
+            segment = wound.segment,
+            offset = wound.offset,
+            bytes = wound.bytes,
+            "a part of the dead letters in `{}` cannot be read ({}); its bytes are kept in `quarantine`",
+            directory.display(),
+            wound.reason
+        );
     }
-}
-
-impl Iterator for Letters {
-    type Item = DeadLetter;
-
-    fn next(&mut self) -> Option<DeadLetter> {
-        loop {
-            if let Some((frame, number)) = &mut self.frame
-                && *number < frame.document_count()
-            {
-                *number += 1;
-                let document = frame.document(*number - 1);
-                if let Some(letter) = read_letter(document.body, document.time_ns) {
-                    return Some(letter);
-                }
-                continue;
-            }
-            self.frame = Some((self.next_frame()?, 0));
-        }
-    }
-}
-
-fn write_letter(letter: &DeadLetter, out: &mut Vec<u8>) {
-    let texts = [&letter.output, &letter.address, &letter.id, &letter.reason];
-    for text in texts.map(String::as_bytes).into_iter().chain([letter.document.as_slice()]) {
-        out.extend_from_slice(&(text.len() as u32).to_le_bytes());
-        out.extend_from_slice(text);
-    }
-}
-
-fn read_letter(mut body: &[u8], refused_ns: i64) -> Option<DeadLetter> {
-    let mut next = || {
-        let (length, rest) = body.split_at_checked(4)?;
-        let (text, rest) = rest.split_at_checked(crate::frame::u32_at(length, 0) as usize)?;
-        body = rest;
-        Some(text)
-    };
-    let mut text = || next().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-    let (output, address, id, reason) = (text()?, text()?, text()?, text()?);
-    let document = next()?.to_vec();
-    Some(DeadLetter { output, address, id, reason, refused_ns, document })
 }
 
 fn sync(

@@ -27,6 +27,15 @@ pub struct Deferred {
 }
 
 impl Deferred {
+    /// Leaves out what waits for these sources.
+    fn forget(&mut self, sources: &[Position]) {
+        let ours = |key: u64| sources.iter().any(|position| position.key == key);
+        for (_, positions) in &mut self.waiting {
+            positions.retain(|position| !ours(position.key));
+        }
+        self.unsaved.retain(|key, _| !ours(*key));
+    }
+
     /// The positions of all older segments are in a newer one, durably.
     pub(super) fn snapshot_synced(&self) -> bool {
         !self.segments.is_empty()
@@ -50,10 +59,15 @@ impl Shared {
             }
             let mut begun = self.until_written(|writer| self.write_positions(writer, &new))?;
             self.note_segments(&mut begun);
+            // What was told of these sources before says less, and must not be written over it.
+            lock(&self.deferred).forget(&new);
         }
         let sequence = entry.frame.sequence();
-        if !positions.is_empty() {
-            lock(&self.deferred).waiting.push_back((sequence, positions));
+        // A new source's position without documents is on disk as it is.
+        let waits = |position: &Position| !position.new || count > 0;
+        let waiting: Vec<Position> = positions.into_iter().filter(waits).collect();
+        if !waiting.is_empty() {
+            lock(&self.deferred).waiting.push_back((sequence, waiting));
         }
         let mut state = lock(&self.state);
         state.publish(entry, false);

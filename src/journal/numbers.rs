@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::health::{Part, State as Health};
 use crate::metrics::{Counter, Gauge, Metrics};
+use crate::pulse::Joined;
 
 /// The journal's metrics.
 pub struct Numbers {
@@ -22,6 +23,8 @@ pub struct Numbers {
     pub syncs: Counter,
     /// Bytes that were damaged and could not be read.
     pub lost: Counter,
+    /// Frames that were damaged or are missing, as far as sequences tell.
+    pub lost_frames: Counter,
 }
 
 /// The metrics of one output's cursor.
@@ -32,10 +35,14 @@ pub struct OutputNumbers {
     pub lag_documents: Gauge,
     /// Age of the oldest of them in seconds.
     pub lag_seconds: Gauge,
+    /// Documents that were dropped while it held them, and that it still holds.
+    pub in_hand: Gauge,
     /// Documents dropped because of the quota.
     pub dropped_quota: Counter,
     /// Documents dropped because a best-effort output was too far behind.
     pub dropped_lag: Counter,
+    /// Documents dropped while it held them, and not delivered until the end.
+    pub dropped_at_end: Counter,
 }
 
 /// Kinds of trouble, the worst first.
@@ -62,8 +69,10 @@ pub struct Status {
 }
 
 impl Numbers {
-    /// Registers the metrics.
-    pub fn new(metrics: &Metrics) -> Self {
+    /// Registers the metrics of a journal that may take `max_bytes`.
+    pub fn new(metrics: &Metrics, max_bytes: u64) -> Self {
+        let most = metrics.gauge("logweir_journal_limit_bytes", "Bytes that the journal may take.");
+        most.set(i64::try_from(max_bytes).unwrap_or(i64::MAX));
         Numbers {
             bytes: metrics.gauge("logweir_journal_bytes", "Bytes that the journal takes."),
             frames: metrics.counter("logweir_journal_frames_appended_total", "Frames appended."),
@@ -74,6 +83,10 @@ impl Numbers {
             lost: metrics.counter(
                 "logweir_journal_lost_bytes_total",
                 "Bytes of the journal that were damaged and could not be read.",
+            ),
+            lost_frames: metrics.counter(
+                "logweir_journal_lost_frames_total",
+                "Frames of the journal that were damaged or missing, as far as their numbers tell.",
             ),
         }
     }
@@ -93,8 +106,13 @@ impl OutputNumbers {
                 .gauge("logweir_output_lag_documents", "Documents not yet delivered."),
             lag_seconds: metrics
                 .gauge("logweir_output_lag_seconds", "Age of the oldest document not delivered."),
+            in_hand: metrics.gauge(
+                "logweir_journal_dropped_in_hand_documents",
+                "Documents that the journal has dropped and the output still holds; lost if the process ends now.",
+            ),
             dropped_quota: dropped("quota"),
             dropped_lag: dropped("max_lag"),
+            dropped_at_end: dropped("in_hand"),
         }
     }
 }
@@ -104,6 +122,11 @@ impl Status {
     pub fn new(part: Part) -> Self {
         part.set(Health::Fine);
         Status { part, troubles: Mutex::default() }
+    }
+
+    /// The current thread works for the journal; see [`crate::pulse`].
+    pub fn join_thread(&self) -> Joined {
+        self.part.join_thread()
     }
 
     /// There is trouble of this kind: one sentence with the cause and what to do.

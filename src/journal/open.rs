@@ -2,25 +2,25 @@
 //!
 //! In: a directory and the outputs. Out: an open journal. Promises: an output keeps its bit and its cursor by name;
 //! one without a cursor begins at the oldest frame when the journal knows its name, at the end when it is new;
-//! positions are handed out only after the frames they stand for are durable.
+//! no frame comes in before the frames found are durable, so that no position outlives them.
 //! On failure: a diagnostic when the directory cannot be used; damage is reported, never an error.
 
 use std::collections::VecDeque;
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 
 use tokio::sync::Notify;
 
-use crate::limits::{OUTPUT_NAME_BYTES_MAX, OUTPUTS_MAX};
+use crate::budget::Budget;
+use crate::limits::{JOURNAL_TAIL_BYTES, OUTPUT_NAME_BYTES_MAX, OUTPUTS_MAX};
 
 use super::numbers::{Numbers, OutputNumbers, Status};
 use super::recover::{FoundSegment, Recovered, Touch, recover};
+use super::settle::Unsettled;
 use super::shared::CursorSlots;
 use super::state::{Output, Segment, State, Totals};
 use super::writer::{Identity, Writer};
 use super::{
     Arc, AtomicBool, Condvar, Diagnostic, Journal, Metrics, Mode, Mutex, Opened, OutputSlot, Parts,
-    Path, Position, Settings, Shared, SharedStorage, lock,
+    Path, Position, Settings, Shared, lock,
 };
 
 /// Where an output begins.
@@ -40,18 +40,19 @@ pub(super) fn open(
     threaded: bool,
 ) -> Result<Opened, Diagnostic> {
     check_outputs(outputs)?;
-    let Parts { storage, clock, metrics, health } = parts;
+    let Parts { storage, clock, metrics, health, budget } = parts;
+    let settings = within_budget(settings, &budget);
+    let tail_max = budget.share_of(JOURNAL_TAIL_BYTES as u64, 16);
     let held = lock::take(&storage, directory)?;
-    let mut found = recover(&storage, directory, Touch::Repair).map_err(|why| {
+    let found = recover(&storage, directory, Touch::Repair).map_err(|why| {
         Diagnostic::error(format!("cannot list the journal's directory `{}`", directory.display()))
             .because(why)
             .hint("make it readable for the user that runs logweir")
     })?;
-    sync_found(&storage, directory, &mut found);
     let totals = totals(&found.segments);
     let starts = starts(&found, outputs, &totals);
-    let journal = found.journal.unwrap_or_else(random);
-    let epoch = random();
+    let journal = found.journal.unwrap_or_else(|| clock.random());
+    let epoch = clock.random();
     let names = starts.iter().zip(outputs).map(|(s, o)| (s.bit, o.name.clone())).collect();
     let identity = Identity { journal, epoch, outputs: names };
     let writer = Writer::new(
@@ -61,10 +62,13 @@ pub(super) fn open(
         (found.generation, found.written),
         found.positions.clone(),
     );
-    let numbers = Numbers::new(&metrics);
+    let numbers = Numbers::new(&metrics, settings.max_bytes);
     let lost = found.report.wounds.iter().filter(|w| !w.known && !w.unfinished);
-    numbers.lost.add(lost.map(|w| w.bytes).sum());
-    let state = state(&found, &settings, outputs, &starts, &totals, &metrics);
+    for wound in lost {
+        numbers.lost.add(wound.bytes);
+        numbers.lost_frames.add(wound.frames_lost_estimate);
+    }
+    let state = State { tail_max, ..state(&found, &settings, outputs, &starts, &totals, &metrics) };
     let number = found.cursors.as_ref().map_or(0, |c| c.number);
     let shared = Arc::new(Shared {
         storage,
@@ -73,21 +77,28 @@ pub(super) fn open(
         settings,
         numbers,
         status: Status::new(health),
-        pool: super::pool::Pool::default(),
+        pool: super::pool::Pool::new(&budget),
+        tail_max,
+        budget,
         journal,
         epoch,
         found_written: found.written,
+        found_last: found.last_intact,
         state: Mutex::new(state),
         writer: Mutex::new(writer),
         gate: Mutex::new(()),
         cursors: Mutex::new(CursorSlots { file: None, number }),
         deferred: Mutex::default(),
+        unsettled: Mutex::new(Some(Unsettled::new(&found.segments))),
         lock: Mutex::new(Some(held)),
         work: Condvar::new(),
         room: Condvar::new(),
         drained: Notify::new(),
         threaded: AtomicBool::new(false),
+        #[cfg(test)]
+        pause: std::sync::OnceLock::new(),
     });
+    shared.settle();
     // A new output's beginning has to be known before the first frame comes.
     shared.write_cursors(true);
     shared.reclaim();
@@ -105,15 +116,51 @@ pub(super) fn open(
 impl Shared {
     /// The last steps of a close; the background thread has ended.
     pub(super) fn finish(&self) {
-        if self.settings.mode == Mode::Memory {
-            self.store_positions();
-        } else {
-            self.sync_once();
+        if self.settle() {
+            if self.settings.mode == Mode::Memory {
+                self.store_positions();
+            } else {
+                self.sync_once();
+            }
         }
         self.write_cursors(true);
         self.show();
+        self.count_dropped_in_hand();
         *lock(&self.lock) = None;
     }
+}
+
+impl Shared {
+    // What outputs still held when they ended, though the journal had dropped it: nobody sends it any more.
+    fn count_dropped_in_hand(&self) {
+        for output in &lock(&self.state).outputs {
+            let dropped = output.dropped_in_hand();
+            output.numbers.dropped_at_end.add(dropped);
+            if dropped > 0 {
+                tracing::warn!(
+                    output = output.name,
+                    documents = dropped,
+                    "these documents were dropped, as journal.on_full or max_lag says, while the output was sending \
+                     them, and were not delivered until the end"
+                );
+            }
+        }
+    }
+}
+
+/// A journal in memory that could hold more than its part of the budget would stop the inputs before its own rules
+/// for space (`on_full`, `best_effort`) could do anything.
+fn within_budget(settings: Settings, budget: &Budget) -> Settings {
+    let most = budget.share_of(settings.max_bytes, 4);
+    if settings.mode == Mode::Disk || most == settings.max_bytes {
+        return settings;
+    }
+    tracing::warn!(
+        "a journal in memory holds {most} bytes instead of {}: that is its part of the memory that the process may \
+         use; raise --memory-max or lower journal.max_size",
+        settings.max_bytes
+    );
+    Settings { max_bytes: most, ..settings }
 }
 
 fn check_outputs(outputs: &[OutputSlot]) -> Result<(), Diagnostic> {
@@ -129,22 +176,6 @@ fn check_outputs(outputs: &[OutputSlot]) -> Result<(), Diagnostic> {
             Err(Diagnostic::error(message).hint(hint))
         }
         None => Ok(()),
-    }
-}
-
-/// What an earlier process wrote may still be in the machine's memory only: positions that were read from it must
-/// not outlive it.
-fn sync_found(storage: &SharedStorage, directory: &Path, found: &mut Recovered) {
-    for segment in &mut found.segments {
-        let synced = storage.open_read(&segment.path).and_then(|file| file.sync());
-        if let Err(why) = synced {
-            let path = segment.path.display();
-            tracing::error!("cannot sync `{path}`: {why}; check the device and the kernel log");
-            segment.snapshot = false;
-        }
-    }
-    if let Err(why) = storage.sync_directory(directory) {
-        tracing::error!("cannot sync `{}`: {why}; check the device", directory.display());
     }
 }
 
@@ -244,9 +275,11 @@ fn state(
         memory: settings.mode == Mode::Memory,
         sync: settings.sync,
         written: found.written,
-        synced: found.written,
+        synced: found.durable.min(found.written),
+        settled: false,
         tail: VecDeque::new(),
         tail_bytes: 0,
+        tail_max: JOURNAL_TAIL_BYTES as u64,
         tail_from: sums.clone(),
         totals: sums,
         segments,
@@ -282,33 +315,22 @@ fn segment_of(
         start,
         created_ns: found.created_ns,
         has_snapshot: found.snapshot,
-        snapshot_synced: found.snapshot,
+        snapshot_synced: false,
         accepts: outputs.iter().zip(starts).map(means).collect(),
         broken: found.broken.clone().into(),
     }
 }
 
-/// A number that no other run has: the standard library's hash keys come from the operating system's random source.
-pub(super) fn random() -> u64 {
-    let mut hasher = RandomState::new().build_hasher();
-    hasher.write_u32(std::process::id());
-    hasher.finish()
-}
-
+/// What was cut off; damage is for the caller to tell, who knows whose journal it is.
 fn tell(directory: &Path, found: &Recovered) {
     let directory = directory.display();
-    for wound in found.report.wounds.iter().filter(|w| !w.known) {
-        tracing::warn!(
-            "the journal `{directory}` is damaged in segment {} at byte {}: {} bytes, about {} frames: {}; \
-             the rest is used, a copy of the bytes is in its folder `quarantine`",
+    for wound in found.report.wounds.iter().filter(|w| w.unfinished && !w.known) {
+        tracing::info!(
+            "the journal `{directory}` ended in the middle of a write (segment {} at byte {}, {} bytes): that is cut \
+             off; nothing is lost, because it was not acknowledged, and its source is read again",
             wound.segment,
             wound.offset,
-            wound.bytes,
-            wound.frames_lost_estimate,
-            wound.reason
+            wound.bytes
         );
-    }
-    for (path, why) in &found.report.foreign {
-        tracing::warn!("`{}` is left alone: {why}", path.display());
     }
 }

@@ -6,21 +6,20 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::budget::{Budget, Memory, Use};
 use crate::frame::Frame;
 use crate::limits::CHUNK_BYTES;
 
-/// Frames remembered at most until nobody holds them.
-pub const HELD_MAX: usize = 16;
+/// Frames remembered at most until nobody holds them: requests under way hold the frames that they send.
+pub const HELD_MAX: usize = 64;
 /// Bytes of the buffers kept at most.
-pub const SPARE_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub const SPARE_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// A buffer that one huge batch made larger than this is not kept.
 const BUFFER_BYTES_MAX: usize = 8 * CHUNK_BYTES;
 
 /// The pool of one journal.
-#[derive(Default)]
 pub struct Pool(Mutex<Spare>);
 
-#[derive(Default)]
 struct Spare {
     buffers: Vec<Vec<u8>>,
     /// Capacity of all buffers.
@@ -29,9 +28,20 @@ struct Spare {
     usual: usize,
     /// Done with, but somebody still holds them for a moment.
     held: Vec<Arc<Frame>>,
+    /// Bytes of the buffers kept at most.
+    most: usize,
+    memory: Memory,
 }
 
 impl Pool {
+    /// An empty pool.
+    pub fn new(budget: &Budget) -> Pool {
+        let most = budget.share_of(SPARE_BYTES_MAX as u64, 32) as usize;
+        let memory = budget.hold(Use::Spare, 0);
+        let (buffers, held) = (Vec::new(), Vec::new());
+        Pool(Mutex::new(Spare { buffers, bytes: 0, usual: 0, held, most, memory }))
+    }
+
     /// An empty buffer.
     pub fn buffer(&self) -> Vec<u8> {
         let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -40,6 +50,7 @@ impl Pool {
         }
         let Some(buffer) = spare.buffers.pop() else { return Vec::with_capacity(spare.usual) };
         spare.bytes -= buffer.capacity();
+        spare.book();
         buffer
     }
 
@@ -50,6 +61,10 @@ impl Pool {
 }
 
 impl Spare {
+    fn book(&mut self) {
+        self.memory.set(self.bytes as u64);
+    }
+
     fn retire(&mut self, frame: Arc<Frame>) {
         match Arc::try_unwrap(frame) {
             Ok(frame) => {
@@ -61,9 +76,10 @@ impl Spare {
                 buffer.clear();
                 // One that is far too large for what is written now is not kept either.
                 let fits = capacity <= BUFFER_BYTES_MAX.min(CHUNK_BYTES.max(self.usual * 2));
-                if fits && self.bytes + capacity <= SPARE_BYTES_MAX {
+                if fits && self.bytes + capacity <= self.most {
                     self.bytes += capacity;
                     self.buffers.push(buffer);
+                    self.book();
                 }
             }
             Err(frame) if self.held.len() < HELD_MAX => self.held.push(frame),

@@ -1,6 +1,7 @@
 //! Keeps broken bytes for a person to look at.
 //!
-//! Is: copies of wounds, `quarantine/SEGMENT-OFFSET.bytes`. In: a file and a range. Out: a file of at most
+//! Is: copies of wounds, `quarantine/SEGMENT-OFFSET.bytes`, and empty notes of missing frames,
+//! `quarantine/SEGMENT.missing`. In: a file and a range. Out: a file of at most
 //! `QUARANTINE_WOUND_BYTES_MAX` bytes. Promises: all copies together stay below `QUARANTINE_BYTES_MAX`; a wound
 //! that was copied before is known again. On failure: the wound is reported without a copy.
 
@@ -52,6 +53,17 @@ pub fn keep(
         return Kept::No;
     }
     Kept::Copied
+}
+
+/// Notes that frames before or in `segment` are missing: there are no bytes to copy, but a later start knows it.
+pub fn note(storage: &SharedStorage, directory: &Path, segment: u64) -> Kept {
+    let folder = directory.join(QUARANTINE_NAME);
+    let path = folder.join(format!("{segment:020}.missing"));
+    if storage.facts(&path).is_ok() {
+        return Kept::Known;
+    }
+    let noted = storage.create_directory(&folder).and_then(|()| storage.open_write(&path)?.sync());
+    if noted.is_ok() { Kept::Copied } else { Kept::No }
 }
 
 fn size(storage: &SharedStorage) -> impl Fn(&PathBuf) -> u64 {

@@ -3,13 +3,12 @@
 //! Is: the rules for space. In: the size of the next frame; cursors. Out: room for it, by deleting what everybody
 //! has, by moving outputs on that may lose documents, or by waiting. Promises: required outputs lose nothing with
 //! `on_full = "block"`; everything dropped is counted; a frame larger than the quota is accepted when the journal
-//! holds nothing else. On failure: a file that cannot be removed still counts and is tried again.
+//! holds nothing else, and one frame more when a failed sync left nothing that may be deleted. On failure: a
+//! file that cannot be removed still counts and is tried again.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::chunk::Closed;
-use crate::limits::JOURNAL_TAIL_BYTES;
 
 use super::numbers::Trouble;
 use super::options::{Mode, OnFull, SyncPolicy};
@@ -58,13 +57,13 @@ impl Shared {
     }
 
     fn judge(&self, state: &mut State, size: u64) -> Verdict {
-        if !state.cursors_known {
+        if !state.cursors_known || !state.settled {
             return Verdict::Later(PAUSE_MAX);
         }
-        let threaded = self.threaded.load(Ordering::Relaxed);
-        let tail_full = state.tail_bytes > 2 * JOURNAL_TAIL_BYTES as u64;
+        let threaded = self.has_background();
+        let tail_full = state.tail_bytes > 2 * self.tail_max;
         let bounded = !state.memory && state.sync != SyncPolicy::Os && threaded;
-        if bounded && tail_full && state.unsynced_bytes() > 2 * JOURNAL_TAIL_BYTES as u64 {
+        if bounded && tail_full && state.unsynced_bytes() > 2 * self.tail_max {
             self.kick(state);
             return Verdict::Later(PAUSE_MAX);
         }
@@ -82,21 +81,12 @@ impl Shared {
             if state.memory || state.segments.len() <= 1 || !threaded {
                 return Verdict::Accept;
             }
-            if self.reclaimable(state) {
-                return Verdict::Again;
-            }
-            self.kick(state);
-            return Verdict::Later(PAUSE_MAX);
+            return self.after_oldest(state);
         }
         let (end, at_end) = oldest_unit(state);
         if passed >= end && !state.memory {
             // The oldest segment can go as soon as the snapshot of a newer one is safe.
-            return if self.reclaimable(state) {
-                Verdict::Again
-            } else {
-                self.kick(state);
-                Verdict::Later(PAUSE_MAX)
-            };
+            return self.after_oldest(state);
         }
         let any = self.settings.on_full == OnFull::DropOldest;
         if drop_until(state, end, &at_end, any) {
@@ -107,6 +97,21 @@ impl Shared {
         let holders = state.outputs.iter().filter(|o| o.passed() < end);
         let names: Vec<String> = holders.map(|o| format!("outputs.{}", o.name)).collect();
         Verdict::Full(names.join(", "))
+    }
+
+    /// Everybody has passed the oldest segment, on disk: it goes as soon as a newer one has all positions, durably.
+    fn after_oldest(&self, state: &mut State) -> Verdict {
+        if self.reclaimable(state) {
+            return Verdict::Again;
+        }
+        if !state.segments.iter().skip(1).any(|segment| segment.has_snapshot) {
+            // After a failed sync the newer segments are without positions: only the next frame begins one that has
+            // them, so it comes in whatever the quota says.
+            state.roll_wanted = true;
+            return Verdict::Accept;
+        }
+        self.kick(state);
+        Verdict::Later(PAUSE_MAX)
     }
 
     /// Ends the troubles of space once there is plenty of it: around the quota they would come and go.

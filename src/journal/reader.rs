@@ -2,17 +2,18 @@
 //!
 //! Is: the journal's [`Feed`]. In: an output's cursor. Out: its frames: from memory while it keeps up, else from
 //! segments in large reads. Promises: order, nothing twice, nothing that is not for this output; a broken place in
-//! a segment is passed over and counted. On failure: a segment that cannot be read is tried again a few times, then
-//! what is unreadable counts as lost; other outputs go on.
+//! a segment is passed over and counted. On failure: a place that cannot be read is tried again a few times, then it
+//! counts as lost; a device that gives nothing of a segment is waited for; other outputs go on.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::budget::{Memory, Use};
 use crate::delivery::{BoxFuture, Feed};
-use crate::frame::{Frame, Outline};
+use crate::frame::Frame;
 
 use super::numbers::Trouble;
-use super::scan::{Broken, Found, Scanner};
+use super::scan::{BLOCK_BYTES, Broken, Found, Scanner};
 use super::shared::{Shared, lock};
 use super::state::{Request, Take};
 use super::writer::Place;
@@ -31,6 +32,8 @@ pub struct JournalFeed {
     tries: u32,
     /// The next frame may not be seen yet.
     wait: bool,
+    /// Of the scanner's block and a usual frame: booked from the start, so that input leaves it free.
+    _memory: Memory,
 }
 
 struct OpenSegment {
@@ -41,7 +44,8 @@ struct OpenSegment {
 impl JournalFeed {
     pub(super) fn new(shared: Arc<Shared>, slot: usize) -> Self {
         let bit = lock(&shared.state).outputs[slot].bit;
-        JournalFeed { shared, slot, bit, open: None, tries: 0, wait: false }
+        let _memory = shared.budget.hold(Use::Outputs, 2 * BLOCK_BYTES as u64);
+        JournalFeed { shared, slot, bit, open: None, tries: 0, wait: false, _memory }
     }
 
     /// Reads on from disk; `None`: look again.
@@ -64,17 +68,18 @@ impl JournalFeed {
                     self.open = Some(OpenSegment { generation, scanner });
                 }
                 Err(why) => {
-                    self.unreadable(request, &why.to_string());
+                    let may_pass = why.kind() != std::io::ErrorKind::NotFound;
+                    self.unreadable(request, &why.to_string(), may_pass);
                     return None;
                 }
             }
         }
-        let step = {
-            let scanner = &mut self.open.as_mut()?.scanner;
-            scanner.set_length(request.segment.bytes);
-            scanner.step()
-        };
-        match step {
+        let scanner = &mut self.open.as_mut()?.scanner;
+        scanner.set_length(request.segment.bytes);
+        if let Some(frame) = scanner.take(self.shared.pool.buffer()) {
+            return self.found(request, frame);
+        }
+        match scanner.step() {
             None => {
                 self.open = None;
                 lock(&self.shared.state).segment_ended(self.slot, generation);
@@ -84,21 +89,26 @@ impl JournalFeed {
                 self.broken(request, &run);
                 None
             }
-            Some(Found::Frame { offset, outline }) => self.found(request, offset, &outline),
+            Some(Found::Frame { offset, outline }) => {
+                let mut buffer = self.shared.pool.buffer();
+                buffer.extend_from_slice(scanner.bytes(offset, &outline));
+                let frame = Frame::open(buffer).ok()?;
+                self.found(request, frame)
+            }
         }
     }
 
-    fn found(&mut self, request: &Request, offset: u64, outline: &Outline) -> Option<Arc<Frame>> {
+    fn found(&mut self, request: &Request, mut frame: Frame) -> Option<Arc<Frame>> {
         let scanner = &self.open.as_ref()?.scanner;
-        let bytes = scanner.bytes(offset, outline);
         let place = Place { generation: request.segment.generation, offset: scanner.at() };
         let mine = 1 << self.bit;
         let accepts = request.segment.accepts.get(self.slot).copied().unwrap_or(false);
         let count =
-            if accepts { outline.routes(bytes).filter(|r| r & mine != 0).count() } else { 0 };
-        let mut buffer = self.shared.pool.buffer();
-        buffer.extend_from_slice(bytes);
-        let frame = Arc::new(Frame::open(buffer).ok()?);
+            if accepts { frame.documents().filter(|d| d.routes & mine != 0).count() } else { 0 };
+        if frame.bytes().len() > BLOCK_BYTES {
+            frame.hold(&self.shared.budget, Use::Outputs);
+        }
+        let frame = Arc::new(frame);
         self.tries = 0;
         self.shared.status.over(Trouble::Read);
         let mut state = lock(&self.shared.state);
@@ -128,8 +138,8 @@ impl JournalFeed {
     }
 
     fn broken(&mut self, request: &Request, run: &Broken) {
-        if run.unreadable && self.tries < TRIES {
-            self.unreadable(request, &run.reason);
+        if run.unreadable && (self.tries < TRIES || !self.reads_at_all(request)) {
+            self.unreadable(request, &run.reason, true);
             return;
         }
         self.tries = 0;
@@ -161,7 +171,14 @@ impl JournalFeed {
         }
     }
 
-    fn unreadable(&mut self, request: &Request, why: &str) {
+    /// Whether the device gives anything of the segment: if it does, a place that it does not give is broken; if it
+    /// does not, the whole device may come back.
+    fn reads_at_all(&self, request: &Request) -> bool {
+        let file = self.shared.storage.open_read(&request.segment.path);
+        file.is_ok_and(|file| file.read_at(&mut [0], 0).is_ok())
+    }
+
+    fn unreadable(&mut self, request: &Request, why: &str, may_pass: bool) {
         self.open = None;
         let mut state = lock(&self.shared.state);
         if !state.segments.iter().any(|s| s.generation == request.segment.generation) {
@@ -171,7 +188,7 @@ impl JournalFeed {
         }
         self.tries += 1;
         let path = request.segment.path.display();
-        if self.tries > TRIES {
+        if self.tries > TRIES && !may_pass {
             state.segment_ended(self.slot, request.segment.generation);
             self.tries = 0;
             self.shared.numbers.lost.add(request.segment.bytes.saturating_sub(request.offset));

@@ -14,11 +14,11 @@ use crate::storage::{File, SharedStorage};
 
 mod reading;
 
-use reading::{Place, read_segment};
+use reading::{Place, missing, read_segment};
 
 use super::cursor::{self, Cursors};
 use super::lock::LOCK_NAME;
-use super::quarantine::QUARANTINE_NAME;
+use super::quarantine::{self, Kept, QUARANTINE_NAME};
 use super::segment::{self, HEADER_BYTES_MAX, Header};
 use super::writer::Positions;
 
@@ -90,6 +90,8 @@ pub struct FoundSegment {
     pub outputs: Vec<(u32, String)>,
     /// Offset and length of each broken run.
     pub broken: Vec<(u64, u64)>,
+    /// From here on nothing says that it ever reached the disk; `None`: all of it did.
+    pub unsure_from: Option<u64>,
 }
 
 /// Everything found.
@@ -109,13 +111,15 @@ pub struct Recovered {
     pub done: Vec<Done>,
     /// Highest generation ever seen.
     pub generation: u64,
-    /// Highest sequence ever seen.
+    /// Highest sequence ever seen, or named by a segment.
     pub written: u64,
+    /// Sequence of the last intact frame that is not void.
+    pub last_intact: u64,
     /// What to tell the user.
     pub report: Recovery,
     last_epoch: Option<u64>,
     /// All frames up to here were durable once.
-    durable: u64,
+    pub durable: u64,
     /// A frame of this run that was never durable is missing: positions behind it are ahead of the documents.
     hole_in: Option<u64>,
 }
@@ -178,9 +182,33 @@ pub fn recover(storage: &SharedStorage, directory: &Path, touch: Touch) -> io::R
         let place = Place { storage, directory, touch, newest: n + 1 == count, limit };
         read_segment(&place, candidate, &mut found);
     }
+    check_end(storage, directory, touch, &mut found);
     found.report.bytes = found.segments.iter().map(|s| s.bytes).sum();
     found.report.frames = found.segments.iter().map(|s| s.frames).sum();
     Ok(found)
+}
+
+/// Frames that were durable once stand at the end: when they do not, somebody cut or removed a segment.
+fn check_end(storage: &SharedStorage, directory: &Path, touch: Touch, found: &mut Recovered) {
+    let newest = found.segments.last();
+    let (first, last, end) = newest.map_or((1, 0, 0), |s| (s.first, s.last, s.bytes));
+    let Some(gap) = found.durable.checked_sub(last).filter(|gap| *gap > 0) else { return };
+    let at_end = |w: &&mut Wound| w.segment == first && w.bytes > 0 && w.range().end >= end;
+    if let Some(wound) = found.report.wounds.iter_mut().rev().find(at_end) {
+        wound.frames_lost_estimate = gap;
+        wound.unfinished = false;
+        return;
+    }
+    let kept = match touch {
+        Touch::Repair => quarantine::note(storage, directory, last + 1),
+        Touch::Nothing => Kept::No,
+    };
+    found.report.wounds.push(Wound {
+        frames_lost_estimate: gap,
+        offset: end,
+        known: kept == Kept::Known,
+        ..missing(first, "the frames at the end are missing, though they were on disk")
+    });
 }
 
 /// Opens everything that has a segment's name and reads the headers.

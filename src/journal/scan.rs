@@ -7,11 +7,11 @@
 
 use std::sync::Arc;
 
-use crate::frame::{self, FrameError, Outline};
+use crate::frame::{self, Frame, FrameError, Outline};
 use crate::storage::File;
 
 /// Bytes of one read.
-const BLOCK_BYTES: usize = 1024 * 1024;
+pub const BLOCK_BYTES: usize = 1024 * 1024;
 /// What an unreadable place costs: a page.
 const PAGE_BYTES: u64 = 4096;
 const FRAME_HEADER_BYTES: usize = 64;
@@ -92,6 +92,45 @@ impl Scanner {
     pub fn bytes(&self, offset: u64, outline: &Outline) -> &[u8] {
         let from = (offset - self.buffer_at) as usize;
         &self.buffer[from..from + outline.length()]
+    }
+
+    /// The frame at this place, read straight into the buffer that it stays in. `None`: there is no intact one, of
+    /// which [`Scanner::step`] says more.
+    pub fn take(&mut self, mut buffer: Vec<u8>) -> Option<Frame> {
+        let offset = self.at;
+        self.read(&mut buffer, FRAME_HEADER_BYTES, offset)?;
+        let length = frame::header_length(&buffer).ok()?;
+        let rest = length.checked_sub(FRAME_HEADER_BYTES)?;
+        if offset + length as u64 > self.length {
+            return None;
+        }
+        buffer.reserve_exact(rest);
+        self.read(&mut buffer, rest, offset + FRAME_HEADER_BYTES as u64)?;
+        let frame = Frame::open(buffer).ok()?;
+        let ours = self.epoch.is_none_or(|epoch| epoch == frame.epoch());
+        if !ours || frame.sequence() < self.lowest {
+            return None;
+        }
+        self.at = offset + length as u64;
+        self.epoch = Some(frame.epoch());
+        self.lowest = frame.sequence() + 1;
+        Some(frame)
+    }
+
+    /// Appends exactly `count` bytes from `at` on.
+    fn read(&self, buffer: &mut Vec<u8>, count: usize, at: u64) -> Option<()> {
+        if at + count as u64 > self.length {
+            return None;
+        }
+        let mut done = 0;
+        while done < count {
+            done += self
+                .file
+                .append_at(buffer, count - done, at + done as u64)
+                .ok()
+                .filter(|n| *n > 0)?;
+        }
+        Some(())
     }
 
     /// The next frame or broken run; `None` at the end of the file.
@@ -183,22 +222,19 @@ impl Scanner {
 
     /// Makes the buffer `length` long; what cannot be read becomes zeros, which no check accepts.
     fn fill(&mut self, length: usize) {
-        let mut filled = self.buffer.len();
-        self.buffer.resize(length, 0);
-        while filled < length {
-            let at = self.buffer_at + filled as u64;
-            match self.file.read_at(&mut self.buffer[filled..], at) {
+        while self.buffer.len() < length {
+            let (filled, at) = (self.buffer.len(), self.buffer_at + self.buffer.len() as u64);
+            match self.file.append_at(&mut self.buffer, length - filled, at) {
                 Ok(0) => {
                     // The file shrank; there is nothing behind this.
                     self.length = at;
-                    self.buffer.truncate(filled);
                     return;
                 }
-                Ok(read) => filled += read,
+                Ok(_) => {}
                 Err(why) => {
                     self.unreadable.get_or_insert_with(|| format!("it cannot be read: {why}"));
                     let page_end = (at / PAGE_BYTES + 1) * PAGE_BYTES;
-                    filled = length.min((page_end - self.buffer_at) as usize);
+                    self.buffer.resize(length.min((page_end - self.buffer_at) as usize), 0);
                 }
             }
         }

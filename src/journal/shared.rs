@@ -12,9 +12,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::budget::{Budget, Use};
 use crate::chunk::{Ack, Closed};
 use crate::clock::SharedClock;
 use crate::frame::{Draft, Frame};
+use crate::pulse;
 use crate::storage::{File, SharedStorage};
 
 use super::cursor::CursorFile;
@@ -22,6 +24,7 @@ use super::memory::Deferred;
 use super::numbers::{Numbers, Status, Trouble};
 use super::options::{Mode, Settings, SyncPolicy};
 use super::pool::Pool;
+use super::settle::Unsettled;
 use super::state::{Entry, Segment, State};
 use super::writer::{Begun, Place, WriteError, Writer};
 
@@ -29,6 +32,10 @@ use super::writer::{Begun, Place, WriteError, Writer};
 pub const PAUSE_FIRST: Duration = Duration::from_millis(20);
 /// See [`PAUSE_FIRST`].
 pub const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Lets time pass in a simulation; `false`: the process has ended.
+#[cfg(test)]
+pub type Pause = Box<dyn Fn(Duration) -> bool + Send + Sync>;
 
 /// An open journal.
 pub struct Shared {
@@ -39,16 +46,23 @@ pub struct Shared {
     pub(super) numbers: Numbers,
     pub(super) status: Status,
     pub(super) pool: Pool,
+    pub(super) budget: Budget,
+    /// Bytes of the newest frames that stay in memory.
+    pub(super) tail_max: u64,
     pub(super) journal: u64,
     pub(super) epoch: u64,
     /// The last sequence on disk when a journal in memory was opened: what its cursors on disk mean.
     pub(super) found_written: u64,
+    /// The last intact frame at the open: later sequences, up to `found_written`, are used, but no frame has them.
+    pub(super) found_last: u64,
     pub(super) state: Mutex<State>,
     pub(super) writer: Mutex<Writer>,
     /// Held by the one thread that appends.
     pub(super) gate: Mutex<()>,
     pub(super) cursors: Mutex<CursorSlots>,
     pub(super) deferred: Mutex<Deferred>,
+    /// What the start found, until it is durable.
+    pub(super) unsettled: Mutex<Option<Unsettled>>,
     pub(super) lock: Mutex<Option<Box<dyn File>>>,
     /// Wakes the background thread.
     pub(super) work: Condvar,
@@ -57,6 +71,9 @@ pub struct Shared {
     pub(super) drained: tokio::sync::Notify,
     /// A background thread does the work; without one, whoever waits does it.
     pub(super) threaded: AtomicBool,
+    /// What a simulation does while somebody waits.
+    #[cfg(test)]
+    pub(super) pause: std::sync::OnceLock<Pause>,
 }
 
 /// The cursor file, once it could be opened.
@@ -76,7 +93,9 @@ impl Shared {
         let _gate = lock(&self.gate);
         self.admit(draft.size() as u64)?;
         let sequence = lock(&self.state).written + 1;
-        let frame = Arc::new(draft.seal(self.epoch, sequence));
+        let mut frame = draft.seal(self.epoch, sequence);
+        frame.hold(&self.budget, Use::Journal);
+        let frame = Arc::new(frame);
         let documents = self.count_documents(&frame);
         let positions = frame.positions();
         let new = positions.iter().any(|position| position.new);
@@ -119,6 +138,12 @@ impl Shared {
         if !threaded {
             self.turn();
         }
+        #[cfg(test)]
+        if let Some(wait) = self.pause.get()
+            && !wait(pause)
+        {
+            return Err(Closed);
+        }
         let state = lock(&self.state);
         if state.closed {
             return Err(Closed);
@@ -126,9 +151,18 @@ impl Shared {
         if !threaded {
             return Ok(());
         }
-        let waited = self.room.wait_timeout(state, pause);
+        let waited = pulse::rest(|| self.room.wait_timeout(state, pause));
         let closed = waited.unwrap_or_else(PoisonError::into_inner).0.closed;
         if closed { Err(Closed) } else { Ok(()) }
+    }
+
+    /// Whether others work while somebody waits.
+    pub(super) fn has_background(&self) -> bool {
+        #[cfg(test)]
+        if self.pause.get().is_some() {
+            return true;
+        }
+        self.threaded.load(Ordering::Relaxed)
     }
 
     /// Asks for a sync now.
@@ -202,9 +236,9 @@ impl Shared {
     fn count_documents(&self, frame: &Frame) -> Box<[u32]> {
         let bits: Vec<u32> = lock(&self.state).outputs.iter().map(|o| 1 << o.bit).collect();
         let mut counts = vec![0; bits.len()];
-        for document in frame.documents() {
+        for routes in frame.routes() {
             for (count, bit) in counts.iter_mut().zip(&bits) {
-                *count += u32::from(document.routes & bit != 0);
+                *count += u32::from(routes & bit != 0);
             }
         }
         counts.into()

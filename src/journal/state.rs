@@ -13,7 +13,6 @@ use tokio::sync::Notify;
 
 use crate::chunk::Ack;
 use crate::frame::Frame;
-use crate::limits::JOURNAL_TAIL_BYTES;
 
 use super::numbers::OutputNumbers;
 use super::options::SyncPolicy;
@@ -31,12 +30,16 @@ pub struct State {
     pub sync: SyncPolicy,
     /// The last frame.
     pub written: u64,
+    /// What the start found is durable; before that no frame comes in.
+    pub settled: bool,
     /// The last frame that is durable.
     pub synced: u64,
     /// The newest frames, without gaps.
     pub tail: VecDeque<Entry>,
     /// Their bytes.
     pub tail_bytes: u64,
+    /// Bytes of frames that may stay in memory although nobody needs them there.
+    pub tail_max: u64,
     /// Bytes and documents before the tail.
     pub tail_from: Totals,
     /// Bytes and documents up to the last frame.
@@ -226,6 +229,12 @@ impl Output {
         (bytes + not_given, documents + all.saturating_sub(self.given_documents))
     }
 
+    /// Documents that the output holds and the journal does not any more: its rules for space have dropped them.
+    pub fn dropped_in_hand(&self) -> u64 {
+        let given = self.outstanding.iter().filter(|given| given.sequence <= self.floor);
+        given.map(|given| given.documents).sum()
+    }
+
     /// Goes on after `end`; returns how many documents are passed over.
     pub fn skip_to(&mut self, end: u64, at_end: &Totals, slot: usize) -> u64 {
         if self.next > end {
@@ -244,11 +253,8 @@ impl Output {
 impl State {
     /// The last frame that outputs may see.
     pub fn visible(&self) -> u64 {
-        let limit = if self.sync == SyncPolicy::Always && !self.memory {
-            self.synced
-        } else {
-            self.written
-        };
+        let only_durable = self.sync == SyncPolicy::Always && !self.memory;
+        let limit = if only_durable || !self.settled { self.synced } else { self.written };
         self.barriers.front().map_or(limit, |barrier| limit.min(barrier - 1))
     }
 
@@ -314,7 +320,7 @@ impl State {
         while let Some(front) = self.tail.front() {
             let sequence = front.frame.sequence();
             let synced = self.memory || sequence <= self.synced;
-            let large = !self.memory && self.tail_bytes > JOURNAL_TAIL_BYTES as u64;
+            let large = !self.memory && self.tail_bytes > self.tail_max;
             let may_go =
                 (sequence <= passed && synced) || (large && (synced || !durable_is_enough));
             if !may_go {

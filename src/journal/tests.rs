@@ -4,4 +4,6 @@ mod injury;
 mod model;
 mod places;
 mod pressure;
+mod settled;
 mod support;
+mod wounds;

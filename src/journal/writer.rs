@@ -6,7 +6,7 @@
 //! On failure: [`WriteError`] says which path and which step; the writer is as it was before, and the caller tries
 //! again.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use crate::storage::{File, SharedStorage};
 use super::segment::{self, Header};
 
 /// The newest position of each source.
-pub type Positions = HashMap<u64, Position>;
+pub type Positions = BTreeMap<u64, Position>;
 
 /// What does not change while a journal is open.
 pub struct Identity {
@@ -190,6 +190,20 @@ impl Writer {
     /// The next frame goes to a new segment.
     pub fn end_segment(&mut self) {
         self.active = None;
+    }
+
+    /// As if this frame, the last one written, never was: its sequence is free again. What may stand of it on disk
+    /// does not count from the next frame on, which begins a segment with that sequence.
+    pub fn take_back(&mut self, frame: &Frame, place: Place) {
+        if let Some(active) = self.active.take() {
+            // So that a start before the next frame does not find it; where this fails, that start may.
+            let _ = active.file.set_len(place.offset);
+            if place.offset == active.begun.frames_from {
+                self.begun.pop();
+            }
+        }
+        self.dirty.retain(|(generation, ..)| *generation != place.generation);
+        self.written = frame.sequence() - 1;
     }
 
     /// The segments begun since the last call, oldest first.

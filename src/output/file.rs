@@ -31,6 +31,8 @@ const RETRY_MS: u64 = 1000;
 struct FileOutput {
     path: Template,
     root: Root,
+    /// The folder that all paths begin with.
+    beneath: PathBuf,
 }
 
 /// Where paths begin.
@@ -65,12 +67,22 @@ pub(super) fn load(section: &Section<'_>, load: &mut OutputLoad<'_>) -> Option<B
     let text = section.required_string("path", "\"/var/log/out/{service}.log\"")?;
     let root = Root { folder: section.resolve(""), absolute: text.starts_with('/') };
     let path = Template::load(section, &text, load.keys)?;
-    Some(Box::new(FileOutput { path, root }))
+    let constant = text.split('{').next().unwrap_or_default();
+    let beneath = section.resolve(
+        constant
+            .rsplit_once('/')
+            .map_or("", |(folder, _)| if folder.is_empty() { "/" } else { folder }),
+    );
+    Some(Box::new(FileOutput { path, root, beneath }))
 }
 
 impl Output for FileOutput {
     fn address(&self) -> Option<&Template> {
         Some(&self.path)
+    }
+
+    fn writes(&self) -> Option<PathBuf> {
+        Some(self.beneath.clone())
     }
 
     fn run(self: Box<Self>, context: OutputContext) -> BoxFuture<'static, ()> {

@@ -23,6 +23,8 @@ use crate::settings::{Secret, Section};
 use crate::template::Template;
 
 mod digest;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod message;
 mod request;
 

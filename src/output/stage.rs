@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{mpsc, watch};
 
+use crate::budget::Budget;
 use crate::clock::ManualClock;
 use crate::delivery::{BoxFuture, DeadLetter, DeadLetters, Feed, OutputContext};
 use crate::frame::{Draft, Frame, Head};
@@ -69,6 +70,8 @@ impl Stage {
             clock: Arc::new(ManualClock::at(0)),
             storage,
             metrics: metrics.clone(),
+            budget: Budget::default(),
+            keeping: "everything is kept in the journal",
             health: health.part("out"),
             stop: stopped,
         };

@@ -6,13 +6,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::chunk::Position;
 use crate::decode::{Codec, Decoder};
 use crate::event::{Batch, Keys, SourceKind};
-use crate::filter::{Chain, ChainPlan};
+use crate::filter::{Chain, ChainPlan, States};
 use crate::frame::{Draft, Head};
 use crate::limits::{CUT_VALUE_BYTES, DOCUMENT_BYTES_MAX};
 use crate::metrics::{Counter, Metrics};
 use crate::route::{Route, Routing};
+use crate::tap::Point;
 
 /// What all workers of a pipeline share.
 pub struct FlowPlan {
@@ -38,6 +40,8 @@ struct InputFlow {
 /// One worker's filters, decoders and buffers.
 pub struct Flow {
     plan: Arc<FlowPlan>,
+    /// This worker's own, with the buffers of their regular expressions.
+    routes: Vec<Route>,
     chain: Chain,
     decoders: HashMap<Arc<str>, Box<dyn Decoder>>,
     routing: Routing,
@@ -91,6 +95,16 @@ impl FlowPlan {
         self.input(input).map(|i| (i.codec.make)())
     }
 
+    /// Whether batches must pass a part of the filters in order.
+    pub fn filters_in_order(&self) -> bool {
+        self.chain.is_ordered()
+    }
+
+    /// What filters with memory share with the pipeline.
+    pub fn states(&self) -> &States {
+        self.chain.states()
+    }
+
     /// Counts what a chunk brought.
     pub fn count(&self, input: &str, events: usize, bytes: usize) {
         if let Some(input) = self.input(input) {
@@ -107,8 +121,10 @@ impl FlowPlan {
 impl Flow {
     /// A worker's copy.
     pub fn new(plan: Arc<FlowPlan>) -> Self {
-        let chain = plan.chain.make();
-        Flow { plan, chain, decoders: HashMap::new(), routing: Routing::default() }
+        let mut chain = plan.chain.make();
+        chain.show(plan.states().tap().clone());
+        let routes = plan.routes.clone();
+        Flow { plan, routes, chain, decoders: HashMap::new(), routing: Routing::default() }
     }
 
     /// This worker's decoder for an input whose chunks may be decoded in any order.
@@ -120,20 +136,58 @@ impl Flow {
         self.decoders.get_mut(input)
     }
 
+    /// Somebody may look at what was decoded.
+    fn show_input(&self, batch: &Batch) {
+        let tap = self.plan.states().tap();
+        if tap.is_watched(Point::Input) {
+            tap.pass(Point::Input, batch);
+        }
+    }
+
+    /// Somebody looks at a document that goes to these outputs.
+    fn show_output(&self, document: &[u8], time_ns: i64) {
+        let hit = |route: &&Route| self.routing.bits & (1 << route.bit) != 0;
+        let outputs: Vec<&str> =
+            self.routes.iter().filter(hit).map(|route| route.name.as_str()).collect();
+        self.plan.states().tap().pass_document(document, time_ns, &outputs);
+    }
+
     /// Runs the filters.
     pub fn filter(&mut self, batch: &mut Batch) {
+        self.show_input(batch);
         self.chain.apply(batch);
+    }
+
+    /// Runs the filters that see batches in any order.
+    pub fn filter_first(&mut self, batch: &mut Batch) {
+        self.show_input(batch);
+        self.chain.begin(batch);
+    }
+
+    /// Runs the other filters; the caller sees to the order. What must be in the batch's last frame is added to
+    /// `memory`.
+    pub fn filter_in_order(&mut self, batch: &mut Batch, memory: &mut Vec<Position>) {
+        self.chain.go_on(batch);
+        self.chain.remember(memory);
+    }
+
+    /// Lets filters close windows whose time is over, all of them at the `end`; the batch is empty before. The caller
+    /// sees to the order.
+    pub fn close_windows(&mut self, batch: &mut Batch, end: bool, memory: &mut Vec<Position>) {
+        self.chain.close(batch, end);
+        self.chain.remember(memory);
     }
 
     /// The names of the outputs of an event, as `try` and `test` show them.
     pub fn routes_of(&mut self, batch: &Batch, event: usize) -> Vec<String> {
         let mut draft = Draft::default();
-        self.routing.find(&self.plan.routes, batch, event, &mut draft);
+        self.routing.begin_draft();
+        self.routing.find(&self.routes, batch, event, &mut draft);
         let hit = |route: &&Route| self.routing.bits & (1 << route.bit) != 0;
         self.plan.routes.iter().filter(hit).map(|r| r.name.clone()).collect()
     }
 
-    /// Writes the batch's documents into a draft, from the event `from` on. `Some`: the draft is full, and the
+    /// Writes the batch's documents into an empty draft, from the event `from` on. `Some`: the draft is full, and the
     /// events from there on belong into another one.
     pub fn encode(&mut self, batch: &mut Batch, from: usize, draft: &mut Draft) -> Option<usize> {
         let prefix = match batch.source.kind {
@@ -142,8 +196,12 @@ impl Flow {
             }
             SourceKind::Stream => None,
         };
+        batch.mark();
+        self.routing.begin_draft();
+        draft.reserve(batch.events.len() - from);
         let (mut dropped, mut without_output, mut journaled) = (0, 0, 0);
         let mut next = None;
+        let watched = self.plan.states().tap().is_watched(Point::Output);
         for number in from..batch.events.len() {
             let event = batch.events[number];
             if draft.is_full() {
@@ -154,7 +212,7 @@ impl Flow {
                 dropped += 1;
                 continue;
             }
-            self.routing.find(&self.plan.routes, batch, number, draft);
+            self.routing.find(&self.routes, batch, number, draft);
             if self.routing.bits == 0 {
                 without_output += 1;
                 continue;
@@ -166,6 +224,9 @@ impl Flow {
                 batch.add_tag(number, "_document_cut");
                 batch.write_event_cut(number, CUT_VALUE_BYTES, draft.body());
                 self.plan.cut.increment();
+            }
+            if watched {
+                self.show_output(&draft.body()[start..], event.time_ns);
             }
             let suffix = if prefix.is_some() { event.offset } else { number as u64 };
             let head = Head {

@@ -5,7 +5,7 @@
 //! tickets in the order the input read them; held lines are flushed also when nothing more comes; a position never
 //! lies behind bytes that a decoder still holds. On failure: nothing can fail.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,10 +13,13 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::flow::FlowPlan;
+use crate::budget::Memory;
 use crate::chunk::{Ack, Chunk, Position};
 use crate::clock::SharedClock;
 use crate::decode::{Decoder, Place};
 use crate::event::{Batch, Source};
+use crate::limits;
+use crate::pulse;
 
 /// How often held lines are looked at while nothing comes, in milliseconds.
 const FLUSH_TICK_MS: u64 = 100;
@@ -30,9 +33,15 @@ pub(super) struct Gate {
 
 struct Inner {
     queue: mpsc::Receiver<Chunk>,
-    held: HashMap<u64, Held>,
+    /// What is left of a chunk that has more lines than a batch takes.
+    rest: Option<Chunk>,
+    held: BTreeMap<u64, Held>,
     next_ticket: u64,
     closed: bool,
+    /// The windows of filters were closed for good.
+    ended: bool,
+    /// The source of events that filters make by themselves.
+    own: Arc<Source>,
 }
 
 /// An ordered decoder and its source.
@@ -40,6 +49,9 @@ struct Held {
     decoder: Box<dyn Decoder>,
     source: Arc<Source>,
     position: Option<Position>,
+    /// When its last lines were read, and when they were taken, in elapsed time.
+    received_ns: i64,
+    taken_ns: u64,
 }
 
 /// What a worker has to do next; the batch it was given holds the text.
@@ -54,11 +66,30 @@ pub(super) struct Work {
     pub position: Option<Position>,
     /// Who waits for it.
     pub ack: Option<Ack>,
+    /// The memory that all of this takes up, until it is journaled.
+    pub memory: Option<Memory>,
+    /// There is nothing to decode: filters close the windows whose time is over, or at the end all.
+    pub close: Option<Closing>,
+}
+
+/// Which windows are closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Closing {
+    Due,
+    All,
 }
 
 impl Gate {
     pub(super) fn new(queue: mpsc::Receiver<Chunk>, clock: SharedClock, runtime: Handle) -> Self {
-        let inner = Inner { queue, held: HashMap::new(), next_ticket: 0, closed: false };
+        let inner = Inner {
+            queue,
+            rest: None,
+            held: BTreeMap::new(),
+            next_ticket: 0,
+            closed: false,
+            ended: false,
+            own: super::worker::no_source(),
+        };
         Gate { inner: Mutex::new(inner), clock, runtime }
     }
 
@@ -69,17 +100,32 @@ impl Gate {
         batch: &mut Batch,
         give_back: impl Fn(Vec<u8>),
     ) -> Option<Work> {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who has the lock may wait for a chunk as long as none comes.
+        let mut inner = pulse::rest(|| self.inner.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(rest) = inner.rest.take() {
+            return Some(inner.accept(rest, self.clock.elapsed_ns(), flow, batch, &give_back));
+        }
         loop {
-            if let Some(work) = inner.flush_expired(self.clock.now_ns(), batch, &give_back) {
+            if let Some(work) = inner.flush_expired(self.clock.elapsed_ns(), batch, &give_back) {
+                return Some(work);
+            }
+            if let Some(work) =
+                inner.close_windows(flow, self.clock.elapsed_ns(), batch, &give_back)
+            {
                 return Some(work);
             }
             if inner.closed {
                 return None;
             }
-            match self.receive(&mut inner) {
+            match pulse::rest(|| self.receive(&mut inner, flow.states().timed())) {
                 Received::Chunk(chunk) => {
-                    return Some(inner.accept(*chunk, flow, batch, &give_back));
+                    return Some(inner.accept(
+                        *chunk,
+                        self.clock.elapsed_ns(),
+                        flow,
+                        batch,
+                        &give_back,
+                    ));
                 }
                 Received::Tick => {}
                 Received::Closed => inner.closed = true,
@@ -87,8 +133,30 @@ impl Gate {
         }
     }
 
-    fn receive(&self, inner: &mut Inner) -> Received {
-        if inner.held.values().all(|h| h.decoder.held_from().is_none()) {
+    /// As [`Gate::take`], but `None` when there is nothing to do now.
+    #[cfg(test)]
+    pub(super) fn take_now(
+        &self,
+        flow: &FlowPlan,
+        batch: &mut Batch,
+        give_back: impl Fn(Vec<u8>),
+    ) -> Option<Work> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rest) = inner.rest.take() {
+            return Some(inner.accept(rest, self.clock.elapsed_ns(), flow, batch, &give_back));
+        }
+        if let Some(work) = inner.flush_expired(self.clock.elapsed_ns(), batch, &give_back) {
+            return Some(work);
+        }
+        if let Some(work) = inner.close_windows(flow, self.clock.elapsed_ns(), batch, &give_back) {
+            return Some(work);
+        }
+        let chunk = inner.queue.try_recv().ok()?;
+        Some(inner.accept(chunk, self.clock.elapsed_ns(), flow, batch, &give_back))
+    }
+
+    fn receive(&self, inner: &mut Inner, timed: bool) -> Received {
+        if !timed && inner.held.values().all(|h| h.decoder.held_from().is_none()) {
             return inner
                 .queue
                 .blocking_recv()
@@ -114,37 +182,64 @@ impl Inner {
     fn accept(
         &mut self,
         chunk: Chunk,
+        elapsed_ns: u64,
         flow: &FlowPlan,
         batch: &mut Batch,
         give_back: &impl Fn(Vec<u8>),
     ) -> Work {
-        let Chunk { text, source, offset, received_ns, piece, last, position, ack } = chunk;
+        let chunk = self.first_lines(chunk);
+        let Chunk { text, source, offset, received_ns, piece, last, position, ack, memory } = chunk;
         let bytes = text.len();
         let place = Place { offset, received_ns, piece, last };
         give_back(batch.recycle(text, Arc::clone(&source)));
         let ticket = self.ticket();
         if !flow.ordered(&source.input) {
-            return Work { ticket, place: Some(place), bytes, position, ack };
+            return Work { ticket, place: Some(place), bytes, position, ack, memory, close: None };
         }
-        let position = self.decode(source, place, position, flow, batch);
-        Work { ticket, place: None, bytes, position, ack }
+        let position = self.decode(source, (place, elapsed_ns), position, flow, batch);
+        Work { ticket, place: None, bytes, position, ack, memory, close: None }
+    }
+
+    /// The chunk, or its first lines where it has too many; the rest is next.
+    fn first_lines(&mut self, mut chunk: Chunk) -> Chunk {
+        let Some(end) = crowd(&chunk.text) else { return chunk };
+        let text = chunk.text.split_off(end);
+        let source = Arc::clone(&chunk.source);
+        // The source must be known before a document of it is seen; what is read of it begins at its start.
+        let new = chunk.position.as_mut().filter(|position| position.new).map(|position| {
+            position.new = false;
+            Position { offset: 0, new: true, ..position.clone() }
+        });
+        let first = Chunk {
+            text: std::mem::replace(&mut chunk.text, text),
+            source,
+            position: new,
+            ack: None,
+            memory: None,
+            last: false,
+            ..chunk
+        };
+        self.rest = Some(Chunk { offset: first.offset + end as u64, ..chunk });
+        first
     }
 
     /// Decodes under the lock; the position is moved back to the first byte that is still held.
     fn decode(
         &mut self,
         source: Arc<Source>,
-        place: Place,
+        (place, elapsed_ns): (Place, u64),
         position: Option<Position>,
         flow: &FlowPlan,
         batch: &mut Batch,
     ) -> Option<Position> {
         let id = source.id;
-        if let std::collections::hash_map::Entry::Vacant(e) = self.held.entry(id) {
+        if let std::collections::btree_map::Entry::Vacant(e) = self.held.entry(id) {
             let decoder = flow.decoder(&source.input)?;
-            e.insert(Held { decoder, source, position: None });
+            let (received_ns, taken_ns) = (0, 0);
+            e.insert(Held { decoder, source, position: None, received_ns, taken_ns });
         }
         let held = self.held.get_mut(&id)?;
+        (held.received_ns, held.taken_ns) = (place.received_ns, elapsed_ns);
         held.decoder.decode(place, batch);
         if position.is_some() {
             held.position = position;
@@ -158,7 +253,7 @@ impl Inner {
 
     fn flush_expired(
         &mut self,
-        now_ns: i64,
+        elapsed_ns: u64,
         batch: &mut Batch,
         give_back: &impl Fn(Vec<u8>),
     ) -> Option<Work> {
@@ -169,20 +264,76 @@ impl Inner {
                 continue;
             }
             give_back(batch.recycle(Vec::new(), Arc::clone(&held.source)));
-            held.decoder.flush(now_ns, batch);
+            // By the time that has passed: the clock on the wall may have jumped since the lines came.
+            let waited_ns =
+                i64::try_from(elapsed_ns.saturating_sub(held.taken_ns)).unwrap_or(i64::MAX);
+            held.decoder.flush(held.received_ns.saturating_add(waited_ns), batch);
             if !batch.events.is_empty() {
                 let position = held.position();
                 let ticket = self.ticket();
-                return Some(Work { ticket, place: None, bytes: 0, position, ack: None });
+                let (ack, memory) = (None, None);
+                return Some(Work {
+                    ticket,
+                    place: None,
+                    bytes: 0,
+                    position,
+                    ack,
+                    memory,
+                    close: None,
+                });
             }
         }
         None
+    }
+
+    /// The work of closing windows, when there are some whose time is over, and once when nothing more comes.
+    fn close_windows(
+        &mut self,
+        flow: &FlowPlan,
+        elapsed_ns: u64,
+        batch: &mut Batch,
+        give_back: &impl Fn(Vec<u8>),
+    ) -> Option<Work> {
+        let states = flow.states();
+        let close = if !states.timed() || self.ended {
+            return None;
+        } else if self.closed {
+            self.ended = true;
+            Closing::All
+        } else if states.take_due(elapsed_ns) {
+            Closing::Due
+        } else {
+            return None;
+        };
+        give_back(batch.recycle(Vec::new(), Arc::clone(&self.own)));
+        let ticket = self.ticket();
+        let (position, ack, memory) = (None, None, None);
+        Some(Work { ticket, place: None, bytes: 0, position, ack, memory, close: Some(close) })
     }
 
     fn ticket(&mut self) -> u64 {
         self.next_ticket += 1;
         self.next_ticket - 1
     }
+}
+
+/// Where the lines end that one batch takes; `None`: it takes all. Lines are counted only where they look short,
+/// in a few places.
+fn crowd(text: &[u8]) -> Option<usize> {
+    const PLACES: usize = 8;
+    const LOOK: usize = 512;
+    if text.len() <= limits::BATCH_LINES_MAX {
+        return None;
+    }
+    let places =
+        text.chunks((text.len() / PLACES).max(LOOK)).map(|part| &part[..LOOK.min(part.len())]);
+    let feeds: usize = places.map(|place| memchr::memchr_iter(b'\n', place).count()).sum();
+    // Fewer than one line in sixteen bytes: a usual chunk has no more lines than a batch takes.
+    if feeds < PLACES * LOOK / 16 {
+        return None;
+    }
+    let last = memchr::memchr_iter(b'\n', text).nth(limits::BATCH_LINES_MAX - 1)?;
+    (last + 1 < text.len()).then_some(last + 1)
 }
 
 impl Held {

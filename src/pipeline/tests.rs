@@ -1,3 +1,6 @@
+mod simulation;
+mod steady;
+
 use super::flow::{Flow, FlowPlan};
 use super::*;
 use crate::config::{self, Surroundings};
@@ -136,4 +139,157 @@ async fn a_part_that_panics_says_so_until_the_stop() {
     assert!(!running.is_finished(), "the others go on");
     stop.send(true).unwrap();
     running.await.unwrap();
+}
+
+#[test]
+fn a_chunk_of_very_many_short_lines_is_taken_in_parts_and_acknowledged_with_the_last() {
+    use crate::budget::Budget;
+    use crate::chunk::{Chunk, Position, ack, intake};
+    use crate::limits::BATCH_LINES_MAX;
+    let (_, mut batch) = flow();
+    let source = Arc::clone(&batch.source);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (intake, queue) = intake(1, Budget::default());
+    let gate = gate::Gate::new(queue, crate::clock::system(), runtime.handle().clone());
+    let flow = FlowPlan::new(
+        Arc::clone(&batch.keys),
+        plan(TOML).chain,
+        Vec::new(),
+        Vec::new(),
+        &Metrics::default(),
+    );
+    let lines = 2 * BATCH_LINES_MAX + 7;
+    let position = Position { key: 1, offset: lines as u64 * 2, identity: vec![1], new: true };
+    let chunk = Chunk {
+        text: b"x\n".repeat(lines),
+        source,
+        offset: 1000,
+        received_ns: 0,
+        piece: false,
+        last: true,
+        position: Some(position.clone()),
+        ack: Some(ack().0),
+        memory: None,
+    };
+    intake.submit_blocking(chunk).unwrap();
+    drop(intake);
+    let mut parts = Vec::new();
+    while let Some(work) = gate.take(&flow, &mut batch, |_| {}) {
+        let place = work.place.unwrap();
+        let first = work.position.map(|p| (p.offset, p.new));
+        parts.push((place.offset, batch.text.len() / 2, place.last, first, work.ack.is_some()));
+        assert_eq!(work.memory.is_some(), place.last, "it is held until all parts are journaled");
+    }
+    let (part, end) = (BATCH_LINES_MAX, position.offset);
+    let offset = |parts: usize| 1000 + (parts * part * 2) as u64;
+    assert_eq!(
+        parts,
+        [
+            (offset(0), part, false, Some((0, true)), false),
+            (offset(1), part, false, None, false),
+            (offset(2), 7, true, Some((end, false)), true),
+        ]
+    );
+}
+
+#[test]
+fn held_lines_are_handed_on_after_their_time_whatever_the_clock_on_the_wall_does() {
+    use crate::budget::Budget;
+    use crate::chunk::{Chunk, intake};
+    use crate::clock::ManualClock;
+    const START_NS: i64 = 1_800_000_000_000_000_000;
+    let codec = "codec = { type = \"multiline\", continue = '^\\s', timeout = \"2s\" }";
+    let toml = TOML.replace("type = \"stdin\"", &format!("type = \"stdin\"\n{codec}"));
+    let Plan { keys, chain, inputs, .. } = plan(&toml);
+    let source = Arc::clone(&flow().1.source);
+    let mut batch = Batch::new(Arc::clone(&keys), Arc::clone(&source));
+    let codecs = inputs.into_iter().map(|input| (Arc::clone(&source.input), input.codec)).collect();
+    let flow = FlowPlan::new(keys, chain, codecs, Vec::new(), &Metrics::default());
+    let clock = Arc::new(ManualClock::at(START_NS));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (intake, queue) = intake(1, Budget::default());
+    let gate = gate::Gate::new(queue, clock.clone(), runtime.handle().clone());
+    for hours in [-1, 0, 1] {
+        let text = b"first\n  second\n".to_vec();
+        let (source, received_ns) = (Arc::clone(&source), crate::clock::Clock::now_ns(&*clock));
+        let (position, ack, memory) = (None, None, None);
+        let (offset, piece, last) = (0, false, false);
+        let chunk = Chunk { text, source, offset, received_ns, piece, last, position, ack, memory };
+        intake.submit_blocking(chunk).unwrap();
+        assert!(gate.take_now(&flow, &mut batch, |_| {}).is_some());
+        assert!(batch.events.is_empty(), "held");
+        clock.jump_to_ns(received_ns + hours * 3_600_000_000_000);
+        clock.advance_ns(1_900_000_000);
+        assert!(gate.take_now(&flow, &mut batch, |_| {}).is_none(), "{hours} hours: too early");
+        clock.advance_ns(200_000_000);
+        assert!(gate.take_now(&flow, &mut batch, |_| {}).is_some(), "{hours} hours: too late");
+        assert_eq!(batch.events.len(), 1);
+    }
+}
+
+/// The sum of a metric's series.
+fn total(metrics: &Metrics, name: &str) -> u64 {
+    let text = metrics.render();
+    let lines =
+        text.lines().filter(|l| l.strip_prefix(name).is_some_and(|l| l.starts_with(['{', ' '])));
+    lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+}
+
+#[test]
+fn what_was_read_and_made_is_journaled_or_dropped_whatever_filters_make_and_drop() {
+    let toml = format!(
+        "{TOML}[[filters]]\ntype = \"split\"\n\
+         [[filters]]\ntype = \"clone\"\nclones = [\"c\"]\n\
+         [[filters]]\ntype = \"if\"\nwhen = 'exists(tags)'\n\
+         [[filters.then]]\ntype = \"sample\"\none_in = 2\n\
+         [[filters.else]]\ntype = \"dedupe\"\n\
+         [[filters]]\ntype = \"aggregate\"\nfields = {{ n = \"count\" }}\n\
+         [[filters]]\ntype = \"drop\"\nwhen = 'message == \"b\"'\n"
+    );
+    let around = around();
+    let mut problems = crate::diagnostic::Diagnostics::default();
+    let path = Path::new("/nowhere/t.toml");
+    let plan = config::load_text("t.toml", toml, path, &around, &mut problems).expect("a plan");
+    let route = |(bit, output): (usize, config::OutputPlan)| Route {
+        name: output.name,
+        bit: bit as u32,
+        when: output.when,
+        address: None,
+        incomplete: around.metrics.counter("x", "x"),
+    };
+    let routes = plan.outputs.into_iter().enumerate().map(route).collect();
+    let codecs = plan.inputs.into_iter().map(|i| (Arc::from(i.name.as_str()), i.codec)).collect();
+    let kind = SourceKind::Stream;
+    let source = Arc::new(Source { id: 1, input: "in".into(), kind, fields: Vec::new() });
+    let mut batch = Batch::new(Arc::clone(&plan.keys), Arc::clone(&source));
+    let flow_plan = Arc::new(FlowPlan::new(plan.keys, plan.chain, codecs, routes, &around.metrics));
+    let mut flow = Flow::new(Arc::clone(&flow_plan));
+    let balanced = || {
+        let total = |name| total(&around.metrics, name);
+        let came = total("logweir_events_read_total") + total("logweir_filter_events_made_total");
+        let went = total("logweir_events_journaled_total") + total("logweir_events_dropped_total");
+        assert!(came > 0);
+        assert_eq!(came, went);
+        let by_filters = total("logweir_filter_events_dropped_total");
+        assert_eq!(
+            by_filters,
+            total("logweir_events_dropped_total"),
+            "every output takes everything"
+        );
+    };
+    for round in 0..5 {
+        batch.recycle(Vec::new(), Arc::clone(&source));
+        for (n, message) in ["a\nb\nb", "b", "c", "a\na\na\na", "d"].iter().enumerate() {
+            add(&mut batch, n as u64, message.as_bytes());
+        }
+        flow_plan.count("in", batch.events.len(), 1);
+        flow.filter(&mut batch);
+        flow.encode(&mut batch, 0, &mut Draft::new(Vec::new()));
+        balanced();
+        batch.recycle(Vec::new(), Arc::clone(&source));
+        flow.close_windows(&mut batch, round == 4, &mut Vec::new());
+        flow.encode(&mut batch, 0, &mut Draft::new(Vec::new()));
+        balanced();
+    }
+    assert!(total(&around.metrics, "logweir_filter_events_made_total") > 30);
 }

@@ -7,16 +7,19 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::flow::{Flow, FlowPlan};
-use super::gate::{Gate, Work};
+use super::gate::{Closing, Gate, Work};
 use crate::chunk::{Ack, Position};
 use crate::event::{Batch, Source, SourceKind};
 use crate::frame::Draft;
 use crate::journal::Journal;
+use crate::pulse::{self, Pulses};
 
 /// What the threads of one pipeline share.
 pub(super) struct Shared {
     pub gate: Gate,
     pub order: Order,
+    /// Whose turn it is at the filters that need order.
+    pub filters: Order,
     pub intake: Spare,
     pub flow: Arc<FlowPlan>,
     pub journal: Journal,
@@ -34,10 +37,12 @@ pub(super) struct Order {
 
 impl Order {
     fn wait_for(&self, ticket: u64) {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        while *next != ticket {
-            next = self.moved.wait(next).unwrap_or_else(PoisonError::into_inner);
-        }
+        pulse::rest(|| {
+            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+            while *next != ticket {
+                next = self.moved.wait(next).unwrap_or_else(PoisonError::into_inner);
+            }
+        });
     }
 
     fn pass(&self) {
@@ -51,12 +56,17 @@ pub(super) fn start(
     shared: Shared,
     count: usize,
     name: &str,
+    pulses: &Pulses,
 ) -> std::io::Result<Vec<std::thread::JoinHandle<()>>> {
     let shared = Arc::new(shared);
     let start = |n: usize| {
         let shared = Arc::clone(&shared);
+        let (pulses, thread) = (pulses.clone(), format!("{name}/worker-{n}"));
         let builder = std::thread::Builder::new().name(format!("{name}-{n}"));
-        builder.spawn(move || work_or_end(&shared))
+        builder.spawn(move || {
+            let _joined = pulses.join(thread);
+            work_or_end(&shared);
+        })
     };
     let (started, failed): (Vec<_>, Vec<_>) = (0..count).map(start).partition(Result::is_ok);
     match failed.into_iter().find_map(Result::err) {
@@ -79,32 +89,107 @@ fn work_or_end(shared: &Shared) {
 }
 
 fn work(shared: &Shared) {
-    let mut flow = Flow::new(Arc::clone(&shared.flow));
-    let mut batch = Batch::new(Arc::clone(&shared.flow.keys), no_source());
+    let mut worker = Worker::new(shared);
     let give_back = |buffer| shared.intake.give_back(buffer);
-    while let Some(work) = shared.gate.take(&shared.flow, &mut batch, give_back) {
-        decode(&mut flow, &work, &mut batch);
-        shared.flow.count(&batch.source.input, batch.events.len(), work.bytes);
-        flow.filter(&mut batch);
-        let mut draft = Draft::new(shared.journal.buffer());
-        let next = flow.encode(&mut batch, 0, &mut draft);
-        shared.order.wait_for(work.ticket);
-        let stored = store(shared, &mut flow, &mut batch, (draft, next), (work.position, work.ack));
-        shared.order.pass();
-        if !stored {
+    while let Some(work) = shared.gate.take(&shared.flow, &mut worker.batch, give_back) {
+        if !worker.carry_out(shared, work) {
             return;
         }
     }
 }
 
-/// Journals a batch, usually in one frame; position and ack go with the last one. `false`: the journal is closed.
+/// One thread's own: filters and the batch at work.
+pub(super) struct Worker {
+    flow: Flow,
+    pub batch: Batch,
+    /// What filters remember of the batch, for the journal.
+    remembered: Vec<Position>,
+}
+
+/// A batch that waits for its turn at the journal.
+pub(super) struct Ready {
+    work: Work,
+    draft: Draft,
+    /// The first event that the draft has no room for.
+    next: Option<usize>,
+}
+
+impl Worker {
+    pub(super) fn new(shared: &Shared) -> Self {
+        let batch = Batch::new(Arc::clone(&shared.flow.keys), no_source());
+        Worker { flow: Flow::new(Arc::clone(&shared.flow)), batch, remembered: Vec::new() }
+    }
+
+    /// Decodes, filters, encodes and journals what the gate put into the batch. `false`: the journal is closed.
+    fn carry_out(&mut self, shared: &Shared, work: Work) -> bool {
+        let ready = self.prepare(shared, work);
+        self.finish(shared, ready)
+    }
+
+    /// Decodes, filters and encodes; waits for its turn only where filters remember.
+    pub(super) fn prepare(&mut self, shared: &Shared, work: Work) -> Ready {
+        let Worker { flow, batch, remembered } = self;
+        decode(flow, &work, batch);
+        shared.flow.count(&batch.source.input, batch.events.len(), work.bytes);
+        if shared.flow.filters_in_order() {
+            filter_in_order(shared, flow, batch, &work, remembered);
+        } else {
+            flow.filter(batch);
+        }
+        let mut draft = Draft::new(shared.journal.buffer());
+        let next = flow.encode(batch, 0, &mut draft);
+        Ready { work, draft, next }
+    }
+
+    /// Journals the batch when its turn comes. `false`: the journal is closed.
+    pub(super) fn finish(&mut self, shared: &Shared, ready: Ready) -> bool {
+        let Ready { work, draft, next } = ready;
+        shared.order.wait_for(work.ticket);
+        let Worker { flow, batch, remembered } = self;
+        let told = Told { position: work.position, remembered, ack: work.ack };
+        let stored = store(shared, flow, batch, (draft, next), told);
+        shared.order.pass();
+        drop(work.memory);
+        stored
+    }
+}
+
+/// What a batch's last frame tells besides its documents.
+struct Told<'a> {
+    position: Option<Position>,
+    remembered: &'a mut Vec<Position>,
+    ack: Option<Ack>,
+}
+
+/// Runs the filters, those that need order when it is the batch's turn.
+fn filter_in_order(
+    shared: &Shared,
+    flow: &mut Flow,
+    batch: &mut Batch,
+    work: &Work,
+    remembered: &mut Vec<Position>,
+) {
+    if work.close.is_none() {
+        flow.filter_first(batch);
+    }
+    shared.filters.wait_for(work.ticket);
+    match work.close {
+        None => flow.filter_in_order(batch, remembered),
+        Some(closing) => flow.close_windows(batch, closing == Closing::All, remembered),
+    }
+    shared.filters.pass();
+}
+
+/// Journals a batch, usually in one frame; position, ack and what filters remember go with the last one. `false`: the
+/// journal is closed.
 fn store(
     shared: &Shared,
     flow: &mut Flow,
     batch: &mut Batch,
     (mut draft, mut next): (Draft, Option<usize>),
-    (mut position, ack): (Option<Position>, Option<Ack>),
+    told: Told<'_>,
 ) -> bool {
+    let Told { mut position, remembered, ack } = told;
     while let Some(from) = next {
         if let Some(position) = position.as_mut().filter(|position| position.new) {
             // The source must be known before a document of it is seen; what is read of it begins at its start.
@@ -117,7 +202,7 @@ fn store(
         draft = Draft::new(shared.journal.buffer());
         next = flow.encode(batch, from, &mut draft);
     }
-    if let Some(position) = position {
+    for position in position.into_iter().chain(remembered.drain(..)) {
         draft.position(position);
     }
     append(shared, draft, ack)
@@ -139,7 +224,7 @@ fn append(shared: &Shared, draft: Draft, ack: Option<Ack>) -> bool {
     shared.journal.append(draft, ack).is_ok()
 }
 
-fn no_source() -> Arc<Source> {
+pub(super) fn no_source() -> Arc<Source> {
     let kind = SourceKind::Stream;
     Arc::new(Source { id: 0, input: "".into(), kind, fields: Vec::new() })
 }

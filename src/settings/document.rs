@@ -4,6 +4,7 @@
 //! Promises: every syntax problem that the parser can recover from is reported, not just the first.
 //! On failure: the problems, and a tree of what could be read.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ pub struct Document {
     pub environment: Arc<dyn Environment>,
     /// The tree.
     pub root: Item,
+    /// Stands for the contents of the files that settings named and that were read.
+    pub read: Cell<u64>,
 }
 
 /// A value of the tree.
@@ -70,7 +73,13 @@ impl Document {
             problems.push(Diagnostic::error(message).at(&source, span).hint(hint));
         }
         let root = Item { span: 0..0, literal: table_literal(table.get_ref(), &source, problems) };
-        Document { source: Arc::clone(&source), folder: folder.to_path_buf(), environment, root }
+        Document {
+            source: Arc::clone(&source),
+            folder: folder.to_path_buf(),
+            environment,
+            root,
+            read: Cell::new(0),
+        }
     }
 }
 

@@ -13,6 +13,8 @@ pub trait Environment: Send + Sync {
     fn variable(&self, name: &str) -> Option<String>;
     /// The text of a file that holds a secret.
     fn read_file(&self, path: &Path) -> io::Result<String>;
+    /// The configuration names this file, which is read without this environment.
+    fn note(&self, _path: &Path) {}
 }
 
 /// The process's own environment.

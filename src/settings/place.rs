@@ -41,6 +41,12 @@ impl Section<'_> {
         self.report(Diagnostic::error(error.message).maybe_hint(error.hint), span);
     }
 
+    /// As [`Section::error_within`], for what is allowed but hardly meant.
+    pub fn warning_within(&self, value: &Spanned<String>, doubt: TextError) {
+        let span = self.place_within(value, &doubt.span);
+        self.report(Diagnostic::warning(doubt.message).maybe_hint(doubt.hint), span);
+    }
+
     /// Bytes of the file for bytes of a value.
     pub fn place_within(&self, value: &Spanned<String>, part: &Range<usize>) -> Range<usize> {
         let raw = self.source().text.get(value.span.clone()).unwrap_or("");

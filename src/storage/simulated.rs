@@ -1,8 +1,9 @@
 //! A file system in memory that behaves as badly as a real one may.
 //!
 //! Is: a [`Storage`] for tests. In: the same calls. Out: the same answers, and at [`SimulatedStorage::crash`] what a
-//! power cut could leave: synced bytes for certain, each unsynced write whole, torn or not at all; names up to any
-//! point after the last directory sync.
+//! power cut could leave: synced bytes for certain, each unsynced write whole, torn, not at all, or as zeros where the
+//! file had grown; names up to any point after the last sync of their directory; at [`SimulatedStorage::kill`] what a
+//! killed process leaves.
 //! Promises: the same seed gives the same crash; reads see every write at once; a failed sync loses the claim on
 //! the writes before it (a later sync succeeds without them), as Linux does.
 //! On failure: the errors that a test asked for, ENOSPC after part of a write was done.
@@ -21,7 +22,10 @@ pub const EIO: i32 = 5;
 
 /// The file system; clones share it.
 #[derive(Clone, Default)]
-pub struct SimulatedStorage(Arc<Mutex<World>>);
+pub struct SimulatedStorage {
+    world: Arc<Mutex<World>>,
+    outside: bool,
+}
 
 #[derive(Default)]
 struct World {
@@ -34,22 +38,37 @@ struct World {
     faults: Faults,
     syncs: u64,
     writes: u64,
+    /// Changes so far: the time of births and modifications.
+    ticks: i64,
+    /// Numbers of inodes are used again.
+    reuse: bool,
+    /// Power cuts so far.
+    cuts: u64,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Inode {
     data: Vec<u8>,
     durable: Vec<u8>,
     unsynced: Vec<Change>,
+    born: i64,
+    modified: i64,
+    /// As the file system tells it.
+    number: u64,
+    /// Open files.
+    handles: usize,
 }
 
 #[derive(Clone, Default)]
 struct Faults {
     write: Option<i32>,
     sync: Option<i32>,
-    read: Option<i32>,
+    read: Option<(PathBuf, i32)>,
     space_bytes: Option<u64>,
     short_reads: bool,
+    /// Changes until nothing works any more.
+    ops_left: Option<u64>,
+    off: bool,
 }
 
 #[derive(Clone)]
@@ -68,7 +87,10 @@ enum Change {
 struct SimulatedFile {
     world: Arc<Mutex<World>>,
     inode: usize,
+    /// Under which it was opened.
+    path: PathBuf,
     locked: bool,
+    outside: bool,
 }
 
 impl SimulatedStorage {
@@ -84,7 +106,17 @@ impl SimulatedStorage {
 
     /// Every read fails with this error until `None`.
     pub fn fail_reads(&self, error: Option<i32>) {
-        self.world().faults.read = error;
+        self.fail_reads_below(Path::new("/"), error);
+    }
+
+    /// As [`SimulatedStorage::fail_reads`], for files that were opened below this directory.
+    pub fn fail_reads_below(&self, directory: &Path, error: Option<i32>) {
+        self.world().faults.read = error.map(|error| (directory.to_path_buf(), error));
+    }
+
+    /// Whether reads of files below this directory fail now.
+    pub fn fails_reads_below(&self, directory: &Path) -> bool {
+        self.world().faults.read.as_ref().is_some_and(|(below, _)| directory.starts_with(below))
     }
 
     /// All files together may hold this many bytes; a write beyond is done in part and fails with ENOSPC.
@@ -92,9 +124,43 @@ impl SimulatedStorage {
         self.world().faults.space_bytes = bytes;
     }
 
+    /// As [`SimulatedStorage::set_space`]: this many bytes more than now.
+    pub fn leave_space(&self, bytes: u64) {
+        let mut world = self.world();
+        world.faults.space_bytes = Some(world.used_bytes() + bytes);
+    }
+
     /// Reads give at most 7 bytes.
     pub fn read_short(&self, short: bool) {
         self.world().faults.short_reads = short;
+    }
+
+    /// From now on a new file gets the lowest number that no file with a name or a handle has.
+    pub fn reuse_inodes(&self) {
+        self.world().reuse = true;
+    }
+
+    /// After this many more changes (writes, syncs, names) nothing works any more, as if power or process had gone
+    /// within the next one: a write is done in part. [`SimulatedStorage::crash`] and [`SimulatedStorage::kill`]
+    /// give a world that works again.
+    pub fn end_after(&self, changes: u64) {
+        self.world().faults.ops_left = Some(changes);
+    }
+
+    /// Whether the end of [`SimulatedStorage::end_after`] has come.
+    pub fn has_ended(&self) -> bool {
+        self.world().faults.off
+    }
+
+    /// The same files as another program sees them, to which no fault happens.
+    #[must_use]
+    pub fn outside(&self) -> SimulatedStorage {
+        SimulatedStorage { outside: true, ..self.clone() }
+    }
+
+    /// The names of all files, sorted.
+    pub fn names(&self) -> Vec<PathBuf> {
+        self.world().names.keys().cloned().collect()
     }
 
     /// How many writes and syncs succeeded.
@@ -113,10 +179,24 @@ impl SimulatedStorage {
     pub fn put(&self, path: &Path, bytes: &[u8]) {
         let mut world = self.world();
         let inode = world.link_new(path);
+        world.touch(inode);
         world.inodes[inode].data = bytes.to_vec();
         world.inodes[inode].durable = bytes.to_vec();
         world.inodes[inode].unsynced.clear();
         world.durable_names.insert(path.to_path_buf(), inode);
+    }
+
+    /// Takes the end of a file, durably and without making it younger: so many bytes are left, then so many NUL bytes.
+    pub fn cut(&self, path: &Path, left: u64, zeros: u64) {
+        let mut world = self.world();
+        let Some(inode) = world.names.get(path).copied() else { return };
+        let mut data = world.inodes[inode].data.clone();
+        data.truncate(left as usize);
+        data.resize(data.len() + zeros as usize, 0);
+        let inode = &mut world.inodes[inode];
+        inode.data.clone_from(&data);
+        inode.durable = data;
+        inode.unsynced.clear();
     }
 
     /// A new world with what a power cut now could leave, decided by `seed`. Old handles stay in the old world.
@@ -132,12 +212,48 @@ impl SimulatedStorage {
         let inodes = world.inodes.iter().map(|inode| inode.after_crash(&mut random)).collect();
         let directories = world.directories.clone();
         let durable_names = names.clone();
-        let left = World { inodes, names, directories, durable_names, ..World::default() };
-        SimulatedStorage(Arc::new(Mutex::new(left)))
+        let (ticks, reuse) = (world.ticks, world.reuse);
+        let cuts = world.cuts + 1;
+        let left = World {
+            inodes,
+            names,
+            directories,
+            durable_names,
+            ticks,
+            reuse,
+            cuts,
+            ..World::default()
+        };
+        SimulatedStorage { world: Arc::new(Mutex::new(left)), outside: false }
+    }
+
+    /// A new world with what a killed process leaves: everything as it is, durable or not. Old handles stay in the
+    /// old world.
+    #[must_use]
+    pub fn kill(&self) -> SimulatedStorage {
+        let world = self.world();
+        let left = World {
+            inodes: world.inodes.iter().map(|i| Inode { handles: 0, ..i.clone() }).collect(),
+            names: world.names.clone(),
+            directories: world.directories.clone(),
+            durable_names: world.durable_names.clone(),
+            name_log: world.name_log.clone(),
+            ticks: world.ticks,
+            reuse: world.reuse,
+            cuts: world.cuts,
+            ..World::default()
+        };
+        SimulatedStorage { world: Arc::new(Mutex::new(left)), outside: false }
+    }
+
+    fn file(&self, path: &Path, inode: usize, locked: bool) -> SimulatedFile {
+        let (world, path) = (Arc::clone(&self.world), path.to_path_buf());
+        self.world().inodes[inode].handles += 1;
+        SimulatedFile { world, inode, path, locked, outside: self.outside }
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -146,15 +262,56 @@ impl World {
         if let Some(inode) = self.names.get(path) {
             return *inode;
         }
-        self.inodes.push(Inode::default());
+        self.ticks += 1;
+        let born = self.ticks;
+        let number = self.free_number();
+        self.inodes.push(Inode { born, modified: born, number, ..Inode::default() });
         let inode = self.inodes.len() - 1;
         self.change(NameChange::Link(path.to_path_buf(), inode));
         inode
     }
 
+    fn free_number(&self) -> u64 {
+        let all = self.inodes.len() as u64;
+        if !self.reuse {
+            return all;
+        }
+        let open = (0..self.inodes.len()).filter(|index| self.inodes[*index].handles > 0);
+        let used: BTreeSet<u64> =
+            self.names.values().copied().chain(open).map(|i| self.inodes[i].number).collect();
+        (0..all).find(|number| !used.contains(number)).unwrap_or(all)
+    }
+
     fn change(&mut self, change: NameChange) {
         change.apply(&mut self.names);
         self.name_log.push(change);
+    }
+
+    fn touch(&mut self, inode: usize) {
+        self.ticks += 1;
+        self.inodes[inode].modified = self.ticks;
+    }
+
+    fn faults(&self, outside: bool) -> Faults {
+        if outside { Faults::default() } else { self.faults.clone() }
+    }
+
+    /// An error once the end has come.
+    fn alive(&self, outside: bool) -> io::Result<()> {
+        if self.faults.off && !outside { Err(io::Error::from_raw_os_error(EIO)) } else { Ok(()) }
+    }
+
+    /// Counts a change; an error when the end has come, or comes within it.
+    fn count_change(&mut self, outside: bool) -> io::Result<()> {
+        if outside {
+            return Ok(());
+        }
+        match &mut self.faults.ops_left {
+            Some(0) => self.faults.off = true,
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        self.alive(outside)
     }
 
     fn used_bytes(&self) -> u64 {
@@ -163,6 +320,13 @@ impl World {
 }
 
 impl NameChange {
+    fn directory(&self) -> Option<&Path> {
+        match self {
+            NameChange::Link(path, _) | NameChange::Unlink(path) => path.parent(),
+            NameChange::Rename(_, to) => to.parent(),
+        }
+    }
+
     fn apply(&self, names: &mut BTreeMap<PathBuf, usize>) {
         match self {
             NameChange::Link(path, inode) => {
@@ -206,13 +370,22 @@ impl Inode {
                     Change::Write(*offset, bytes[..torn].to_vec()).apply(&mut data);
                 }
                 (2, Change::Write(offset, bytes)) => {
-                    // The size reached the disk, the bytes did not.
-                    Change::Write(*offset, vec![0; bytes.len()]).apply(&mut data);
+                    // The size reached the disk, the bytes did not: what was there before is there still.
+                    let end = *offset as usize + bytes.len();
+                    data.resize(data.len().max(end), 0);
                 }
                 _ => change.apply(&mut data),
             }
         }
-        Inode { durable: data.clone(), data, ..Inode::default() }
+        Inode {
+            durable: data.clone(),
+            data,
+            unsynced: Vec::new(),
+            born: self.born,
+            modified: self.modified,
+            number: self.number,
+            handles: 0,
+        }
     }
 }
 
@@ -222,6 +395,7 @@ impl SimulatedFile {
     }
 
     fn write(&self, world: &mut World, change: Change) {
+        world.touch(self.inode);
         let inode = &mut world.inodes[self.inode];
         change.apply(&mut inode.data);
         inode.unsynced.push(change);
@@ -231,12 +405,15 @@ impl SimulatedFile {
 impl File for SimulatedFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let world = self.world();
-        if let Some(error) = world.faults.read {
+        world.alive(self.outside)?;
+        if let Some((below, error)) = world.faults(self.outside).read
+            && self.path.starts_with(below)
+        {
             return Err(io::Error::from_raw_os_error(error));
         }
         let data = &world.inodes[self.inode].data;
         let rest = data.get(offset as usize..).unwrap_or_default();
-        let most = if world.faults.short_reads { 7 } else { usize::MAX };
+        let most = if world.faults(self.outside).short_reads { 7 } else { usize::MAX };
         let length = rest.len().min(buffer.len()).min(most);
         buffer[..length].copy_from_slice(&rest[..length]);
         Ok(length)
@@ -244,13 +421,21 @@ impl File for SimulatedFile {
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let mut world = self.world();
-        if let Some(error) = world.faults.write {
+        world.alive(self.outside)?;
+        if let Err(end) = world.count_change(self.outside) {
+            let part = bytes[..bytes.len() / 2].to_vec();
+            self.write(&mut world, Change::Write(offset, part));
+            return Err(end);
+        }
+        if let Some(error) = world.faults(self.outside).write {
             return Err(io::Error::from_raw_os_error(error));
         }
         let size = world.inodes[self.inode].data.len() as u64;
         let growth = (offset + bytes.len() as u64).saturating_sub(size);
-        let room =
-            world.faults.space_bytes.map_or(u64::MAX, |s| s.saturating_sub(world.used_bytes()));
+        let room = world
+            .faults(self.outside)
+            .space_bytes
+            .map_or(u64::MAX, |s| s.saturating_sub(world.used_bytes()));
         if growth > room {
             let done = bytes.len() - (growth - room).min(bytes.len() as u64) as usize;
             self.write(&mut world, Change::Write(offset, bytes[..done].to_vec()));
@@ -263,7 +448,8 @@ impl File for SimulatedFile {
 
     fn sync(&self) -> io::Result<()> {
         let mut world = self.world();
-        let failure = world.faults.sync;
+        world.count_change(self.outside)?;
+        let failure = world.faults(self.outside).sync;
         let inode = &mut world.inodes[self.inode];
         if let Some(error) = failure {
             // Clean pages that never reached the disk: the next sync has nothing to do for them.
@@ -279,38 +465,59 @@ impl File for SimulatedFile {
 
     fn set_len(&self, length: u64) -> io::Result<()> {
         let mut world = self.world();
+        world.count_change(self.outside)?;
         self.write(&mut world, Change::Length(length));
         Ok(())
     }
 
     fn facts(&self) -> io::Result<FileFacts> {
         let world = self.world();
+        world.alive(self.outside)?;
         let links = world.names.values().filter(|inode| **inode == self.inode).count() as u64;
         let size = world.inodes[self.inode].data.len() as u64;
-        let inode = self.inode as u64;
-        Ok(FileFacts { inode, size, links, regular: true, ..FileFacts::default() })
+        let Inode { born, modified, number, .. } = &world.inodes[self.inode];
+        Ok(FileFacts {
+            inode: *number,
+            born_ns: *born,
+            modified_ns: *modified,
+            size,
+            links,
+            regular: true,
+            ..FileFacts::default()
+        })
     }
 }
 
 impl Drop for SimulatedFile {
     fn drop(&mut self) {
-        if self.locked {
-            let inode = self.inode;
-            self.world().locks.remove(&inode);
+        let (inode, locked) = (self.inode, self.locked);
+        let mut world = self.world();
+        world.inodes[inode].handles -= 1;
+        if locked {
+            world.locks.remove(&inode);
         }
     }
 }
 
 impl Storage for SimulatedStorage {
     fn open_read(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        let found = self.world().names.get(path).copied();
+        let world = self.world();
+        world.alive(self.outside)?;
+        let found = world.names.get(path).copied();
+        drop(world);
         let inode = found.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
-        Ok(Box::new(SimulatedFile { world: Arc::clone(&self.0), inode, locked: false }))
+        Ok(Box::new(self.file(path, inode, false)))
     }
 
     fn open_write(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        let inode = self.world().link_new(path);
-        Ok(Box::new(SimulatedFile { world: Arc::clone(&self.0), inode, locked: false }))
+        let mut world = self.world();
+        if !world.names.contains_key(path) {
+            world.count_change(self.outside)?;
+        }
+        world.alive(self.outside)?;
+        let inode = world.link_new(path);
+        drop(world);
+        Ok(Box::new(self.file(path, inode, false)))
     }
 
     fn facts(&self, path: &Path) -> io::Result<FileFacts> {
@@ -322,6 +529,7 @@ impl Storage for SimulatedStorage {
 
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
         let world = self.world();
+        world.alive(self.outside)?;
         if !world.directories.contains(directory) {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -341,6 +549,7 @@ impl Storage for SimulatedStorage {
         if !world.names.contains_key(from) {
             return Err(io::ErrorKind::NotFound.into());
         }
+        world.count_change(self.outside)?;
         world.change(NameChange::Rename(from.to_path_buf(), to.to_path_buf()));
         Ok(())
     }
@@ -350,25 +559,37 @@ impl Storage for SimulatedStorage {
         if !world.names.contains_key(path) {
             return Err(io::ErrorKind::NotFound.into());
         }
+        world.count_change(self.outside)?;
         world.change(NameChange::Unlink(path.to_path_buf()));
         Ok(())
     }
 
-    fn sync_directory(&self, _: &Path) -> io::Result<()> {
+    fn sync_directory(&self, directory: &Path) -> io::Result<()> {
         let mut world = self.world();
-        if let Some(error) = world.faults.sync {
+        world.count_change(self.outside)?;
+        if let Some(error) = world.faults(self.outside).sync {
             return Err(io::Error::from_raw_os_error(error));
         }
         let log = std::mem::take(&mut world.name_log);
-        for change in &log {
+        let (here, elsewhere): (Vec<_>, Vec<_>) =
+            log.into_iter().partition(|change| change.directory() == Some(directory));
+        for change in &here {
             change.apply(&mut world.durable_names);
         }
+        world.name_log = elsewhere;
         Ok(())
     }
 
     fn free_bytes(&self, _: &Path) -> io::Result<u64> {
         let world = self.world();
-        Ok(world.faults.space_bytes.map_or(u64::MAX, |s| s.saturating_sub(world.used_bytes())))
+        Ok(world
+            .faults(self.outside)
+            .space_bytes
+            .map_or(u64::MAX, |s| s.saturating_sub(world.used_bytes())))
+    }
+
+    fn boot(&self) -> u64 {
+        self.world().cuts + 1
     }
 
     fn open_locked(&self, path: &Path) -> io::Result<Option<Box<dyn File>>> {
@@ -378,7 +599,7 @@ impl Storage for SimulatedStorage {
             return Ok(None);
         }
         drop(world);
-        Ok(Some(Box::new(SimulatedFile { world: Arc::clone(&self.0), inode, locked: true })))
+        Ok(Some(Box::new(self.file(path, inode, true))))
     }
 }
 

@@ -2,12 +2,19 @@
 //!
 //! In: text. Out: parts, neighbouring texts joined. On failure: the place and what to write instead.
 
-use super::{Part, TemplateError};
-use crate::event::{Keys, Path};
+use super::{Part, References, TemplateError};
+use crate::event::{Keys, Path, character_at};
 use crate::timestamp::TimeTemplate;
 
 /// Reads a text.
-pub(super) fn parts(text: &str, keys: &mut Keys) -> Result<Vec<Part>, TemplateError> {
+pub(super) fn parts(
+    text: &str,
+    references: References,
+    keys: &mut Keys,
+) -> Result<Vec<Part>, TemplateError> {
+    if references != References::Braces {
+        return logstash_parts(text, references, keys);
+    }
     let mut parts = Vec::new();
     let mut plain = String::new();
     let mut at = 0;
@@ -34,16 +41,77 @@ pub(super) fn parts(text: &str, keys: &mut Keys) -> Result<Vec<Part>, TemplateEr
         } else if text[..brace].ends_with('%') {
             return Err(foreign(&text[brace - 1..at], brace - 1));
         }
-        if !plain.is_empty() {
-            parts.push(Part::Text(std::mem::take(&mut plain).into_boxed_str()));
-        }
+        flush(&mut plain, &mut parts);
         parts.push(field(text, brace + 1..at - 1, keys)?);
     }
     plain.push_str(&text[at..]);
-    if !plain.is_empty() {
-        parts.push(Part::Text(plain.into_boxed_str()));
-    }
+    flush(&mut plain, &mut parts);
     Ok(parts)
+}
+
+fn flush(plain: &mut String, parts: &mut Vec<Part>) {
+    if !plain.is_empty() {
+        parts.push(Part::Text(std::mem::take(plain).into_boxed_str()));
+    }
+}
+
+/// Reads a text with references as Logstash writes them. A percent sign and braces that are no reference are plain.
+fn logstash_parts(
+    text: &str,
+    references: References,
+    keys: &mut Keys,
+) -> Result<Vec<Part>, TemplateError> {
+    let mut parts = Vec::new();
+    let mut plain = String::new();
+    let mut at = 0;
+    while let Some(found) = text[at..].find('{') {
+        let brace = at + found;
+        let percent = text[at..brace].ends_with('%');
+        plain.push_str(&text[at..brace]);
+        let rest = &text[brace + 1..];
+        let inner = rest.find('}').map(|end| &rest[..end]);
+        at = brace + 1;
+        let Some(inner) = inner.filter(|inner| percent || is_reference(inner, references)) else {
+            plain.push('{');
+            // `{{` and `}}` are plain braces where braces alone mean something.
+            if references == References::Both && !percent && rest.starts_with('{') {
+                at += 1;
+            }
+            continue;
+        };
+        let end = at + inner.len();
+        if percent {
+            plain.pop();
+        }
+        let part = match inner.strip_prefix('+').filter(|_| percent) {
+            Some(form) => time(&format!(":{}", strftime_of(form)), at)?,
+            None if inner.is_empty() => {
+                plain.push_str("%{}");
+                at = end + 1;
+                continue;
+            }
+            None => match field(text, at..end, keys)? {
+                Part::Field { path, default, .. } => {
+                    let start = if percent { brace - 1 } else { brace };
+                    Part::Field { path, default, written: text[start..=end].into() }
+                }
+                other => other,
+            },
+        };
+        flush(&mut plain, &mut parts);
+        parts.push(part);
+        at = end + 1;
+    }
+    plain.push_str(&text[at..]);
+    flush(&mut plain, &mut parts);
+    Ok(parts)
+}
+
+fn is_reference(inner: &str, references: References) -> bool {
+    let name = inner.split(':').next().unwrap_or_default();
+    let plain = |c: char| c.is_alphanumeric() || "_-.@[]\\".contains(c);
+    let begins = name.starts_with(|c: char| c.is_alphabetic() || "_@[".contains(c));
+    references == References::Both && begins && name.chars().all(plain)
 }
 
 /// What stands between the braces.
@@ -64,19 +132,16 @@ fn field(text: &str, span: std::ops::Range<usize>, keys: &mut Keys) -> Result<Pa
         return Err(error.hint(format!("for a default text write {{{}:-text}}", &name[..colon])));
     }
     let hint = "write a field's name between the braces, or `{{` and `}}` for plain braces";
-    if name.starts_with('[')
-        || name.is_empty()
-        || name.contains(|c: char| c == '"' || c.is_control())
-    {
+    if name.is_empty() || name.contains(|c: char| c == '"' || c.is_control()) {
         let error = TemplateError::new(span.start - 1..span.end + 1, "no field's name");
         return Err(error.hint(hint));
     }
     let path = Path::parse(name, keys).map_err(|error| {
-        let at = (span.start + error.at).min(span.end.saturating_sub(1));
-        TemplateError::new(at..at + 1, format!("`{name}` is no field's name: {}", error.message))
+        let place = character_at(text, (span.start + error.at).min(span.end - 1));
+        TemplateError::new(place, format!("`{name}` is no field's name: {}", error.message))
             .hint(hint)
     })?;
-    Ok(Part::Field { path, default })
+    Ok(Part::Field { path, default, written: text[span.start - 1..=span.end].into() })
 }
 
 /// What follows `@timestamp`.

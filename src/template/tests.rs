@@ -70,6 +70,9 @@ fn what_is_wrong_is_pointed_at() {
     assert_eq!(error("x{a..b}").0, 4..5);
     assert_eq!(error("{@timestamp:%Q}").0, 12..14);
     assert_eq!(error("{a:%Y}").0, 2..5);
+    // A character of two bytes is pointed at as a whole.
+    assert_eq!(error("{[a]é}").0, 4..6);
+    assert_eq!(error("{é.}").0, 3..4);
 }
 
 #[test]
@@ -79,4 +82,21 @@ fn forms_of_logstash_are_shown_as_they_are_written_here() {
     assert!(text.contains("write {@timestamp:%Y.%m.%d} "), "{text}");
     let (_, text) = error("logs-%{[host][name]}");
     assert!(text.contains("write {host.name} "), "{text}");
+}
+
+#[test]
+fn a_list_stands_in_a_text_as_logstash_puts_it() {
+    let mut keys = Keys::default();
+    let parts = parse::parts("%{l}|{l}", References::Both, &mut keys).unwrap();
+    let template = Template { parts: parts.into() };
+    let source = Source { id: 1, input: "t".into(), kind: SourceKind::Stream, fields: Vec::new() };
+    let mut batch = Batch::new(Arc::new(keys), Arc::new(source));
+    batch.add_event(NOW_NS, 0);
+    let span = batch.push_text(br#"{"l":["a",1,["b"],{"c":2}]}"#);
+    let (keys, mut fields) = (Arc::clone(&batch.keys), Vec::new());
+    parse_object(&mut batch.text, span, &keys, &mut fields).unwrap();
+    *batch.fields_mut(0) = fields;
+    let mut out = Vec::new();
+    template.render(&batch, 0, &mut out);
+    assert_eq!(out, br#"a,1,b,{"c":2}|["a",1,["b"],{"c":2}]"#);
 }

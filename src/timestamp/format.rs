@@ -45,6 +45,8 @@ pub struct TimeTemplateError {
 #[derive(Clone, Debug)]
 pub struct TimeTemplate {
     parts: Vec<Part>,
+    /// The two signs of `%Y.%m.%d`, the form in most names of indices: written at once.
+    day: Option<[u8; 2]>,
 }
 
 #[derive(Clone, Debug)]
@@ -114,7 +116,24 @@ impl TimeTemplate {
             }
         }
         flush(&mut text, &mut parts);
-        Ok(Self { parts })
+        let day = day_of(&parts);
+        Ok(Self { parts, day })
+    }
+
+    /// Whether all instants of a day (UTC) give the same text.
+    pub fn is_of_days(&self) -> bool {
+        let of_day = |part: &Part| {
+            !matches!(
+                part,
+                Part::Hour
+                    | Part::Minute
+                    | Part::Second
+                    | Part::Millis
+                    | Part::Micros
+                    | Part::EpochSeconds
+            )
+        };
+        self.parts.iter().all(of_day)
     }
 
     /// Appends the instant `ns` (nanoseconds since the epoch, UTC) as the template says.
@@ -124,6 +143,13 @@ impl TimeTemplate {
         let days = seconds.div_euclid(SECONDS_PER_DAY);
         let second_of_day = seconds.rem_euclid(SECONDS_PER_DAY) as u32;
         let date = super::civil::civil_from_days(days);
+        if let Some([first, second]) = self.day {
+            let (century, year) = (date.year as u32 / 100, date.year as u32 % 100);
+            let [y1, y2, y3, y4, m1, m2, d1, d2] =
+                pairs([century, year, u32::from(date.month), u32::from(date.day)]);
+            out.extend_from_slice(&[y1, y2, y3, y4, first, m1, m2, second, d1, d2]);
+            return;
+        }
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.extend_from_slice(text.as_bytes()),
@@ -160,6 +186,12 @@ impl TimeTemplate {
 /// Appends `2026-11-22T01:02:03.004Z`: UTC, milliseconds, cut off rather than rounded.
 #[inline]
 pub fn write_iso8601_ms(ns: i64, out: &mut Vec<u8>) {
+    out.extend_from_slice(&iso8601_ms(ns));
+}
+
+/// As [`write_iso8601_ms`] writes it.
+#[inline]
+pub fn iso8601_ms(ns: i64) -> [u8; 24] {
     let millis = ns.div_euclid(1_000_000);
     let days = millis.div_euclid(86_400_000);
     let of_day = (millis - days * 86_400_000) as u32;
@@ -174,10 +206,10 @@ pub fn write_iso8601_ms(ns: i64, out: &mut Vec<u8>) {
     let [y1, y2, y3, y4, o1, o2, d1, d2] = day;
     let [h1, h2, m1, m2, s1, s2, f2, f3] = time;
     let f1 = b'0' + hundreds as u8;
-    out.extend_from_slice(&[
+    [
         y1, y2, y3, y4, b'-', o1, o2, b'-', d1, d2, b'T', h1, h2, b':', m1, m2, b':', s1, s2, b'.',
         f1, f2, f3, b'Z',
-    ]);
+    ]
 }
 
 /// Four numbers under 100 as eight digits, all at once: one number to each 16 bits of a word.
@@ -189,6 +221,15 @@ fn pairs(values: [u32; 4]) -> [u8; 8] {
     let tens = lanes.wrapping_mul(103) >> 10 & 0x000f_000f_000f_000f;
     let ones = lanes - tens * 10;
     (0x3030_3030_3030_3030 + (tens | ones << 8)).to_le_bytes()
+}
+
+/// The two signs of `%Y.%m.%d`.
+fn day_of(parts: &[Part]) -> Option<[u8; 2]> {
+    let [Part::Year, Part::Text(first), Part::Month, Part::Text(second), Part::Day] = parts else {
+        return None;
+    };
+    let ([first], [second]) = (first.as_bytes(), second.as_bytes()) else { return None };
+    Some([*first, *second])
 }
 
 fn part_of(letter: char) -> Option<Part> {

@@ -53,6 +53,20 @@ impl ClientTls {
         ClientTls { config: builder.with_no_client_auth(), verifies: true }
     }
 
+    /// TLS that trusts the authorities of one PEM file alone.
+    ///
+    /// # Errors
+    /// The file cannot be read, or holds no certificate.
+    pub fn trusting(ca: &std::path::Path) -> std::io::Result<ClientTls> {
+        let mut roots = RootCertStore::empty();
+        let (added, _) = roots.add_parsable_certificates(pem::certificates_of(ca)?);
+        if added == 0 {
+            return Err(std::io::Error::other("it holds no certificate"));
+        }
+        let builder = builder().with_root_certificates(roots);
+        Ok(ClientTls { config: builder.with_no_client_auth(), verifies: true })
+    }
+
     /// TLS that trusts nobody, for clients that only speak plain HTTP: the machine's authorities are not read.
     pub fn unused() -> ClientTls {
         let builder = builder().with_root_certificates(RootCertStore::empty());

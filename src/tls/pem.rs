@@ -86,6 +86,13 @@ fn certificates(
     }
 }
 
+/// The certificates of a file that no setting names.
+pub(super) fn certificates_of(path: &std::path::Path) -> io::Result<Vec<CertificateDer<'static>>> {
+    let bytes = std::fs::read(path)?;
+    let found = CertificateDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>();
+    found.map_err(io::Error::other)
+}
+
 fn private_key(
     section: &Section<'_>,
     key: &'static str,
@@ -101,7 +108,10 @@ fn read(section: &Section<'_>, key: &'static str) -> Result<PemFile, Reported> {
     };
     let full = section.resolve(&path);
     match std::fs::read(&full) {
-        Ok(bytes) => Ok(PemFile { path: full, bytes, span: path.span }),
+        Ok(bytes) => {
+            section.note_file(&full, &bytes);
+            Ok(PemFile { path: full, bytes, span: path.span })
+        }
         Err(why) => {
             let hint = match why.kind() {
                 io::ErrorKind::NotFound => {

@@ -17,6 +17,7 @@ use crate::settings::Section;
 #[derive(Clone, Debug)]
 pub struct ServerTls {
     config: Arc<ServerConfig>,
+    mutual: bool,
 }
 
 impl ServerTls {
@@ -31,6 +32,11 @@ impl ServerTls {
     /// The configuration, as `tokio_rustls::TlsAcceptor` takes it.
     pub fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config)
+    }
+
+    /// Whether clients show a certificate that `client_ca` signed.
+    pub fn knows_clients(&self) -> bool {
+        self.mutual
     }
 
     fn read(section: &Section<'_>) -> Option<ServerTls> {
@@ -62,6 +68,6 @@ impl ServerTls {
             builder.with_no_client_auth()
         };
         let config = builder.with_cert_resolver(Arc::new(identity));
-        Some(ServerTls { config: Arc::new(config) })
+        Some(ServerTls { config: Arc::new(config), mutual })
     }
 }

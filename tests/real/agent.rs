@@ -75,7 +75,8 @@ impl Home {
         self.configured(bound("KILL", env!("CARGO_BIN_EXE_logweir")), admin)
     }
 
-    fn configured(&self, mut command: Command, admin: u16) -> Command {
+    /// As [`Home::command`], for a command of one's own.
+    pub fn configured(&self, mut command: Command, admin: u16) -> Command {
         command.arg("run").arg("--data-dir").arg(&self.data);
         command.args(["--admin", &format!("127.0.0.1:{admin}")]);
         command.arg(self.path("pipelines")).current_dir(self.folder.path());
@@ -90,11 +91,24 @@ impl Home {
         agent
     }
 
+    /// As [`Home::start`]; the agent may have so many files and connections open.
+    pub fn start_with_descriptors(&self, limit: u32) -> Agent {
+        let admin = free_port();
+        let mut command = bound("KILL", "prlimit");
+        command.arg(format!("--nofile={limit}:{limit}")).arg(env!("CARGO_BIN_EXE_logweir"));
+        let agent = self.spawn(self.configured(command, admin), admin);
+        agent.until("the agent is ready", || agent.get("/ready").is_some_and(|(s, _)| s == 200));
+        agent
+    }
+
     /// Starts the agent.
     pub fn start_without_waiting(&self) -> Agent {
         let admin = free_port();
+        self.spawn(self.command(admin), admin)
+    }
+
+    fn spawn(&self, mut command: Command, admin: u16) -> Agent {
         let (log, screen) = (self.path("agent.log"), self.path("agent.out"));
-        let mut command = self.command(admin);
         command.stdout(appended(&screen)).stderr(appended(&log));
         Agent { child: start(command), admin, log, screen }
     }
@@ -201,14 +215,13 @@ impl Agent {
 
     /// Sends a signal.
     pub fn signal(&self, name: &str) {
-        signal(self.child.id(), name);
+        signal(self.child.id(), name).unwrap();
     }
 
     /// Sends a signal, unless it has just ended.
     pub fn signal_if_running(&mut self, name: &str) {
         if self.runs() {
-            let mut command = Command::new("kill");
-            let _ = command.args(["-s", name, &self.child.id().to_string()]).status();
+            let _ = signal(self.child.id(), name);
         }
     }
 

@@ -1,9 +1,12 @@
 //! The agent is killed again and again while it ships a file that logrotate rotates: every line once.
+//!
+//! `LOGWEIR_KILLS` sets how often it is killed in each test (`tests/long/kills.sh` is the long form),
+//! `LOGWEIR_TEST_SEED` when.
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::agent::Home;
@@ -13,7 +16,7 @@ use crate::nodes::elasticsearch;
 const PIPELINE: &str = r#"
 [inputs.app]
 type = "file"
-paths = ["@HOME@/logs/app.log*"]
+paths = ["@HOME@/logs/@GLOB@"]
 codec = "json"
 
 [outputs.logs]
@@ -22,17 +25,33 @@ hosts = ["@ES@"]
 index = "@INDEX@"
 "#;
 
+/// What a test does to the agent.
+struct Plan {
+    index: &'static str,
+    glob: &'static str,
+    options: &'static str,
+    kills: u64,
+}
+
+/// Lines that the service writes for each kill, which comes about once a second.
+const LINES_A_KILL: u64 = 8_000;
+/// Kills for each rotation.
+const KILLS_A_ROTATION: u64 = 2;
+
 /// A service that writes numbered lines by the file's name, as one that opens its log anew after a rotation.
 struct Writer {
     written: Arc<AtomicU64>,
+    // Held while a line is written, and while a file is copied and truncated: what is written in between is lost by
+    // logrotate.
+    pen: Arc<Mutex<()>>,
     thread: std::thread::JoinHandle<()>,
 }
 
 impl Writer {
     /// Writes until `lines` are written, `lines` / `seconds` a second.
     fn start(path: PathBuf, lines: u64, seconds: u64) -> Writer {
-        let written = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&written);
+        let (written, pen) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(())));
+        let (counter, own) = (Arc::clone(&written), Arc::clone(&pen));
         let burst = (lines / (seconds * 100)).max(1);
         let thread = std::thread::spawn(move || {
             use std::io::Write as _;
@@ -42,15 +61,17 @@ impl Writer {
                 let line =
                     |seq| format!("{{\"seq\":{seq},\"message\":\"line {seq} of the service\"}}\n");
                 let text: String = (next..end).map(line).collect();
+                let writing = own.lock().unwrap_or_else(PoisonError::into_inner);
                 let mut options = std::fs::OpenOptions::new();
                 let mut file = options.create(true).append(true).open(&path).unwrap();
                 file.write_all(text.as_bytes()).unwrap();
+                drop(writing);
                 next = end;
                 counter.store(next, Ordering::Relaxed);
                 pause(Duration::from_millis(10));
             }
         });
-        Writer { written, thread }
+        Writer { written, pen, thread }
     }
 }
 
@@ -60,13 +81,14 @@ struct Rotation {
 }
 
 impl Rotation {
-    fn new(home: &Home, options: &str) -> Rotation {
+    fn new(home: &Home, options: &str, kept: u64) -> Rotation {
         use std::os::unix::fs::PermissionsExt as _;
         std::fs::create_dir_all(home.path("logs")).unwrap();
         let open = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(home.path("logs"), open).unwrap();
         let file = home.text_path("logs/app.log");
-        let text = format!("{file} {{\n  rotate 50\n  missingok\n  nodateext\n  {options}\n}}\n");
+        let text =
+            format!("{file} {{\n  rotate {kept}\n  missingok\n  nodateext\n  {options}\n}}\n");
         std::fs::write(home.path("logrotate.conf"), text).unwrap();
         let closed = std::fs::Permissions::from_mode(0o644);
         std::fs::set_permissions(home.path("logrotate.conf"), closed).unwrap();
@@ -80,55 +102,94 @@ impl Rotation {
     }
 }
 
-/// Kills the agent `kills` times while the service writes, rotates in between, and counts.
-fn survives(index: &str, options: &str, lines: u64, seconds: u64, kills: u64) {
+/// Kills the agent while the service writes, rotates in between, and counts.
+fn survives(plan: &Plan) {
+    let given = std::env::var("LOGWEIR_KILLS").ok().and_then(|kills| kills.parse().ok());
+    let kills: u64 = given.unwrap_or(plan.kills).max(1);
+    let (lines, rotations) = (kills * LINES_A_KILL, (kills / KILLS_A_ROTATION).max(4));
     let (node, mut random, home) = (elasticsearch(), Random::new(), Home::new());
-    home.pipeline(PIPELINE, &[("ES", &node.url), ("INDEX", index)]);
-    let rotation = Rotation::new(&home, options);
-    let writer = Writer::start(home.path("logs/app.log"), lines, seconds);
+    let values = [("ES", node.url.as_str()), ("INDEX", plan.index), ("GLOB", plan.glob)];
+    home.pipeline(PIPELINE, &values);
+    let rotation = Rotation::new(&home, plan.options, rotations + 1);
+    // What was rotated before the first start is never read where no glob means it.
+    home.append("logs/app.log", "");
+    let agent = home.start();
+    agent.until("the file is known", || agent.metric("logweir_input_files", &[]) == 1);
+    assert!(agent.stop().success());
+    let writer = Writer::start(home.path("logs/app.log"), lines, kills);
     let over = Arc::new(AtomicBool::new(false));
     let rotator = {
         let (over, written) = (Arc::clone(&over), Arc::clone(&writer.written));
+        let pen = plan.options.contains("copytruncate").then(|| Arc::clone(&writer.pen));
         std::thread::spawn(move || {
-            let mut rotations = 0;
-            while !over.load(Ordering::Relaxed) && rotations < 9 {
-                if written.load(Ordering::Relaxed) > lines * (rotations + 1) / 11 {
+            let mut done = 0;
+            while !over.load(Ordering::Relaxed) && done < rotations {
+                if written.load(Ordering::Relaxed) > lines * (done + 1) / (rotations + 2) {
+                    let pen = pen.as_ref().map(|pen| pen.lock());
                     rotation.rotate();
-                    rotations += 1;
+                    drop(pen);
+                    done += 1;
                 }
                 pause(Duration::from_millis(10));
             }
-            rotations
+            done
         })
     };
     let mut after = Vec::new();
     for _ in 0..kills {
         let agent = home.start_without_waiting();
-        let alive = random.below(2 * seconds * 1000 / kills);
+        let alive = random.below(2 * 1000);
         pause(Duration::from_millis(alive));
         agent.kill();
         after.push(alive);
     }
-    println!(
-        "killed after {after:?} ms, with {} lines written",
-        writer.written.load(Ordering::Relaxed)
-    );
+    let written = writer.written.load(Ordering::Relaxed);
+    println!("{}: killed after {after:?} ms, with {written} lines written", plan.index);
     writer.thread.join().unwrap();
     let agent = home.start();
-    node.await_count(index, lines, || agent.story());
+    node.await_count(plan.index, lines, || agent.story());
     over.store(true, Ordering::Relaxed);
-    assert_eq!(rotator.join().unwrap(), 9, "logrotate rotated while the service wrote");
-    node.assert_each_once(index, lines);
+    assert_eq!(rotator.join().unwrap(), rotations, "logrotate rotated while the service wrote");
+    node.assert_each_once(plan.index, lines);
     assert!(agent.stop().success());
-    assert_eq!(node.count(index), lines, "and nothing comes twice when it stops");
+    assert_eq!(node.count(plan.index), lines, "and nothing comes twice when it stops");
+    println!(
+        "{}: {kills} kills, {rotations} rotations, {lines} lines, 0 lost, 0 twice",
+        plan.index
+    );
 }
+
+const CREATE: &str = "create 0644\n  nocompress";
+const COMPRESS: &str = "nocreate\n  compress\n  delaycompress";
+const COPY: &str = "copytruncate\n  nocompress";
 
 #[test]
 fn every_line_arrives_once_though_the_agent_is_killed_20_times_while_logrotate_renames_the_file() {
-    survives("crash-create", "create 0644\n  nocompress", 200_000, 20, 20);
+    survives(&Plan { index: "crash-create", glob: "app.log*", options: CREATE, kills: 20 });
 }
 
 #[test]
 fn every_line_arrives_once_though_the_agent_is_killed_while_logrotate_compresses_the_file() {
-    survives("crash-compress", "nocreate\n  compress\n  delaycompress", 50_000, 10, 8);
+    survives(&Plan { index: "crash-compress", glob: "app.log*", options: COMPRESS, kills: 8 });
+}
+
+#[test]
+fn every_line_arrives_once_though_the_agent_is_killed_while_logrotate_copies_and_truncates_the_file()
+ {
+    survives(&Plan { index: "crash-copy", glob: "app.log*", options: COPY, kills: 8 });
+}
+
+#[test]
+fn every_line_arrives_once_though_the_agent_is_killed_and_no_glob_means_the_renamed_file() {
+    survives(&Plan { index: "crash-outside-create", glob: "app.log", options: CREATE, kills: 8 });
+}
+
+#[test]
+fn every_line_arrives_once_though_the_agent_is_killed_and_no_glob_means_the_compressed_file() {
+    survives(&Plan { index: "crash-outside-gz", glob: "app.log", options: COMPRESS, kills: 8 });
+}
+
+#[test]
+fn every_line_arrives_once_though_the_agent_is_killed_and_no_glob_means_the_copy() {
+    survives(&Plan { index: "crash-outside-copy", glob: "app.log", options: COPY, kills: 8 });
 }

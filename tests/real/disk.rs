@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::agent::Home;
+use crate::bulk_server::{BulkServer, Faults, is_bad};
 use crate::faults::Way;
-use crate::machine::run;
+use crate::machine::{as_root, run};
 use crate::nodes::elasticsearch;
 
 /// A file system of its own, unmounted at the end.
@@ -36,16 +36,6 @@ impl Drop for Small {
     fn drop(&mut self) {
         let _ = as_root("umount").arg("-l").arg(&self.0).status();
     }
-}
-
-/// Mounting needs root: directly, or by sudo that asks for no password.
-fn as_root(program: &str) -> Command {
-    if rustix::process::geteuid().is_root() {
-        return Command::new(program);
-    }
-    let mut command = Command::new("sudo");
-    command.args(["-n", program]);
-    command
 }
 
 #[test]
@@ -96,5 +86,63 @@ fn a_full_disk_is_told_and_holds_reading_and_with_room_again_everything_arrives_
     node.assert_each_once("full-disk", LINES);
     agent.until_health("app/journal", "ok");
     drop(agent);
+    drop(small);
+}
+
+#[test]
+fn a_full_disk_under_the_dead_letters_holds_them_and_nothing_else_and_each_is_stored_once_in_the_end()
+ {
+    const LINES: u64 = 3_000;
+    const BAD: u64 = 20;
+    let home = Home::new();
+    let folder = home.data.join("app/dead-letters");
+    let small = Small::mount(&folder, "4m");
+    let server = BulkServer::start(Faults { bad_items: BAD, ..Faults::default() });
+    home.pipeline(
+        r#"
+        [inputs.app]
+        type = "file"
+        paths = ["@HOME@/app.log"]
+        codec = "json"
+        [outputs.logs]
+        type = "elasticsearch"
+        hosts = ["@ES@"]
+        index = "full-letters"
+        "#,
+        &[("ES", &server.url)],
+    );
+    let line = |seq| format!("{{\"seq\":{seq},\"message\":\"full\"}}\n");
+    let bad = (0..LINES).filter(|seq| is_bad(*seq, BAD)).collect::<Vec<_>>();
+    let ballast = small.fill();
+    let agent = home.start();
+    home.append("app.log", (0..LINES / 2).map(line).collect::<String>());
+    let stored = || server.seen.lock().unwrap().stored.len();
+    let part = "app/outputs.logs";
+    agent.until("health says so", || agent.health(part).1.contains("No space left"));
+    let why = agent.health(part).1;
+    assert!(why.contains("cannot be stored as dead letters") && why.contains("are kept"), "{why}");
+    let good_of_half = (LINES / 2) as usize - bad.iter().filter(|seq| **seq < LINES / 2).count();
+    agent.until("what is not refused is stored", || stored() == good_of_half);
+    assert_eq!(agent.metric("logweir_dead_letters", &[]), 0);
+    // Killed with a full disk it starts again with one; what comes meanwhile goes its way.
+    agent.kill();
+    let agent = home.start();
+    home.append("app.log", (LINES / 2..LINES).map(line).collect::<String>());
+    agent.until("the rest is stored", || stored() == LINES as usize - bad.len());
+    agent.until("it is said again", || agent.health(part).1.contains("No space left"));
+    assert!(agent.metric("logweir_output_lag_documents", &[]) > 0, "the letters are not done with");
+    std::fs::remove_file(ballast).unwrap();
+    agent.until("all letters are stored", || {
+        agent.metric("logweir_dead_letters", &[]) == bad.len() as i64
+    });
+    agent.until("nothing waits", || agent.metric("logweir_output_lag_documents", &[]) == 0);
+    assert!(agent.stop().success());
+    let files = std::fs::read_dir(&folder).unwrap().flatten();
+    let files = files.filter(|file| file.path().is_file());
+    let letters: Vec<u8> = files.flat_map(|file| std::fs::read(file.path()).unwrap()).collect();
+    let letters = String::from_utf8_lossy(&letters);
+    for seq in bad {
+        assert_eq!(letters.matches(&format!("\"seq\":{seq},")).count(), 1, "letter {seq} once");
+    }
     drop(small);
 }

@@ -120,11 +120,6 @@ fn elasticsearch_stops_in_the_middle_of_a_load_and_everything_is_there_once_it_i
 }
 
 #[test]
-fn elasticsearch_is_killed_in_the_middle_of_a_load_and_everything_is_there_once_it_is_back() {
-    survives_a_stop("KILL", "killed");
-}
-
-#[test]
 fn an_index_that_the_cluster_refuses_is_named_with_advice_and_its_documents_wait_for_permission() {
     const LINES: u64 = 3_000;
     let (node, home) = (own(), Home::new());

@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{LazyLock, Mutex, mpsc};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// How long a condition is awaited before the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(180);
 const PAUSE: Duration = Duration::from_millis(25);
@@ -52,14 +54,30 @@ pub fn run(command: &mut Command) -> Output {
     output
 }
 
+/// Mounting needs root: directly, or by sudo that asks for no password.
+pub fn as_root(program: &str) -> Command {
+    if rustix::process::geteuid().is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("sudo");
+    command.args(["-n", program]);
+    command
+}
+
 /// Bytes as text.
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Sends a signal, named as `kill` names it.
-pub fn signal(pid: u32, name: &str) {
-    run(Command::new("kill").args(["-s", name, &pid.to_string()]));
+/// Sends a signal, named as `kill` names it, by the system call: a small machine has no such command.
+pub fn signal(pid: u32, name: &str) -> rustix::io::Result<()> {
+    let signal = match name {
+        "HUP" => Signal::HUP,
+        "KILL" => Signal::KILL,
+        "TERM" => Signal::TERM,
+        other => panic!("no test sends {other} so far"),
+    };
+    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal)
 }
 
 /// A port that nothing listens on. Below the ephemeral ports, so that no client's connection takes it meanwhile.

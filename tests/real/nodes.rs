@@ -7,16 +7,19 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    LazyLock, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::machine::{bound, checkout, free_port, signal, start, text, until};
 
-static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
+/// Runs clients, and what stands between clients and nodes.
+pub static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 });
 
 /// A node.
@@ -27,6 +30,7 @@ pub struct Node {
     pub folder: PathBuf,
     engine: &'static str,
     secure: bool,
+    settings: Vec<String>,
     port: u16,
     script: Child,
     client: reqwest::Client,
@@ -34,36 +38,78 @@ pub struct Node {
 
 /// The Elasticsearch that all tests share.
 pub fn elasticsearch() -> &'static Node {
-    static NODE: LazyLock<Node> = LazyLock::new(|| Node::start("elasticsearch", "shared", false));
+    static NODE: LazyLock<Node> =
+        LazyLock::new(|| Node::start("elasticsearch", "shared", false, &[]));
     &NODE
 }
 
 /// The OpenSearch that all tests share.
 pub fn opensearch() -> &'static Node {
-    static NODE: LazyLock<Node> = LazyLock::new(|| Node::start("opensearch", "shared", false));
+    static NODE: LazyLock<Node> = LazyLock::new(|| Node::start("opensearch", "shared", false, &[]));
     &NODE
 }
 
 /// An Elasticsearch that one test at a time may stop, kill and configure.
 pub fn own() -> MutexGuard<'static, Node> {
     static NODE: LazyLock<Mutex<Node>> =
-        LazyLock::new(|| Mutex::new(Node::start("elasticsearch", "own", false)));
+        // How full the disk is, it asks as often as it can.
+        LazyLock::new(|| {
+            let often = "cluster.info.update.interval=10s".to_string();
+            Mutex::new(Node::start("elasticsearch", "own", false, &[often]))
+        });
     NODE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Three small Elasticsearch nodes that are one cluster. Each is short of something: `n1` takes requests of 1 MB at
+/// most, `n2` indexes 200 KB at a time, `n3` has one thread and one place in the queue for writes.
+static CLUSTER: LazyLock<RwLock<Vec<Node>>> = LazyLock::new(|| RwLock::new(start_cluster()));
+
+/// The cluster, for tests that share it.
+pub fn cluster() -> RwLockReadGuard<'static, Vec<Node>> {
+    CLUSTER.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The cluster, for a test that stops a node.
+pub fn cluster_alone() -> RwLockWriteGuard<'static, Vec<Node>> {
+    CLUSTER.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn start_cluster() -> Vec<Node> {
+    let short = [
+        &["http.max_content_length=1mb"][..],
+        &["indexing_pressure.memory.limit=200kb"],
+        &["node.processors=1", "thread_pool.write.queue_size=1"],
+    ];
+    let ports = [free_port(), free_port(), free_port()];
+    let seeds = ports.map(|port| format!("127.0.0.1:{port}")).join(",");
+    let starting = [("n1", 0), ("n2", 1), ("n3", 2)].map(|(name, at)| {
+        let mut settings = vec![
+            "cluster.name=three".to_string(),
+            format!("node.name={name}"),
+            format!("transport.port={}", ports[at]),
+            format!("discovery.seed_hosts={seeds}"),
+            "cluster.initial_master_nodes=n1,n2,n3".to_string(),
+        ];
+        settings.extend(short[at].iter().map(ToString::to_string));
+        std::thread::spawn(move || Node::start("elasticsearch", name, false, &settings))
+    });
+    starting.into_iter().map(|thread| thread.join().unwrap()).collect()
 }
 
 impl Node {
     /// A node with TLS and passwords (`logweir`, `logweir-secret`).
     pub fn secure() -> Node {
-        Node::start("elasticsearch", "secure", true)
+        Node::start("elasticsearch", "secure", true, &[])
     }
 
-    fn start(engine: &'static str, name: &str, secure: bool) -> Node {
+    fn start(engine: &'static str, name: &str, secure: bool, settings: &[String]) -> Node {
         let run = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("nodes");
         remove_old(&run);
         let folder = run.join(std::process::id().to_string()).join(format!("{engine}-{name}"));
         std::fs::create_dir_all(&folder).unwrap();
         let port = free_port();
-        let (script, url) = launch(engine, port, &folder, secure);
+        let settings: Vec<String> = settings.iter().map(|s| format!("-E{s}")).collect();
+        let (script, url) = launch(engine, port, &folder, secure, &settings);
         let mut builder = reqwest::Client::builder().timeout(Duration::from_secs(60));
         builder = builder.pool_max_idle_per_host(0);
         if secure {
@@ -74,7 +120,7 @@ impl Node {
             LazyLock::force(&RUNTIME);
             builder.build().unwrap()
         };
-        let node = Node { url, folder, engine, secure, port, script, client };
+        let node = Node { url, folder, engine, secure, settings, port, script, client };
         // Nobody wants copies on a single node; a full disk is a test of its own.
         node.put(
             "/_cluster/settings",
@@ -92,13 +138,14 @@ impl Node {
     /// Stops the node, by SIGTERM or as a crash would.
     pub fn stop(&mut self, how: &str) {
         let pid = if how == "KILL" { self.server() } else { self.script.id() };
-        signal(pid, how);
+        signal(pid, how).unwrap();
         let _ = self.script.wait();
     }
 
     /// Starts it again on its data and its port.
     pub fn start_again(&mut self) {
-        self.script = launch(self.engine, self.port, &self.folder, self.secure).0;
+        let settings = &self.settings;
+        self.script = launch(self.engine, self.port, &self.folder, self.secure, settings).0;
     }
 
     /// One request; status 0 means no answer.
@@ -142,18 +189,24 @@ impl Node {
 
     /// All documents of an index as the engine gives them back (`_index`, `_id`, `_source`).
     pub fn documents(&self, index: &str) -> Vec<Value> {
+        let mut all = Vec::new();
+        self.each_document(index, |hit| all.push(hit));
+        all
+    }
+
+    /// Hands over every document of an index, page by page: an index of millions does not fit into memory.
+    pub fn each_document(&self, index: &str, mut take: impl FnMut(Value)) {
         self.request("POST", &format!("/{index}/_refresh"), None);
         let query = json!({"size": 10_000, "sort": ["_doc"]});
         let mut page = self.post(&format!("/{index}/_search?scroll=1m"), &query);
-        let mut all = Vec::new();
         loop {
             let Value::Array(hits) = page["hits"]["hits"].take() else { panic!("no hits: {page}") };
             let scroll = json!({"scroll": "1m", "scroll_id": page["_scroll_id"].clone()});
             if hits.is_empty() {
                 self.request("DELETE", "/_search/scroll", Some(scroll.to_string()));
-                return all;
+                return;
             }
-            all.extend(hits);
+            hits.into_iter().for_each(&mut take);
             page = self.post("/_search/scroll", &scroll);
         }
     }
@@ -165,7 +218,8 @@ impl Node {
 
     /// Asserts that the index holds each of the numbers 0 to `count`, less `count`, in the field `seq` once.
     pub fn assert_each_once(&self, index: &str, count: u64) {
-        let numbers = self.sources(index).iter().map(sequence).collect::<Vec<_>>();
+        let mut numbers = Vec::new();
+        self.each_document(index, |hit| numbers.push(sequence(&hit["_source"])));
         assert_each_once(numbers, count);
     }
 
@@ -181,6 +235,15 @@ impl Node {
             format!("there are {}\n{}", self.count(index), context())
         });
     }
+}
+
+/// GET of a JSON object from any server; `Null`: no answer.
+pub fn get_json(url: &str) -> Value {
+    RUNTIME.block_on(async {
+        let Ok(response) = reqwest::get(url).await else { return Value::Null };
+        let bytes = response.bytes().await.unwrap_or_default();
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    })
 }
 
 /// The number that a document carries in `seq`, or after `seq=` in its message.
@@ -212,11 +275,17 @@ pub fn assert_each_once(mut numbers: Vec<u64>, count: u64) {
     );
 }
 
-fn launch(engine: &str, port: u16, folder: &PathBuf, secure: bool) -> (Child, String) {
+fn launch(
+    engine: &str,
+    port: u16,
+    folder: &PathBuf,
+    secure: bool,
+    settings: &[String],
+) -> (Child, String) {
     let errors = folder.with_extension("err");
     let mut command = bound("TERM", "bash");
     command.arg(checkout("tests/tools/search-node.sh")).args([engine, &port.to_string()]);
-    command.arg(folder).env("SECURE", if secure { "1" } else { "0" });
+    command.arg(folder).args(settings).env("SECURE", if secure { "1" } else { "0" });
     command.stdout(Stdio::piped()).stderr(File::create(&errors).unwrap());
     let mut script = start(command);
     let mut line = String::new();

@@ -110,3 +110,35 @@ fn sighup_takes_a_changed_pipeline_and_a_bad_one_leaves_the_old_one_running() {
     node.await_count("reloaded-new", 100, || agent.story());
     assert_eq!(node.count("reloaded-old"), 200);
 }
+
+#[test]
+fn sighup_takes_a_changed_secret_file_into_just_the_pipeline_that_names_it() {
+    let (node, home) = (elasticsearch(), Home::new());
+    std::fs::write(home.path("key"), "first\n").unwrap();
+    let secret = "api_key = { file = \"@HOME@/key\" }";
+    let secret = secret.replace("@HOME@", &home.text_path(""));
+    let with_secret = format!("{PIPELINE}{secret}\n");
+    home.named_pipeline("secret", &with_secret, &[("ES", &node.url), ("INDEX", "secret-file")]);
+    home.named_pipeline("other", PIPELINE, &[("ES", &node.url), ("INDEX", "no-secret")]);
+    home.append("app.log", events(0, 100));
+    let agent = home.start();
+    node.await_count("secret-file", 100, || agent.story());
+    let starts = |of: &str| {
+        let said = format!("started with the new configuration pipeline={of}");
+        agent.log().matches(&said).count()
+    };
+    std::fs::write(home.path("key"), "second\n").unwrap();
+    agent.signal("HUP");
+    agent.until("the pipeline takes the new secret", || starts("secret") == 1);
+    // Another change behind it shows that the first one is over and nothing else was begun by it.
+    std::fs::write(home.path("key"), "third\n").unwrap();
+    agent.signal("HUP");
+    agent.until("the pipeline takes the third secret", || starts("secret") == 2);
+    assert_eq!(starts("other"), 0, "{}", agent.log());
+    home.append("app.log", events(100, 200));
+    for index in ["secret-file", "no-secret"] {
+        node.await_count(index, 200, || agent.story());
+        node.assert_each_once(index, 200);
+    }
+    assert!(!agent.log().contains("third"), "a secret is never said");
+}

@@ -69,6 +69,10 @@ fn every_command_explains_itself() {
         (&["try", "--help"], "--input <INPUT>"),
         (&["test", "--help"], "<PATHS>..."),
         (&["grok", "--help"], "--define <NAME=REGEX>"),
+        (&["inspect", "--help"], "<DIRECTORY>"),
+        (&["audit", "--help"], "[PATHS]..."),
+        (&["dlq", "--help"], "replay"),
+        (&["dlq", "replay", "--help"], "--output <NAME>"),
         (&["completions", "--help"], "<SHELL>"),
     ];
     for (arguments, wanted) in commands {
@@ -78,7 +82,20 @@ fn every_command_explains_itself() {
         assert_eq!(stderr(&output), "", "{arguments:?}");
     }
     let all = stdout(&run(&["--help"]));
-    for command in ["run", "check", "try", "test", "grok", "completions"] {
+    for command in [
+        "run",
+        "check",
+        "try",
+        "test",
+        "grok",
+        "inspect",
+        "audit",
+        "dlq",
+        "report",
+        "tap",
+        "top",
+        "completions",
+    ] {
         assert!(all.contains(&format!("\n  {command}")), "--help does not list {command}: {all}");
     }
 }
@@ -323,6 +340,43 @@ fn grok_explains_how_a_pattern_is_compiled() {
 }
 
 #[test]
+fn report_counts_a_log_as_text_json_and_a_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("app.log");
+    let request = r#"{"timestamp":"2026-11-22T10:00:00Z","level":"INFO","event_type":"http_request","path":"/a","method":"GET","status_code":200,"duration_ms":1.5}"#;
+    fs::write(&log, format!("{request}\n{request}\n")).unwrap();
+    let log = log.to_str().unwrap();
+    let sheet = run(&["report", log]);
+    assert_eq!(code(&sheet), 0, "{}", stderr(&sheet));
+    assert!(stdout(&sheet).contains("requests  2, 0.00 % failed"), "{}", stdout(&sheet));
+    let object = events(&run(&["report", "--json", log])).remove(0);
+    assert_eq!(object["response_times"]["duration_ms"]["p99"], 1.5);
+    let piped = with_input(logweir().args(["report", "--json", "-"]), request.as_bytes());
+    assert_eq!(events(&piped)[0]["lines"], 1);
+    let page = folder.path().join("page.html");
+    let written = run(&["report", "--html", "-o", page.to_str().unwrap(), log]);
+    assert_eq!((code(&written), stdout(&written).as_str()), (0, ""));
+    assert!(fs::read_to_string(page).unwrap().starts_with("<!doctype html>"));
+}
+
+#[test]
+fn report_says_what_it_cannot_read() {
+    let gone = run(&["report", "/nowhere/app.log"]);
+    assert_eq!((code(&gone), stdout(&gone).as_str()), (1, ""));
+    assert!(stderr(&gone).contains("cannot read `/nowhere/app.log`"), "{}", stderr(&gone));
+    let none = with_input(logweir().args(["report", "-"]), b"hello\n");
+    assert_eq!(code(&none), 0);
+    assert!(stderr(&none).contains("no line is in a known form"), "{}", stderr(&none));
+    let both = run(&["report", "--elasticsearch", "http://127.0.0.1:1", "x.log"]);
+    assert_eq!(code(&both), 64);
+    let away = run(&["report", "--elasticsearch", "http://bob:geheim@127.0.0.1:1"]);
+    assert_eq!(code(&away), 1);
+    assert!(stderr(&away).contains("cannot read `logs-*`"), "{}", stderr(&away));
+    assert!(!stderr(&away).contains("geheim"), "{}", stderr(&away));
+    assert_eq!(code(&run(&["report"])), 64);
+}
+
+#[test]
 fn completions_name_every_command_in_every_shell() {
     for shell in ["bash", "zsh", "fish"] {
         let output = run(&["completions", shell]);
@@ -348,4 +402,32 @@ fn the_demo_shows_its_events_and_stops_when_told() {
     let id = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn man_writes_a_page_for_each_command_and_scripts_for_shells() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    assert_eq!(code(&run(&["man", path])), 0);
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).expect(name);
+    let page = read("logweir.1");
+    for part in [".TH logweir 1", "EXIT STATUS", "logweir\\-run(1)", "/etc/logweir/pipelines"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(!page.contains("logweir\\-man"), "{page}");
+    let help = stdout(&run(&["--help"]));
+    let commands = help.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    let commands: Vec<_> =
+        commands.filter(|c| !c.is_empty() && *c != "help" && !c.starts_with('-')).collect();
+    assert!(commands.len() > 8, "{help}");
+    for command in commands {
+        let page = read(&format!("logweir-{command}.1"));
+        assert!(page.contains(&format!(".TH logweir-{command} 1")), "{page}");
+    }
+    assert!(read("logweir.bash").contains("complete -F"));
+    assert!(read("_logweir").starts_with("#compdef logweir"));
+    assert!(read("logweir.fish").contains("complete -c logweir"));
+    let missing = run(&["man", &format!("{path}/missing")]);
+    assert_eq!(code(&missing), 1);
+    assert!(stderr(&missing).contains("logweir.1"), "{}", stderr(&missing));
 }

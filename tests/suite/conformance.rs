@@ -3,5 +3,6 @@
 //! They are other projects' data and stay outside; `.ci/run` sets the variable. Where it is set, a missing file fails.
 
 mod date;
+mod filters;
 mod geoip;
 mod grok;

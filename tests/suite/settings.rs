@@ -15,6 +15,9 @@ use crate::support::{logweir, pipeline, stderr, stdout};
 const INPUT: &str = "[inputs.events]\ntype = \"stdin\"\ncodec = \"json\"\n\n";
 const OUTPUT: &str = "\n[outputs.screen]\ntype = \"stdout\"\n";
 
+const EVERY_FILTER: &[&str] =
+    &["type", "when", "id", "source", "add_field", "remove_field", "add_tag", "remove_tag"];
+
 /// A part of the page: what stands between two headings.
 struct Chapter {
     title: String,
@@ -120,8 +123,8 @@ fn every_setting_is_described_and_no_other_one() {
     }
     for (kind, _) in logweir::filter::KINDS {
         let tables = known(&format!("[[filters]]\ntype = \"{kind}\"\n\"?\" = 0\n"));
-        let shared = ["type", "when", "id"];
-        compare(&format!("Filter `{kind}`"), &tables["filters[1]"], &shared, &mut wrong);
+        let shared = EVERY_FILTER;
+        compare(&format!("Filter `{kind}`"), &tables["filters[1]"], shared, &mut wrong);
     }
     for (kind, _) in logweir::output::KINDS {
         let inner = "tls = { \"?\" = 0 }\ntemplate = { \"?\" = 0 }";
@@ -151,7 +154,7 @@ fn the_settings_that_all_of_a_kind_share_are_described() {
     let mut wrong = Vec::new();
     let keys = |of: &[&str]| of.iter().map(|key| (*key).to_string()).collect::<BTreeSet<_>>();
     compare("Every input", &keys(&["type", "codec", "fields"]), &[], &mut wrong);
-    compare("Every filter", &keys(&["type", "when", "id"]), &[], &mut wrong);
+    compare("Every filter", &keys(EVERY_FILTER), &[], &mut wrong);
     compare("Every output", &keys(&["type", "when", "best_effort", "max_lag"]), &[], &mut wrong);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -163,6 +166,7 @@ fn folder_of_examples() -> TempDir {
     put("demo-city.mmdb", &fs::read(root().join("pipelines/demo-city.mmdb")).unwrap());
     put("logs.json", b"{\"index_patterns\": [\"logs-*\"]}");
     put("password.txt", b"secret\n");
+    put("hosts.txt", b"192.0.2.7 web.example\n");
     let names = vec!["es.example".to_string()];
     let made = rcgen::generate_simple_self_signed(names).unwrap();
     put("server.pem", made.cert.pem().as_bytes());

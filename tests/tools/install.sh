@@ -4,12 +4,16 @@
 # Installs what the tests with real components need on a plain Debian 12 machine that has Rust, curl,
 # git and ca-certificates. Prints one line a step, skips what is there, may be run again at any time.
 #
-#   STEP  packages    nginx-light, logrotate, python3, openssl, unzip, curl, systemd (for systemd-analyze) (apt)
+#   STEP  packages    nginx-light, logrotate, python3, openssl, unzip, curl, systemd (for systemd-analyze), e2fsprogs (apt)
 #         java        finds a Java, or installs one
 #         search      Elasticsearch and OpenSearch, from their integ-test zips (Maven)
 #         lumberjack  the Beats senders of tests/tools/lumberjack (Go)
 #         geo         GeoLite2-City.mmdb, from the Python package maxminddb-geolite2 (pip)
-#         (default: all of them; search includes java)
+#         monitoring  prometheus and prometheus-alertmanager with promtool and amtool (apt), for packaging/check.sh
+#         packaging   lintian, rpm (apt), cargo-deb and cargo-generate-rpm (cargo), for packaging/build-packages.sh
+#         image       buildah, runc (apt), for packaging/build-image.sh
+#         nspawn      debootstrap, systemd-container (apt), for packaging/test-deb.sh
+#         (default: packages, search, lumberjack, geo; search includes java)
 #
 # Which versions: with a full Java 21 or later on the machine Elasticsearch 9.5.3 and OpenSearch 3.8.0.
 # Without one Elasticsearch 8.19.21 on openjdk-17-jre-headless, and OpenSearch 3.8.0 on the Java 25 inside
@@ -94,8 +98,35 @@ need() { # PACKAGE:COMMAND ...   installs the packages whose command is missing;
 }
 
 step_packages() {
-    need nginx-light:nginx logrotate:logrotate python3:python3 openssl:openssl unzip:unzip curl:curl util-linux:setpriv systemd:systemd-analyze
+    need nginx-light:nginx logrotate:logrotate python3:python3 openssl:openssl unzip:unzip curl:curl util-linux:setpriv systemd:systemd-analyze e2fsprogs:mkfs.ext4
     say packages "${installed:-there}"
+}
+
+step_monitoring() {
+    need prometheus:promtool prometheus-alertmanager:amtool
+    say monitoring "${installed:-there}"
+}
+
+step_packaging() {
+    local tool state=there
+    need lintian:lintian rpm:rpm
+    for tool in cargo-deb cargo-generate-rpm; do
+        [ -x "$cache/bin/$tool" ] && continue
+        quiet "${CARGO:-cargo}" install --locked --root "$cache" --target-dir "$cache/tmp.build" "$tool"
+        rm -rf "$cache/tmp.build"
+        state=built
+    done
+    say packaging "${installed:-$state}"
+}
+
+step_image() {
+    need buildah:buildah runc:runc
+    say image "${installed:-there}"
+}
+
+step_nspawn() {
+    need debootstrap:debootstrap systemd-container:systemd-nspawn
+    say nspawn "${installed:-there}"
 }
 
 # --- Java
@@ -267,7 +298,7 @@ rm -rf "$cache"/tmp.*
 if [ $# = 0 ]; then set -- packages search lumberjack geo; fi
 for step; do
     case $step in
-    packages | java | search | lumberjack | geo) "step_$step" ;;
-    *) die "no such step: $step (packages, java, search, lumberjack, geo)" ;;
+    packages | java | search | lumberjack | geo | monitoring | packaging | image | nspawn) "step_$step" ;;
+    *) die "no such step: $step (see --help)" ;;
     esac
 done

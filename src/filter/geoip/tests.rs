@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
@@ -222,5 +223,117 @@ fn reserved_addresses_are_told_from_public_ones() {
     }
     for text in ["100.128.0.1", "172.32.0.1", "8.8.8.8", "2a00::1"] {
         assert!(!reserved(text), "{text}");
+    }
+}
+
+#[test]
+fn the_common_schema_has_names_and_places_of_its_own() {
+    let text = |database: &str, more: &str| {
+        let database = self::database(database);
+        format!(
+            "[[filters]]\ntype = \"geoip\"\nsource = \"[client][ip]\"\ndatabase = '{}'\n\
+             ecs_compatibility = \"v1\"\n{more}\n",
+            database.display()
+        )
+    };
+    let event = r#"{"client":{"port":80,"ip":"216.160.83.7"}}"#;
+    let found: Value = serde_json::from_str(&run(&text(CITY, ""), event)).unwrap();
+    let expected = json!({ "client": {
+        "port": 80,
+        "ip": "216.160.83.7",
+        "geo": {
+            "city_name": "Milton",
+            "continent_code": "NA",
+            "continent_name": "North America",
+            "country_iso_code": "US",
+            "country_name": "United States",
+            "location": { "lat": 47.25, "lon": -122.25 },
+            "postal_code": "98354",
+            "region_iso_code": "US-WA",
+            "region_name": "Washington",
+            "timezone": "America/Los_Angeles"
+        },
+        "mmdb": { "dma_code": 819 }
+    } });
+    assert_eq!(found, expected);
+    let event = r#"{"client":{"ip":"89.160.20.1"}}"#;
+    assert_eq!(
+        run(&text(ASN, "fields = [\"AUTONOMOUS_SYSTEM_NUMBER\", \"as_org\"]"), event),
+        r#"{"client":{"ip":"89.160.20.1","as":{"number":4200000001,"organization":{"name":"Example AB"}}}}"#
+    );
+    let no_target = text(CITY, "").replace("[client][ip]", "address");
+    assert!(problems(&no_target).contains("`target` is missing"));
+}
+
+/// The JSON of an address as another reader's record says it.
+fn expected(record: &Value, address: IpAddr) -> Option<String> {
+    let at = |path: &str| record.pointer(path).filter(|value| !value.is_null());
+    let fields = [
+        ("city_name", at("/city/names/en")),
+        ("continent_code", at("/continent/code")),
+        ("continent_name", at("/continent/names/en")),
+        ("country_code2", at("/country/iso_code")),
+        ("country_code3", at("/country/iso_code")),
+        ("country_name", at("/country/names/en")),
+        ("dma_code", at("/location/metro_code")),
+        ("latitude", at("/location/latitude")),
+        ("longitude", at("/location/longitude")),
+        ("postal_code", at("/postal/code")),
+        ("region_code", at("/subdivisions/0/iso_code")),
+        ("region_name", at("/subdivisions/0/names/en")),
+        ("timezone", at("/location/time_zone")),
+        ("asn", at("/autonomous_system_number")),
+        ("as_org", at("/autonomous_system_organization")),
+        ("isp", at("/isp")),
+        ("organization", at("/organization")),
+    ];
+    let mut all = serde_json::Map::new();
+    all.insert("ip".to_string(), address.to_string().into());
+    let known = fields.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    known.for_each(|(name, value)| drop(all.insert(name.to_string(), value.clone())));
+    if let (Some(lat), Some(lon)) = (all.get("latitude"), all.get("longitude")) {
+        let point = json!({ "lat": lat, "lon": lon });
+        all.insert("location".to_string(), point);
+    }
+    // Numbers with a fraction go through the same reader on both sides.
+    let again = |text: String| serde_json::from_str::<Value>(&text).unwrap().to_string();
+    (all.len() > 1).then(|| again(Value::Object(all).to_string()))
+}
+
+/// The made-up databases, and real ones where the environment says where they are.
+#[test]
+fn our_reader_finds_what_another_reader_finds() {
+    let mut paths: Vec<PathBuf> = [CITY, COUNTRY, ASN].map(database).into();
+    if let Some(folder) = std::env::var_os("LOGWEIR_GEOIP").map(PathBuf::from) {
+        let names = ["GeoLite2-City-Test", "GeoLite2-Country-Test", "GeoLite2-ASN-Test"];
+        paths.extend(names.map(|name| folder.join(format!("{name}.mmdb"))));
+    }
+    let cache = std::env::var_os("LOGWEIR_TEST_CACHE").map(PathBuf::from);
+    paths.extend(cache.map(|cache| cache.join("geo/city.mmdb")).filter(|path| path.exists()));
+    let names: Vec<super::Name> = super::Name::ALL.iter().map(|(_, name)| *name).collect();
+    for path in paths {
+        let theirs = maxminddb::Reader::open_readfile(&path).unwrap();
+        let ours = super::Database::open(&path).unwrap();
+        let (mut pages, mut known) = (super::Pages::default(), 0);
+        let seeds = ["89.160.20.112", "81.2.69.142", "216.160.83.56", "2001:218::", "2a02:cf40::"];
+        let mut addresses: Vec<IpAddr> = seeds.iter().map(|text| text.parse().unwrap()).collect();
+        let mut random = 1_u64;
+        for _ in 0..20_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            addresses.push(std::net::Ipv4Addr::from((random >> 32) as u32).into());
+            let wide = u128::from(random) << 61 | 1 << 125;
+            addresses.push(std::net::Ipv6Addr::from(wide).into());
+        }
+        for address in addresses {
+            let found = theirs.lookup(address).unwrap().decode::<Value>().unwrap();
+            let expected = found.and_then(|record| expected(&record, address));
+            let mut json = Vec::new();
+            let record = ours.record(&mut pages, address).unwrap();
+            let any = record.is_some_and(|record| record.write(address, &names, &mut json));
+            let json = any.then(|| serde_json::from_slice::<Value>(&json).unwrap().to_string());
+            assert_eq!(json, expected, "{address} in {}", path.display());
+            known += usize::from(any);
+        }
+        assert!(known > 0, "{}", path.display());
     }
 }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use super::{
     Ecs, FilterLoad, Grok, GrokFilter, Literal, Make, Matcher, Options, Plan, Scratch, Section,
-    Use, counters, optional_field, required_field,
+    counters, optional_field, source,
 };
 use crate::grok::{GrokError, doubt};
 use crate::settings::{Spanned, TextError};
 
 /// Reads the settings.
 pub(in crate::filter) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<Make> {
-    let field = required_field(section, "field", "\"message\"", Use::Read, load);
+    let field = source(section, None, load);
     let target = optional_field(section, "target", load);
     let ecs = [("v1", Ecs::V1), ("v8", Ecs::V1), ("disabled", Ecs::Disabled)];
     let ecs = section.choice_or("ecs", &ecs, Ecs::V1);
@@ -99,7 +99,13 @@ fn compile(
             good = false;
         }
     }
-    whole.ok().filter(|_| good)
+    let grok = whole.ok().filter(|_| good)?;
+    for advice in grok.advice() {
+        let Some(pattern) = patterns.get(advice.pattern) else { continue };
+        let place = TextError::new(0..pattern.value.len(), advice.what.clone());
+        section.warning_within(pattern, place.hint(advice.instead.clone()));
+    }
+    Some(grok)
 }
 
 fn report(section: &Section<'_>, pattern: &Spanned<String>, error: &GrokError) {

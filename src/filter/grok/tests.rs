@@ -6,7 +6,7 @@ fn filter(more: &str) -> String {
 
 #[test]
 fn captures_become_typed_and_nested_fields() {
-    let toml = filter(r"patterns = ['%{WORD:verb} %{NUMBER:took:float} %{INT:[http][code]:int}']");
+    let toml = filter(r"patterns = ['^%{WORD:verb} %{NUMBER:took:float} %{INT:[http][code]:int}']");
     assert_eq!(
         run(&toml, r#"{"message":"GET 1.5 -200"}"#),
         r#"{"message":"GET 1.5 -200","verb":"GET","took":1.5,"http":{"code":-200}}"#
@@ -24,7 +24,7 @@ fn the_first_pattern_that_matches_counts_unless_all_are_wanted() {
 
 #[test]
 fn a_field_that_exists_becomes_a_list_unless_it_is_overwritten() {
-    let patterns = r"patterns = ['%{WORD:x} %{GREEDYDATA:message}']";
+    let patterns = r"patterns = ['^%{WORD:x} %{GREEDYDATA:message}']";
     let json = r#"{"message":"a b","x":"old"}"#;
     assert_eq!(run(&filter(patterns), json), r#"{"message":["a b","b"],"x":["old","a"]}"#);
     let over = filter(&format!("{patterns}\noverwrite = [\"message\"]"));

@@ -102,21 +102,33 @@ const IBAN_LENGTHS: &[(&[u8; 2], usize)] = &[
     (b"YE", 30),
 ];
 
+/// The length of what may stand between the groups of a number: a blank or a dash, also URL-encoded.
+fn gap(text: &[u8], at: usize) -> Option<usize> {
+    match text.get(at)? {
+        b' ' | b'-' | b'+' => Some(1),
+        b'%' if text[at..].starts_with(b"%20") || text[at..].starts_with(b"%2D") => Some(3),
+        _ => None,
+    }
+}
+
 /// Whether a text holds a run of digits that is long enough for a card.
 pub(super) fn may_hold_card(text: &[u8]) -> bool {
-    let mut digits = 0;
-    let mut gap = 0;
-    for byte in text {
-        match byte {
-            b'0'..=b'9' => {
-                digits += 1;
-                gap = 0;
-                if digits == *CARD_DIGITS.start() {
-                    return true;
-                }
+    let (mut at, mut digits) = (0, 0);
+    while at < text.len() {
+        if text[at].is_ascii_digit() {
+            digits += 1;
+            at += 1;
+            if digits == *CARD_DIGITS.start() {
+                return true;
             }
-            b' ' | b'-' if gap == 0 => gap = 1,
-            _ => digits = 0,
+            continue;
+        }
+        match gap(text, at).filter(|_| at > 0 && text[at - 1].is_ascii_digit()) {
+            Some(length) => at += length,
+            None => {
+                digits = 0;
+                at += 1;
+            }
         }
     }
     false
@@ -135,14 +147,22 @@ pub(super) fn find_cards(text: &[u8], secrets: &mut Vec<Secret>) {
 
 /// The end of digits with single blanks or dashes between them.
 fn run_end(text: &[u8], start: usize) -> usize {
+    let digit = |at: usize| text.get(at).is_some_and(u8::is_ascii_digit);
     let mut at = start;
     loop {
-        match (text.get(at), text.get(at + 1)) {
-            (Some(b'0'..=b'9'), _) => at += 1,
-            (Some(b' ' | b'-'), Some(b'0'..=b'9')) => at += 2,
+        match gap(text, at) {
+            _ if digit(at) => at += 1,
+            Some(length) if digit(at + length) => at += length,
             _ => return at,
         }
     }
+}
+
+/// Where the next group of a run begins.
+fn next_group(text: &[u8], run: &Range<usize>, from: usize) -> usize {
+    let digits = text[from..run.end].iter().take_while(|b| b.is_ascii_digit()).count();
+    let end = from + digits;
+    end + gap(text, end).unwrap_or(1)
 }
 
 /// Tries every row of whole groups: other numbers may stand before and behind a card's.
@@ -153,29 +173,25 @@ fn find_in_run(text: &[u8], run: Range<usize>, secrets: &mut Vec<Secret>) {
         let mut digits = [0_u8; 19];
         let mut count = 0;
         let mut best = None;
-        for (at, digit) in text[..run.end].iter().enumerate().skip(start) {
-            if !digit.is_ascii_digit() {
+        let mut at = start;
+        while at < run.end && count < *CARD_DIGITS.end() {
+            if let Some(length) = gap(text, at) {
+                at += length;
                 continue;
             }
-            if count == *CARD_DIGITS.end() {
-                break;
-            }
-            digits[count] = digit - b'0';
+            digits[count] = text[at] - b'0';
             count += 1;
-            if !is_digit(at + 1) && CARD_DIGITS.contains(&count) && is_card(&digits[..count]) {
-                best = Some(at + 1);
+            at += 1;
+            if !is_digit(at) && CARD_DIGITS.contains(&count) && is_card(&digits[..count]) {
+                best = Some(at);
             }
         }
-        let next_group = || {
-            let digits = text[start..run.end].iter().take_while(|b| b.is_ascii_digit()).count();
-            start + digits + 1
-        };
         start = match best {
             Some(end) => {
                 secrets.push(Secret::plain(start..end));
-                end + 1
+                next_group(text, &run, end)
             }
-            None => next_group(),
+            None => next_group(text, &run, start),
         };
     }
 }
@@ -235,8 +251,10 @@ fn iban_end(text: &[u8], start: usize) -> Option<usize> {
                 letters[count] = b.to_ascii_uppercase();
                 count += 1;
             }
-            b' ' | b'-' if count % 4 == 0 => {}
-            _ => return None,
+            _ => {
+                at += gap(text, at).filter(|_| count % 4 == 0)?;
+                continue;
+            }
         }
         at += 1;
     }

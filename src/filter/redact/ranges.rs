@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use super::replacement::Replacement;
+
 /// A part of a text, and what stands around its replacement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Secret {
@@ -22,7 +24,12 @@ impl Secret {
 }
 
 /// Writes the text with the secrets replaced.
-pub(super) fn replace(text: &[u8], secrets: &mut [Secret], replacement: &[u8], out: &mut Vec<u8>) {
+pub(super) fn replace(
+    text: &[u8],
+    secrets: &mut [Secret],
+    replacement: &Replacement,
+    out: &mut Vec<u8>,
+) {
     secrets.sort_by_key(|secret| (secret.span.start, usize::MAX - secret.span.end));
     let mut copied = 0;
     let mut at = 0;
@@ -37,7 +44,7 @@ pub(super) fn replace(text: &[u8], secrets: &mut [Secret], replacement: &[u8], o
         let quote = if end == first.span.end { first.quote.clone() } else { 0..0 };
         out.extend_from_slice(&text[copied..first.span.start]);
         out.extend_from_slice(&text[quote.clone()]);
-        out.extend_from_slice(replacement);
+        replacement.write(&text[first.span.start..end], out);
         out.extend_from_slice(&text[quote]);
         copied = end;
     }
@@ -46,6 +53,7 @@ pub(super) fn replace(text: &[u8], secrets: &mut [Secret], replacement: &[u8], o
 
 #[cfg(test)]
 mod tests {
+    use super::super::replacement::Mode;
     use super::*;
 
     #[test]
@@ -53,7 +61,8 @@ mod tests {
         let text = b"0123456789";
         let mut secrets = [5..7, 1..3, 2..4, 7..8].map(Secret::plain);
         let mut out = Vec::new();
-        replace(text, &mut secrets, b"*", &mut out);
+        let mask = Replacement::new("*".into(), Mode::Mask);
+        replace(text, &mut secrets, &mask, &mut out);
         assert_eq!(out, b"0*4*89");
     }
 }

@@ -1,25 +1,29 @@
 //! Raw JSON without secrets.
 //!
 //! In: JSON that was accepted before. Out: the same JSON with texts, numbers and the values of
-//! named members replaced. Promises: what comes out is JSON; names of members stay; what holds no
-//! secret is copied as it was read.
+//! named members replaced, and what is a secret in the name of a member. Promises: what comes out is JSON, and two
+//! names that became the same are told apart by a number; what holds no secret is copied as it was read.
+
+use std::borrow::Cow;
 
 use super::rules::{Rules, Work};
 use crate::event::{decode_escapes, write_string};
 
-/// Writes the JSON without secrets; `false` when it holds none and nothing was written.
+/// Writes the JSON without secrets; `false` when it holds none and nothing was written. `marked`: what
+/// [`Rules::marked`] says of it.
 pub(super) fn redact(
     rules: &Rules,
-    raw: &[u8],
+    (raw, marked): (&[u8], bool),
     work: &mut Work,
     plain: &mut Vec<u8>,
     out: &mut Vec<u8>,
 ) -> bool {
     // Without escapes every text in it stands there as it is, and one search tells.
-    if memchr::memchr(b'\\', raw).is_none() && !rules.may_be_in(raw) {
+    if !rules.may_be_in(raw, marked) && memchr::memchr(b'\\', raw).is_none() {
         return false;
     }
-    let mut walk = Walk { rules, raw, at: 0, copied: 0, changed: false, work, plain, out };
+    let mut walk =
+        Walk { rules, raw, at: 0, copied: 0, changed: false, renamed: 0, work, plain, out };
     walk.run();
     walk.changed
 }
@@ -31,6 +35,8 @@ struct Walk<'a> {
     /// Bytes before this one are written.
     copied: usize,
     changed: bool,
+    /// Names that held a secret.
+    renamed: usize,
     work: &'a mut Work,
     plain: &'a mut Vec<u8>,
     out: &'a mut Vec<u8>,
@@ -62,18 +68,32 @@ impl Walk<'_> {
             self.text(start);
             return;
         }
+        let named = self.rules.names(self.plain);
+        self.name(start);
         self.at = skip_blanks(self.raw, next + 1);
-        if self.rules.names(self.plain) && !self.raw[self.at..].starts_with(b"null") {
+        if named && !self.raw[self.at..].starts_with(b"null") {
             let from = self.at;
             self.at = value_end(self.raw, from);
-            self.replace(from, None);
+            let mut new = Vec::new();
+            self.rules.replacement.write(&written(&self.raw[from..self.at]), &mut new);
+            self.replace(from, &new);
+        }
+    }
+
+    /// A member's name, which stays unless it is a secret itself.
+    fn name(&mut self, start: usize) {
+        let mut new = Vec::new();
+        if self.rules.redact(self.plain, self.rules.marked(self.plain), self.work, &mut new) {
+            self.renamed += 1;
+            number_name(&mut new, self.renamed);
+            self.replace(start, &new);
         }
     }
 
     fn text(&mut self, start: usize) {
         let mut new = Vec::new();
-        if self.rules.redact(self.plain, self.work, &mut new) {
-            self.replace(start, Some(&new));
+        if self.rules.redact(self.plain, self.rules.marked(self.plain), self.work, &mut new) {
+            self.replace(start, &new);
         }
     }
 
@@ -82,17 +102,37 @@ impl Walk<'_> {
         let of_number = |b: &u8| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
         self.at += self.raw[start..].iter().take_while(|b| of_number(b)).count();
         let mut new = Vec::new();
-        if self.rules.redact(&self.raw[start..self.at], self.work, &mut new) {
-            self.replace(start, Some(&new));
+        let text = &self.raw[start..self.at];
+        if self.rules.redact(text, self.rules.marked(text), self.work, &mut new) {
+            self.replace(start, &new);
         }
     }
 
-    /// Writes a text (`None`: the replacement alone) in the place of what was read since `start`.
-    fn replace(&mut self, start: usize, text: Option<&[u8]>) {
+    /// Writes a text in the place of what was read since `start`.
+    fn replace(&mut self, start: usize, text: &[u8]) {
         self.out.extend_from_slice(&self.raw[self.copied..start]);
-        write_string(text.unwrap_or(self.rules.replacement.as_bytes()), self.out);
+        write_string(text, self.out);
         self.copied = self.at;
         self.changed = true;
+    }
+}
+
+/// Tells the n-th name that lost a secret from those before it, which may have become the same.
+pub(super) fn number_name(name: &mut Vec<u8>, n: usize) {
+    if n > 1 {
+        name.extend_from_slice(format!("_{n}").as_bytes());
+    }
+}
+
+/// A value of JSON as it is digested: a text without quotes and escapes, anything else as it is written.
+fn written(value: &[u8]) -> Cow<'_, [u8]> {
+    match value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) {
+        Some(inside) => {
+            let mut plain = Vec::new();
+            decode_escapes(inside, &mut plain);
+            plain.into()
+        }
+        None => value.into(),
     }
 }
 

@@ -1,19 +1,22 @@
 //! All rules of one filter over one text.
 //!
 //! In: a text. Out: the text without secrets, if it held any. Promises: one search decides whether
-//! a text can hold what begins with known letters; only then its rules are run.
+//! a text can hold what begins with known letters; only then its rules are run. That search can be made once over
+//! many texts that stand together ([`Marks`]). A clone is for another thread: regular expressions that threads share
+//! make them wait for one another's buffers.
 
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::detect::{self, Detector};
 use super::keys::Keys;
 use super::ranges::{Secret, replace};
+use super::replacement::Replacement;
 use crate::event::Value;
 
 /// What a filter looks for.
-#[derive(Default)]
+#[derive(Clone)]
 pub(super) struct Rules {
-    pub(super) replacement: String,
+    pub(super) replacement: Replacement,
     keys: Option<Keys>,
     detectors: Vec<&'static Detector>,
     patterns: Vec<(Regex, Option<usize>)>,
@@ -27,10 +30,69 @@ pub(super) struct Work {
     secrets: Vec<Secret>,
 }
 
+/// The bytes of a block of [`Marks`], as a power of two.
+const BLOCK: usize = 6;
+
+/// Where in a row of texts the beginning of something stands that may be a secret.
+#[derive(Default)]
+pub(super) struct Marks {
+    /// Ascending, none within another.
+    found: Vec<(usize, usize)>,
+    /// A bit for each [`BLOCK`] bytes: whether a mark has a part in them.
+    blocks: Vec<u64>,
+    /// Bytes that were searched.
+    searched: usize,
+}
+
+impl Marks {
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.found.clear();
+        self.blocks.clear();
+        self.searched = 0;
+    }
+
+    fn add(&mut self, start: usize, end: usize) {
+        self.found.push((start, end));
+        for block in start >> BLOCK..=end.saturating_sub(1).max(start) >> BLOCK {
+            self.blocks[block / 64] |= 1 << (block % 64);
+        }
+    }
+
+    /// Whether a block of these bytes has a part of a mark: most texts have none, and that is told at once.
+    fn near(&self, from: usize, to: usize) -> bool {
+        let (first, last) = (from >> BLOCK, to.saturating_sub(1).max(from) >> BLOCK);
+        (first..=last).any(|block| {
+            self.blocks.get(block / 64).is_some_and(|bits| bits >> (block % 64) & 1 == 1)
+        })
+    }
+
+    /// Whether a mark stands in these bytes, or reaches into them; `None`: they were not searched.
+    ///
+    /// A mark within them that the search passed over began within another one, which it overlaps; that one then
+    /// reaches into them, so that nothing is missed.
+    pub(super) fn within(&self, from: usize, to: usize) -> Option<bool> {
+        if to > self.searched {
+            return None;
+        }
+        if !self.near(from, to) {
+            return Some(false);
+        }
+        let next = self.found.partition_point(|(_, end)| *end <= from);
+        Some(self.found.get(next).is_some_and(|(start, _)| *start < to))
+    }
+}
+
 impl Rules {
     /// No rules yet.
-    pub(super) fn new(replacement: String) -> Rules {
-        Rules { replacement, ..Rules::default() }
+    pub(super) fn new(replacement: Replacement) -> Rules {
+        Rules {
+            replacement,
+            keys: None,
+            detectors: Vec::new(),
+            patterns: Vec::new(),
+            markers: None,
+        }
     }
 
     /// Adds a pattern of the user; of one with a group `secret` only that part counts.
@@ -74,24 +136,50 @@ impl Rules {
 
     /// Whether a number can be a secret: a card's number has at least twelve digits.
     pub(super) fn may_be_in_number(&self, value: Value) -> bool {
-        let card = self.detectors.iter().any(|d| d.name == detect::CREDIT_CARD);
+        let long_ones = [detect::CREDIT_CARD, detect::HIGH_ENTROPY];
+        let card = self.detectors.iter().any(|d| long_ones.contains(&d.name));
         let long = matches!(value, Value::Int(n) if n.unsigned_abs() >= 100_000_000_000);
         !self.patterns.is_empty() || (card && long)
     }
 
     /// Whether raw JSON without escapes can hold anything that goes. A pattern of the user may ask
     /// where a text begins or ends, so that only each text by itself can tell.
-    pub(super) fn may_be_in(&self, text: &[u8]) -> bool {
-        self.markers.as_ref().is_some_and(|markers| markers.is_match(text))
+    pub(super) fn may_be_in(&self, text: &[u8], marked: bool) -> bool {
+        marked
             || self.detectors.iter().any(|d| d.marker.is_none() && d.may_be_in(text))
             || !self.patterns.is_empty()
     }
 
-    /// Writes the text without secrets; `false` when it holds none and nothing was written.
-    pub(super) fn redact(&self, text: &[u8], work: &mut Work, out: &mut Vec<u8>) -> bool {
+    /// Whether a text without marks holds nothing that goes.
+    pub(super) fn marks_tell_all(&self) -> bool {
+        self.patterns.is_empty() && self.detectors.iter().all(|d| d.marker.is_some())
+    }
+
+    /// Whether the beginning of something stands in the text that may be a secret.
+    pub(super) fn marked(&self, text: &[u8]) -> bool {
+        self.markers.as_ref().is_some_and(|markers| markers.is_match(text))
+    }
+
+    /// Searches many texts that stand together at once.
+    pub(super) fn mark(&self, texts: &[u8], marks: &mut Marks) {
+        marks.clear();
+        marks.searched = texts.len();
+        marks.blocks.resize((texts.len() >> BLOCK) / 64 + 1, 0);
+        let found = self.markers.iter().flat_map(|markers| markers.find_iter(texts));
+        found.for_each(|found| marks.add(found.start(), found.end()));
+    }
+
+    /// Writes the text without secrets; `false` when it holds none and nothing was written. `marked`: what
+    /// [`Rules::marked`] says of it, or `true`.
+    pub(super) fn redact(
+        &self,
+        text: &[u8],
+        marked: bool,
+        work: &mut Work,
+        out: &mut Vec<u8>,
+    ) -> bool {
         let secrets = &mut work.secrets;
         secrets.clear();
-        let marked = self.markers.as_ref().is_some_and(|markers| markers.is_match(text));
         if marked && let Some(keys) = &self.keys {
             keys.find(text, secrets);
         }
@@ -106,7 +194,7 @@ impl Rules {
         if secrets.is_empty() {
             return false;
         }
-        replace(text, secrets, self.replacement.as_bytes(), out);
+        replace(text, secrets, &self.replacement, out);
         true
     }
 }

@@ -49,6 +49,8 @@ fn the_value_behind_a_key_goes_in_any_text() {
             ),
             (r#"body="{\"password\":17,\"n\":1}""#, r#"body="{\"password\":\"***\",\"n\":1}""#),
             (r#"{:password=>"abc", :n=>1}"#, r#"{:password=>"***", :n=>1}"#),
+            ("token: api-key=>\"x y\" z", "token: ***\" z"),
+            ("token:password='a b' c", "token:***' c"),
             ("q=password%3Dabc%26user%3Dbob", "q=password%3D***%26user%3Dbob"),
             ("q=%22password%22%3A%22abc%22%2C1", "q=%22password%22%3A%22***%22%2C1"),
             ("q=password%253Dabc%2526user", "q=password%253D***%2526user"),
@@ -137,6 +139,7 @@ fn known_kinds_of_secrets_are_found() {
             &[
                 ("card 4111 1111 1111 1111.", "card ***."),
                 ("4111-1111-1111-1111", "***"),
+                ("c=4111%201111%201111%201111&d=4111+1111+1111+1111", "c=***&d=***"),
                 ("x5500005555555559y", "x***y"),
                 ("2026-11-22 378282246310005 17", "2026-11-22 *** 17"),
                 (
@@ -153,6 +156,10 @@ fn known_kinds_of_secrets_are_found() {
                 (
                     "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
                     "aws_secret_access_key = ***",
+                ),
+                (
+                    "q=aws_secret_access_key%3DwJalrXUtnFEMI%2FK7MDENG%2BbPxRfiCYEXAMPLEKEY&x",
+                    "q=aws_secret_access_key%3D***&x",
                 ),
             ],
         ),
@@ -179,6 +186,10 @@ fn known_kinds_of_secrets_are_found() {
                     "k: *** x",
                 ),
                 ("-----BEGIN PRIVATE KEY-----\nMII", "***"),
+                (
+                    "k=-----BEGIN+EC%20PRIVATE+KEY-----%0AMII%0A-----END+EC+PRIVATE+KEY-----&x",
+                    "k=***&x",
+                ),
                 ("-----BEGIN CERTIFICATE-----", "-----BEGIN CERTIFICATE-----"),
             ],
         ),
@@ -192,11 +203,57 @@ fn known_kinds_of_secrets_are_found() {
                 ),
             ],
         ),
+        (
+            "ipv6",
+            &[
+                ("from [2001:db8::7:1]:443 at 10:11:12", "from [***]:443 at 10:11:12"),
+                ("q=2001%3Adb8%3A%3A7&x", "q=***&x"),
+            ],
+        ),
+        (
+            "basic_auth",
+            &[
+                ("Authorization: Basic dXNlcjpwYXNz x", "Authorization: Basic *** x"),
+                ("h=Basic%20dXNlcjpwYXNzMQ%3D%3D&x", "h=Basic%20***&x"),
+                ("basic authentication failed", "basic authentication failed"),
+            ],
+        ),
+        (
+            "gcp_key",
+            &[("k AIzaSyA1234567890abcdefghijklmnopqrstuv x", "k *** x"), ("AIza", "AIza")],
+        ),
+        (
+            "stripe_key",
+            &[
+                ("sk_live_abcdefghij0123456789, pk_test_ABCDEFGHIJ", "***, ***"),
+                ("sk_live", "sk_live"),
+            ],
+        ),
+        (
+            "phone",
+            &[
+                ("call +49 (30) 901820-17.", "call ***."),
+                ("call 0049 30 901820 or (415) 555-2671", "call *** or ***"),
+                ("n=%2B4930901820&x", "n=***&x"),
+                ("at 10:00:00+1000 1795309323004 v1.2.3", "at 10:00:00+1000 1795309323004 v1.2.3"),
+            ],
+        ),
+        (
+            "high_entropy",
+            &[
+                ("k q7Rz0Lw2NfT9xKd4Vb8YsQe x", "k *** x"),
+                ("a NullPointerException", "a NullPointerException"),
+            ],
+        ),
         ("github_token", &[("ghp_16C7e42F292c6912E7710c838347Ae178B4a!", "***!")]),
         (
             "url_credentials",
             &[
                 ("postgres://bob:s3cr@t@db:5432/x", "postgres://bob:***@db:5432/x"),
+                (
+                    "u=redis%3A%2F%2Fbob%3As3c%21ret%40db%2Fx&y",
+                    "u=redis%3A%2F%2Fbob%3A***%40db%2Fx&y",
+                ),
                 ("http://host:80/a?b=c@d", "http://host:80/a?b=c@d"),
             ],
         ),
@@ -269,6 +326,60 @@ fn mistakes_in_the_settings_are_pointed_at() {
         assert!(shown.contains(says), "{says} is not in\n{shown}");
     }
     assert!(problems(&redact("")).contains("nothing to look for"));
+}
+
+#[test]
+fn a_part_of_a_long_secret_may_stay_and_a_digest_tells_which_it_was() {
+    let partial = format!("{KEYS}detect = [\"credit_card\"]\nmode = \"partial\"");
+    texts(&partial, &[("4111111111111111 password=hunter2", "***1111 password=***")]);
+    let partial = format!("{KEYS}mode = \"partial\"\nkeep = 2");
+    assert_eq!(
+        run(&redact(&partial), r#"{"token":"abcdefgh","n":{"token":"xyzxyz12"}}"#),
+        r#"{"token":"***gh","n":{"token":"***12"}}"#
+    );
+    let hash = format!("{KEYS}mode = \"hash\"\nkey = \"k\"");
+    let found =
+        run(&redact(&hash), r#"{"token":"abc","a":"token=abc","n":{"token":"abc"},"b":"token=x"}"#);
+    let found: serde_json::Value = serde_json::from_str(&found).unwrap();
+    let digest = found["token"].as_str().unwrap();
+    assert_eq!(digest.len(), 16);
+    assert_eq!(found["n"]["token"], digest);
+    assert_eq!(found["a"], format!("token={digest}"));
+    assert_ne!(found["b"], format!("token={digest}"));
+    assert!(problems(&redact(&format!("{KEYS}mode = \"hash\""))).contains("`key` is missing"));
+    assert!(problems(&redact(&format!("{KEYS}mode = \"hide\""))).contains("mask, partial"));
+}
+
+#[test]
+fn a_field_may_go_with_its_secret() {
+    let settings = format!("{KEYS}detect = [\"email\", \"credit_card\"]\nmode = \"drop_field\"");
+    let json = r#"{"token":"x","m":"to a@example.com","ok":"fine","l":["a","b@example.com"],"o":{"p":{"password":1,"n":[4111111111111111,2]},"q":"\u0061@example.com","r":true}}"#;
+    assert_eq!(
+        run(&redact(&settings), json),
+        r#"{"ok":"fine","l":["a"],"o":{"p":{"n":[2]},"r":true}}"#
+    );
+    let one = format!("{KEYS}fields = [\"a\", \"o.x\"]\nmode = \"drop_field\"");
+    assert_eq!(
+        run(&redact(&one), r#"{"a":"token=1","o":{"x":"token=2","y":"token=3"}}"#),
+        r#"{"o":{"y":"token=3"}}"#
+    );
+}
+
+#[test]
+fn a_secret_in_the_name_of_a_field_goes_too() {
+    let settings = "detect = [\"email\", \"credit_card\"]";
+    assert_eq!(
+        run(
+            &redact(settings),
+            r#"{"a@example.com":1,"b@example.com":2,"n":{"x":{"c@example.com":{"4111111111111111":3}}}}"#
+        ),
+        r#"{"***":1,"***_2":2,"n":{"x":{"***":{"***_2":3}}}}"#
+    );
+    let dropping = format!("{settings}\nmode = \"drop_field\"");
+    assert_eq!(
+        run(&redact(&dropping), r#"{"a@example.com":1,"n":{"b@example.com":2,"c":3}}"#),
+        r#"{"n":{"c":3}}"#
+    );
 }
 
 #[test]

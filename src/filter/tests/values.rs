@@ -30,7 +30,15 @@ fn numbers_are_read_with_separators_between_thousands() {
             ("\"abc\"", "!\"abc\""),
             ("\"\"", "!\"\""),
             ("\"inf\"", "!\"inf\""),
-            ("1e30", "!1e30"),
+            ("1e30", "1000000000000000000000000000000"),
+            ("\"9007199254740993.9\"", "9007199254740993"),
+            ("\"-9223372036854775809\"", "-9223372036854775809"),
+            ("\"0x1.8p+4\"", "24"),
+            ("\"-0x1A\"", "-26"),
+            ("\"0.9\"", "0"),
+            ("\"1e-3\"", "0"),
+            ("\"1e999999999\"", "!\"1e999999999\""),
+            ("\"0x1p999999999\"", "!\"0x1p999999999\""),
         ],
     );
     converts(
@@ -61,8 +69,8 @@ fn booleans_and_texts_are_made_of_words_and_numbers() {
             ("1", "true"),
             ("0.0", "false"),
             ("true", "true"),
-            ("\"none\"", "!\"none\""),
-            ("2", "!2"),
+            ("\"none\"", "\"none\""),
+            ("2", "2"),
         ],
     );
     converts(
@@ -147,6 +155,6 @@ fn a_time_in_the_json_becomes_the_time_of_the_event() {
         "json",
         settings,
         r#"{"m":"{\"foo\":\"bar\",\"@timestamp\":\"foobar\"}"}"#,
-        r#"{"foo":"bar","tags":["_timestampparsefailure"]}"#,
+        r#"{"foo":"bar","_@timestamp":"foobar","tags":["_timestampparsefailure"]}"#,
     );
 }

@@ -169,6 +169,11 @@ impl Decoder {
         self.window.flush();
     }
 
+    /// How many events, or pieces of long ones, have come so far.
+    pub(super) fn progress(&self) -> u64 {
+        self.window.progress()
+    }
+
     /// Bytes that are held.
     pub(super) fn held(&self) -> usize {
         self.window.held() + self.outer.held() + self.inner.held()

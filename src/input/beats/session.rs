@@ -4,7 +4,9 @@
 //! that are stored. Promises: acknowledgements go out in order, and never before the journal has the events;
 //! the next window is read while the former waits, up to [`limits::BEATS_PARTS_WAITING_MAX`] parts; while the
 //! pipeline is busy the socket is not read, and a version 2 client gets an acknowledgement of sequence 0 (the
-//! protocol's sign of life) every few seconds; what all connections hold together is bounded.
+//! protocol's sign of life) every few seconds; what all connections hold together is bounded: when it is too much,
+//! those go first that hold an unfinished event and have fallen silent; a client that sends neither a whole event nor
+//! much of one for `idle_timeout` is closed, however its bytes drip.
 //! On failure: the connection ends; events of a window that is not complete are dropped, since the client, which
 //! has no acknowledgement for them, sends them again.
 
@@ -16,10 +18,12 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::timeout;
+use tokio::task::coop;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::super::listener::{Connection, Stream, Traffic, greeting, now, stopped};
+use super::super::listener::{Connection, Guest, Stream, Traffic, greeting, now, stopped};
 use super::frame::{Acknowledgement, Bounds, Decoder, Part, ProtocolError};
+use crate::budget::{Memory, Use};
 use crate::chunk::{self, Chunk, Closed, Intake, Stored};
 use crate::clock::SharedClock;
 use crate::delivery::Stop;
@@ -35,19 +39,24 @@ pub(super) struct Shared {
     alive: Duration,
     bounds: Bounds,
     readers: Semaphore,
-    /// Bytes of windows under way, all connections together.
-    held: AtomicUsize,
 }
 
 /// The reading half of a connection.
 pub(super) struct Session {
     stream: ReadHalf<Stream>,
     stop: Stop,
+    guest: Guest,
     source: Arc<Source>,
     shared: Arc<Shared>,
+    /// When it counts as silent, unless a whole event or much of one comes before.
+    patience: Instant,
+    /// Bytes since then that are no whole event.
+    crawled: usize,
     decoder: Decoder,
-    /// What of the decoder is counted in `Shared::held`.
-    counted: usize,
+    /// The decoder's bytes and those that wait to be handed on, booked.
+    held: Memory,
+    /// Bytes that wait to be handed on.
+    leaving: usize,
     /// To the acknowledging half; gone when reading is over.
     waiting: Option<mpsc::Sender<Waiting>>,
     /// Acknowledgements that have not gone out.
@@ -82,12 +91,27 @@ impl Shared {
         bounds: Bounds,
     ) -> Self {
         let readers = Semaphore::new(limits::CONNECTION_READERS_MAX);
-        let (alive, held) = (Duration::from_millis(alive_ms), AtomicUsize::new(0));
-        Shared { intake, clock, traffic, idle, alive, bounds, readers, held }
+        let alive = Duration::from_millis(alive_ms);
+        Shared { intake, clock, traffic, idle, alive, bounds, readers }
+    }
+
+    /// Memory for reading a whole chunk at once, where there is plenty.
+    fn block(&self) -> Option<Memory> {
+        let budget = self.intake.budget();
+        let plenty = budget.used(Use::Connections) as usize + CHUNK_BYTES;
+        // Not input's memory: who holds some must not wait for more.
+        (plenty <= budget.connections_max() / 2)
+            .then(|| budget.hold(Use::Connections, CHUNK_BYTES as u64))
+    }
+
+    /// Bytes that one connection may hold in any case.
+    fn least_held(&self) -> u64 {
+        4 * self.intake.budget().connection_min() as u64
     }
 
     fn holds_too_much(&self) -> bool {
-        self.held.load(Ordering::Relaxed) > limits::CONNECTION_HELD_BYTES_MAX
+        let budget = self.intake.budget();
+        budget.used(Use::Connections) > budget.connections_max() as u64
     }
 }
 
@@ -106,7 +130,7 @@ impl From<ProtocolError> for End {
 impl Session {
     /// Serves a connection to its end.
     pub(super) async fn run(connection: Connection, source: Arc<Source>, shared: Arc<Shared>) {
-        let Connection { stream, peer, stop } = connection;
+        let Connection { stream, peer, stop, guest } = connection;
         let (stream, write) = tokio::io::split(stream);
         let (parts, acknowledgements) = mpsc::channel(limits::BEATS_PARTS_WAITING_MAX);
         let unacknowledged = Arc::new(AtomicUsize::new(0));
@@ -114,13 +138,19 @@ impl Session {
             acknowledge(acknowledgements, write, Arc::clone(&shared), Arc::clone(&unacknowledged));
         let mut writing = pin!(writing);
         let decoder = Decoder::new(shared.bounds);
+        let held = shared.intake.budget().hold(Use::Connections, 0);
+        let patience = Instant::now() + shared.idle;
         let mut session = Session {
             stream,
             stop,
+            guest,
             source,
             shared,
+            patience,
+            crawled: 0,
             decoder,
-            counted: 0,
+            held,
+            leaving: 0,
             waiting: Some(parts),
             unacknowledged,
             offset: 0,
@@ -145,25 +175,78 @@ impl Session {
         let mut greeted = false;
         loop {
             first.clear();
+            let look = if self.held.bytes() > self.shared.least_held() {
+                Instant::now() + Duration::from_millis(limits::CONNECTION_PRESSURE_MS)
+            } else {
+                self.patience
+            };
             let read = tokio::select! {
                 biased;
                 () = stopped(&mut self.stop) => return End::Quiet,
-                read = timeout(self.shared.idle, self.stream.read_buf(&mut first)) => read,
+                // Nothing that it sent was whole, so it sends it again elsewhere or later.
+                () = self.guest.told_to_go() => {
+                    self.shared.traffic.gave_way();
+                    return End::Quiet;
+                }
+                read = timeout_at(look.min(self.patience), self.stream.read_buf(&mut first)) => read,
             };
             match read {
                 Ok(Ok(n)) if n > 0 => self.shared.traffic.bytes.add(n as u64),
-                // A client that waits for us may be silent.
-                Err(_elapsed) if self.unacknowledged.load(Ordering::Relaxed) > 0 => continue,
-                _ => return End::Quiet,
+                Ok(_) => return End::Quiet,
+                Err(_elapsed) => match self.waited().await {
+                    Ok(()) => continue,
+                    Err(end) => return end,
+                },
             }
             if !greeted && let Some(end) = stranger(&first) {
                 return end;
             }
             greeted = true;
+            let before = self.decoder.progress();
+            self.guest.at_work(true);
             if let Err(end) = self.take(&first).await {
                 return end;
             }
+            self.guest.at_work(false);
+            self.crawled += first.len();
+            self.judge(self.decoder.progress() > before);
         }
+    }
+
+    /// Whole events are progress, and so is a part of a long one.
+    fn judge(&mut self, progress: bool) {
+        if progress {
+            self.guest.is_of_use();
+        }
+        if progress || self.crawled >= limits::CONNECTION_PROGRESS_BYTES {
+            self.crawled = 0;
+            self.patience = Instant::now() + self.shared.idle;
+        }
+    }
+
+    /// Nothing came for a while: an end, or room for others.
+    async fn waited(&mut self) -> Result<(), End> {
+        // A client that waits for us may be silent.
+        if self.unacknowledged.load(Ordering::Relaxed) > 0 {
+            self.patience = self.patience.max(Instant::now() + self.shared.idle);
+        }
+        if Instant::now() >= self.patience {
+            self.shared.traffic.silent();
+            return Err(End::Quiet);
+        }
+        if !self.shared.holds_too_much() {
+            return Ok(());
+        }
+        self.decoder.flush();
+        while let Some(part) = self.decoder.part() {
+            self.hand_on(part).await?;
+        }
+        self.count();
+        if self.held.bytes() > self.shared.least_held() {
+            let why = "all clients together hold more than there is room for, and this one has fallen silent";
+            return Err(End::Broken("too_much_held", why.into()));
+        }
+        Ok(())
     }
 
     /// Takes the bytes that ended a wait, and those behind them while there are some.
@@ -174,6 +257,7 @@ impl Session {
         }
         let shared = Arc::clone(&self.shared);
         let Ok(_permit) = shared.readers.try_acquire() else { return Ok(()) };
+        let Some(memory) = shared.block() else { return Ok(()) };
         let mut block = shared.intake.buffer();
         block.reserve(CHUNK_BYTES);
         while let Some(Ok(n)) = now(self.stream.read_buf(&mut block)).await {
@@ -186,6 +270,7 @@ impl Session {
             block.clear();
         }
         shared.intake.give_back(block);
+        drop(memory);
         Ok(())
     }
 
@@ -203,11 +288,25 @@ impl Session {
             }
             at += fed?;
             self.count();
-            if self.shared.holds_too_much() && self.counted > 4 * limits::CONNECTION_HELD_BYTES_MIN
-            {
+            if self.shared.holds_too_much() && self.held.bytes() > self.shared.least_held() {
+                self.wait_for_room().await?;
+            }
+            // What a few bytes inflate to may be much: other connections have their turn meanwhile.
+            coop::consume_budget().await;
+        }
+        Ok(())
+    }
+
+    /// Those who have fallen silent go first; who still sends goes only when that was not enough.
+    async fn wait_for_room(&mut self) -> Result<(), End> {
+        let pressure = Duration::from_millis(limits::CONNECTION_PRESSURE_MS);
+        let until = Instant::now() + 2 * pressure;
+        while self.shared.holds_too_much() {
+            if Instant::now() >= until {
                 let why = "all clients together send more at once than is held; it may send again";
                 return Err(End::Broken("too_much_held", why.into()));
             }
+            sleep(pressure / 10).await;
         }
         Ok(())
     }
@@ -252,15 +351,18 @@ impl Session {
             last,
             position: None,
             ack,
+            memory: None,
         };
-        self.shared.intake.submit(chunk).await
+        self.leaving = chunk.text.len();
+        self.count();
+        let submitted = self.shared.intake.submit(chunk).await;
+        self.leaving = 0;
+        self.count();
+        submitted
     }
 
     fn count(&mut self) {
-        let held = self.decoder.held();
-        self.shared.held.fetch_add(held, Ordering::Relaxed);
-        self.shared.held.fetch_sub(self.counted, Ordering::Relaxed);
-        self.counted = held;
+        self.held.set((self.decoder.held() + self.leaving) as u64);
     }
 
     /// Says that nothing follows.
@@ -268,12 +370,6 @@ impl Session {
         if self.offset > 0 {
             let _ = self.submit(Vec::new(), false, true, None).await;
         }
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.shared.held.fetch_sub(self.counted, Ordering::Relaxed);
     }
 }
 

@@ -6,6 +6,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::super::fixture::{Pipeline, load, pipeline, soon};
+use super::super::listener::Guests;
 use super::Beats;
 use super::frame::tests::{compressed, json, window};
 
@@ -161,6 +162,22 @@ async fn a_client_that_waits_is_not_silent_and_one_that_does_not_is() {
 }
 
 #[tokio::test]
+async fn a_client_whose_event_drips_is_closed_as_a_silent_one() {
+    let running = start("idle_timeout = \"300ms\"\n", 4, NEVER_MS).await;
+    let huge = [&window(b'2', 1)[..], b"2J\0\0\0\x01\xff\xff\xff\xff"].concat();
+    let (mut read, mut write) = running.send(&huge).await.into_split();
+    let dripping = tokio::spawn(async move {
+        while write.write_all(b" ").await.is_ok() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    });
+    assert_eq!(soon(read.read(&mut [0; 6])).await.unwrap_or(0), 0);
+    running.pipeline.metric("logweir_input_connections_closed_total{reason=\"silent\"} 1").await;
+    soon(dripping).await.unwrap();
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn an_unfinished_window_is_left_to_the_client_to_send_again() {
     let mut running = start("", 4, NEVER_MS).await;
     let (frames, lines) = events(2);
@@ -235,6 +252,7 @@ fn a_waiting_connection_is_small() {
         stream: Box::new(tokio::io::empty()),
         peer: SocketAddr::from(([127, 0, 0, 1], 1)),
         stop: context.stop,
+        guest: Guests::alone(),
     };
     let task = super::Session::run(connection, source.into(), shared.into());
     let bytes = size_of_val(&task) + crate::limits::CONNECTION_READ_BYTES;

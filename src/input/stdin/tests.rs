@@ -1,4 +1,5 @@
 use super::*;
+use crate::budget::Budget;
 use crate::chunk;
 use crate::clock;
 use crate::health::Health;
@@ -16,7 +17,7 @@ impl Read for Drops {
 }
 
 fn read(text: &str, drop: usize, line_max: usize) -> Vec<Chunk> {
-    let (intake, mut queue) = chunk::intake(1000);
+    let (intake, mut queue) = chunk::intake(1000, Budget::default());
     let metrics = Metrics::default();
     let name: Arc<str> = "in".into();
     let lines = Lines::new(&name, Vec::new(), line_max, intake, clock::system(), &metrics);

@@ -4,6 +4,7 @@
 //! Promises: a folder is listed once for all of its lost files; an inode is believed before a name, and a name only
 //! with the content's consent. On failure: a sibling that cannot be read is not the one.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,17 +12,30 @@ use std::sync::Arc;
 
 use super::compressed::{Gzip, is_gzip};
 use super::generation::Generation;
-use super::identity::{Content, HEAD_BYTES, Inode, Marker, ReadAt, same_start};
+use super::identity::{Content, HEAD_BYTES, Inode, Marker, ReadAt, fill, same_start};
 use super::names;
 use super::tailer::Tailer;
 use crate::storage::{File, FileFacts};
 
-/// Siblings whose content is compared for one lost file at most, the newest first.
-const CANDIDATES_MAX: usize = 8;
+/// Siblings whose content is compared for one lost file at most.
+const CANDIDATES_MAX: usize = 16;
+/// Programs that compress may give the archive the age of the original in whole seconds.
+const COARSE_NS: i64 = 2_000_000_000;
 
 struct Sibling {
     path: Arc<Path>,
     facts: FileFacts,
+    // Its first bytes, once they were read; `None`: they cannot be.
+    head: OnceCell<Option<Vec<u8>>>,
+}
+
+/// Where the bytes of a lost file are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Here,
+    Nowhere,
+    /// What may hold them cannot be read now.
+    Perhaps,
 }
 
 impl Tailer {
@@ -39,19 +53,23 @@ impl Tailer {
             }
         }
         for (folder, ids) in folders {
-            let siblings = self.siblings(&folder, &ids);
+            let (siblings, unread) = self.siblings(&folder, &ids);
             for id in ids {
                 self.place_one(id, &siblings);
             }
+            // A rotation may have brought more than the one generation that was known.
+            self.again.extend(unread);
+            self.list_again(folder);
         }
     }
 
     // The files of a folder that could be one of the lost: not bound, and either of a lost inode or a fitting name.
-    fn siblings(&self, folder: &Path, ids: &[u64]) -> Vec<Sibling> {
+    // And those that nobody has read.
+    fn siblings(&self, folder: &Path, ids: &[u64]) -> (Vec<Sibling>, Vec<Arc<Path>>) {
         let lost = || ids.iter().filter_map(|id| self.generations.get(id));
-        let inodes: HashSet<(u64, u64)> = lost().map(|g| g.inode.number()).collect();
+        let inodes: HashSet<Inode> = lost().map(|g| g.inode).collect();
         let bases: HashSet<String> = lost().flat_map(family).collect();
-        let mut siblings = Vec::new();
+        let (mut siblings, mut unread) = (Vec::new(), Vec::new());
         for path in self.parts.storage.list(folder).unwrap_or_default() {
             let Ok(facts) = self.parts.storage.facts(&path) else { continue };
             if self.is_bound(&path, &facts) {
@@ -60,76 +78,172 @@ impl Tailer {
             let fits = name_of(&path).is_some_and(|name| {
                 names::originals(name).iter().any(|original| bases.contains(original))
             });
-            let found = inodes.contains(&(facts.device, facts.inode));
+            let found = inodes.contains(&Inode::from(&facts));
+            let path: Arc<Path> = path.into();
+            if self.unread_of(&path, &facts).is_some() && !self.wants(&path) {
+                unread.push(Arc::clone(&path));
+            }
             if facts.regular && (fits || found) {
-                siblings.push(Sibling { path: path.into(), facts });
+                siblings.push(Sibling { path, facts, head: OnceCell::new() });
             }
         }
-        siblings.sort_by_key(|sibling| std::cmp::Reverse(sibling.facts.modified_ns));
-        siblings
+        siblings.sort_by_key(|sibling| sibling.facts.modified_ns);
+        (siblings, unread)
     }
 
     fn place_one(&mut self, id: u64, siblings: &[Sibling]) {
-        let free =
-            |tailer: &Tailer, sibling: &&Sibling| !tailer.is_bound(&sibling.path, &sibling.facts);
-        let Some(generation) = self.generations.get(&id) else { return };
-        let (inode, lost, open) = (generation.inode, generation.lost, generation.body.is_some());
-        let same = |s: &&Sibling| !lost && Inode::from(&s.facts).may_be(&inode);
-        if let Some(sibling) = siblings.iter().find(|s| free(self, s) && same(s))
-            && (open || self.holds(id, sibling) == Content::Same)
-        {
-            self.bind(id, &sibling.path);
-            return self.grow(id, &sibling.facts);
+        if let Some(sibling) = self.own_file(id, siblings) {
+            match self.try_holds(id, sibling) {
+                Ok(Content::Same) => {
+                    self.bind(id, &sibling.path);
+                    return self.grow(id, &sibling.facts);
+                }
+                Ok(_) if self.is_later_name(id, &sibling.path) => {
+                    // Truncated, and renamed before anybody looked.
+                    self.bind(id, &sibling.path);
+                    return self.truncated(id, &sibling.facts);
+                }
+                // What cannot be read now says nothing: the descriptor does.
+                Err(_) if self.generations.get(&id).is_some_and(|g| g.body.is_some()) => {
+                    self.bind(id, &sibling.path);
+                    return self.grow(id, &sibling.facts);
+                }
+                _ => {}
+            }
         }
         let Some(generation) = self.generations.get(&id) else { return };
         let held = generation.body.as_ref().filter(|_| !generation.lost);
         let removed = held.is_none_or(|body| body.facts().is_ok_and(|facts| facts.links == 0));
         let held = held.is_some();
-        if removed && self.find_copy(id, siblings) {
+        let found = if removed { self.find_copy(id, siblings) } else { Found::Nowhere };
+        if found == Found::Here {
             return;
         }
+        let now = self.now();
+        let Some(generation) = self.generations.get_mut(&id) else { return };
+        if !held && found == Found::Nowhere && generation.is_searched(now) {
+            return self.give_up(id);
+        }
+        // A folder that was listed in the middle of a rotation may have hidden it.
+        let due = generation.search_again(now);
+        self.set_timer(id, due);
         if held {
             // Its descriptor is read to the end and then held for a while.
-            self.set_timer(id, self.now() + super::tailer::POLL_NS);
             return self.queue(id);
         }
-        self.give_up(id);
+        self.release(id);
+    }
+
+    // The file of a generation among those that no path binds.
+    fn own_file<'a>(&self, id: u64, siblings: &'a [Sibling]) -> Option<&'a Sibling> {
+        let generation = self.generations.get(&id).filter(|generation| !generation.lost)?;
+        siblings.iter().find(|sibling| {
+            Inode::from(&sibling.facts).may_be(&generation.inode)
+                && !self.is_bound(&sibling.path, &sibling.facts)
+        })
+    }
+
+    // Whether new content in a generation's own file is to be read under this path: the birth says that it is no
+    // other file with the same number, and the name that it was rotated.
+    fn is_later_name(&self, id: u64, path: &Path) -> bool {
+        let Some(generation) = self.generations.get(&id) else { return false };
+        let base = name_of(&generation.label);
+        let rotated = || name_of(path).into_iter().flat_map(names::rotated_from);
+        generation.inode.born_ns != 0
+            && !generation.compressed
+            && (self.wants(path) || rotated().any(|(origin, _)| Some(&*origin) == base))
     }
 
     // Whether the bytes were found in a sibling: a copy, or compressed.
-    fn find_copy(&mut self, id: u64, siblings: &[Sibling]) -> bool {
-        let Some(generation) = self.generations.get(&id) else { return false };
+    fn find_copy(&mut self, id: u64, siblings: &[Sibling]) -> Found {
+        let Some(generation) = self.generations.get(&id) else { return Found::Nowhere };
         let copies = generation.copies.clone();
+        let written = generation.written_ns().saturating_sub(COARSE_NS);
         let fits = |s: &&Sibling| !self.is_bound(&s.path, &s.facts) && self.is_copy_name(id, s);
-        let candidates: Vec<&Sibling> = siblings.iter().filter(fits).take(CANDIDATES_MAX).collect();
+        // What was written no earlier than the lost file, the oldest first: the next copy is its own.
+        let (later, earlier): (Vec<&Sibling>, Vec<&Sibling>) =
+            siblings.iter().filter(fits).partition(|s| s.facts.modified_ns >= written);
+        let candidates = later.into_iter().take(CANDIDATES_MAX);
+        let candidates: Vec<&Sibling> =
+            candidates.chain(earlier.into_iter().rev().take(CANDIDATES_MAX)).collect();
+        let (mut shorter, mut unread) = (None, false);
         for sibling in candidates {
             let compressed = self.is_compressed(&sibling.path);
+            let head = sibling.head.get_or_init(|| self.head(&sibling.path, compressed));
+            unread |= head.is_none() && self.unreadable(&sibling.path).is_some();
+            let marker = self.generations.get(&id).map(|generation| generation.marker);
+            if let (Some(head), Some(marker)) = (head, marker)
+                && !marker.begins(head)
+            {
+                continue;
+            }
             match self.holds(id, sibling) {
                 Content::Same => {
                     self.take_over(id, &sibling.path, &sibling.facts, compressed);
-                    return true;
+                    return Found::Here;
                 }
-                // A copy made before the last bytes came; all of it was read.
-                Content::Short if copies.contains(&sibling.path) && !compressed => {
-                    self.shorten(id, sibling);
-                    self.take_over(id, &sibling.path, &sibling.facts, false);
-                    return true;
+                Content::Short if !compressed && sibling.facts.size > 0 => {
+                    let made = (Arc::clone(&sibling.path), Inode::from(&sibling.facts));
+                    let seen_made = copies.contains(&made);
+                    if seen_made || self.is_short_copy(id, &sibling.facts) {
+                        shorter = shorter.or(Some(sibling));
+                    }
                 }
                 _ => {}
             }
         }
-        false
+        // A copy made before the last bytes came; all of it was read.
+        match shorter {
+            _ if unread => Found::Perhaps,
+            None => Found::Nowhere,
+            Some(sibling) => {
+                self.shorten(id, &sibling.path, &sibling.facts);
+                self.take_over(id, &sibling.path, &sibling.facts, false);
+                Found::Here
+            }
+        }
+    }
+
+    /// Whether a file that is shorter than what was read of a lost one, and does not contradict, is its copy, made
+    /// before its last bytes came. Very short ones are not told from a file that only begins alike.
+    pub(super) fn is_short_copy(&self, id: u64, facts: &FileFacts) -> bool {
+        // After a power cut it may have been written to in the place of what was lost.
+        let lost = self.generations.get(&id).is_some_and(|g| {
+            g.lost && !g.compressed && !g.awaited.is_some_and(|awaited| self.was_cut(awaited.boot))
+        });
+        lost && facts.size >= HEAD_BYTES as u64
     }
 
     // The bytes are nowhere.
     fn give_up(&mut self, id: u64) {
-        let lag = self.generations.get(&id).map_or(0, |g| g.size.saturating_sub(g.offset));
-        let lost = self.generations.get(&id).is_some_and(|g| g.lost);
-        let compressed = self.generations.get(&id).is_some_and(|g| g.compressed);
-        if !compressed && lost {
-            self.parts.counts.skipped_truncated.add(lag);
-        } else if !compressed {
-            self.parts.counts.skipped_removed.add(lag);
+        let Some(generation) = self.generations.get(&id) else { return };
+        let path = generation.last.display();
+        let bytes = generation.bytes().saturating_sub(generation.offset);
+        let counts = &self.parts.counts;
+        let bytes = if generation.compressed { 0 } else { bytes };
+        let awaited = generation.awaited.is_some();
+        // What was rotated before is deleted one day; what was still written to had perhaps an end nobody saw.
+        if awaited && (bytes > 0 || generation.last == generation.label) {
+            counts.gone.increment();
+            counts.skipped_gone.add(bytes);
+            tracing::warn!(
+                %path,
+                offset = generation.offset,
+                known_bytes_lost = bytes,
+                "this file was read up to `offset` before logweir was stopped and was gone when it started again \
+                 (deleted, or truncated without a copy in the same folder), so what was written to it after that \
+                 is lost; keep more rotated files (logrotate: `rotate`), or let logweir run"
+            );
+        } else if bytes > 0 {
+            let counter =
+                if generation.lost { &counts.skipped_truncated } else { &counts.skipped_removed };
+            counter.add(bytes);
+            tracing::warn!(
+                %path,
+                bytes,
+                "this file was deleted or truncated before all of it could be read, and there is no copy of it in \
+                 the same folder; keep more rotated files (logrotate: `rotate`)"
+            );
         }
         self.forget(id);
     }
@@ -149,7 +263,7 @@ impl Tailer {
             .is_some_and(|last| name.strip_suffix(".gz").is_some_and(|plain| plain == last));
         let proved = generation.offset > 0
             || (archive
-                && generation.size > 0
+                && generation.bytes() > 0
                 && sibling.facts.born_ns >= generation.inode.born_ns)
             || (generation.lost
                 && generation.size > 0
@@ -163,14 +277,21 @@ impl Tailer {
     }
 
     fn holds(&mut self, id: u64, sibling: &Sibling) -> Content {
-        let Sibling { path, facts } = sibling;
+        self.try_holds(id, sibling).unwrap_or(Content::Differs)
+    }
+
+    fn try_holds(&mut self, id: u64, sibling: &Sibling) -> io::Result<Content> {
+        let Sibling { path, facts, .. } = sibling;
         let named_gzip = self.is_compressed(path);
-        let Some(generation) = self.generations.get(&id) else { return Content::Differs };
+        let Some(generation) = self.generations.get(&id) else { return Ok(Content::Differs) };
         let same_file = Inode::from(facts).may_be(&generation.inode) && !generation.lost;
         let compressed = if same_file { generation.compressed } else { named_gzip };
         let (marker, offset, size) = (generation.marker, generation.offset, generation.size);
+        if same_file && !compressed && facts.size < generation.scanned {
+            return Ok(Content::Short);
+        }
         if same_file || offset > 0 {
-            return self.content(path, facts, compressed, &marker, offset);
+            return self.try_content(path, facts, compressed, &marker, offset);
         }
         // Nothing was read yet, so that the marker proves nothing.
         let same = if generation.body.is_some() {
@@ -178,7 +299,7 @@ impl Tailer {
         } else {
             !compressed || self.unpacks_to(path, size)
         };
-        if same { Content::Same } else { Content::Differs }
+        Ok(if same { Content::Same } else { Content::Differs })
     }
 
     // Whether an archive holds at least so many bytes.
@@ -188,13 +309,29 @@ impl Tailer {
         size > 0 && gzip.read_at(&mut [0], size - 1).is_ok_and(|n| n == 1)
     }
 
-    fn shorten(&mut self, id: u64, sibling: &Sibling) {
-        let Ok(file) = self.parts.storage.open_read(&sibling.path) else { return };
-        let size = sibling.facts.size;
+    /// Takes a short copy for all that there is.
+    pub(super) fn shorten(&mut self, id: u64, path: &Path, facts: &FileFacts) {
+        let Ok(file) = self.parts.storage.open_read(path) else { return };
+        let size = facts.size;
         let Ok(marker) = Marker::of(&mut |b, o| file.read_at(b, o), size) else { return };
         let Some(generation) = self.generations.get_mut(&id) else { return };
         generation.offset = size;
         generation.marker = marker;
+        generation.trail.back_to(size);
+    }
+
+    /// The first bytes of a file's content; `None`: it cannot be read.
+    pub(super) fn head(&self, path: &Path, compressed: bool) -> Option<Vec<u8>> {
+        let file = self.parts.storage.open_read(path).ok()?;
+        let mut head = vec![0; HEAD_BYTES];
+        let got = if compressed {
+            let mut gzip = Gzip::new(file);
+            fill(&mut |bytes, offset| gzip.read_at(bytes, offset), &mut head, 0)
+        } else {
+            fill(&mut |bytes, offset| file.read_at(bytes, offset), &mut head, 0)
+        };
+        head.truncate(got.ok()?);
+        Some(head)
     }
 
     /// What the content of the file at `path` says about a marker; a file that cannot be read differs.
@@ -231,6 +368,10 @@ impl Tailer {
         offset: u64,
     ) -> io::Result<Content> {
         let file = self.parts.storage.open_read(path)?;
+        // Files may have been renamed since the path was looked at: this one's content would say nothing.
+        if !Inode::from(&file.facts()?).may_be(&Inode::from(facts)) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         if !compressed {
             return marker.check(&mut |b, o| file.read_at(b, o), facts.size, offset);
         }
@@ -255,7 +396,11 @@ impl Tailer {
             return compare(copy, facts.size, compressed, &mut theirs, size);
         }
         let original = storage.open_read(generation.names.first().unwrap_or(&generation.last))?;
-        let size = original.facts()?.size;
+        let known = original.facts()?;
+        if !Inode::from(&known).may_be(&generation.inode) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let size = known.size;
         let mut theirs = |b: &mut [u8], o: u64| original.read_at(b, o);
         compare(copy, facts.size, compressed, &mut theirs, size)
     }

@@ -3,21 +3,23 @@
 //! In: an unknown file. Out: an [`Original`] for [`super::decide`]. Promises: what is known of the original is
 //! brought up to date before it is compared. On failure: a file that cannot be compared is not a copy.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::decide::Original;
-use super::identity::Content;
+use super::identity::{Content, Inode};
 use super::names;
+use super::place::is_absence;
 use super::tailer::{Place, Tailer, Timer};
 use crate::storage::FileFacts;
 
 /// How long an unknown file that starts like a known one is left alone, because it may be a copy under way.
-const HOLD_NS: u64 = 5_000_000_000;
+pub(super) const HOLD_NS: u64 = 5_000_000_000;
 /// A copy of less than this is not told from an equal header for ever: after [`HOLD_NS`] it is read.
 const STRONG_BYTES: u64 = 1024;
 /// Removed files that an unknown one is compared with at most.
-const NAMELESS_MAX: usize = 8;
+const NAMELESS_MAX: usize = 64;
 
 impl Tailer {
     // The generation that a file may be a copy of, by its name, with the best agreement of content.
@@ -50,7 +52,39 @@ impl Tailer {
                 best = best.or(Some((id, original)));
             }
         }
-        best
+        // A look at a possible original may have found that it was truncated.
+        self.nameless_original(path, name, facts, compressed).or(best)
+    }
+
+    /// Whether files are known that an unknown one may be a copy of, by its name.
+    pub(super) fn has_relatives(&self, path: &Path) -> bool {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let folders = [path.parent(), path.parent().and_then(Path::parent)];
+        let known = |base: &String| {
+            let mut places = folders.into_iter().flatten().map(|folder| folder.join(base));
+            places.any(|place| self.generation_at(&place).is_some())
+        };
+        let originals = names::originals(name);
+        originals.iter().any(known)
+            || self.nameless.iter().any(|id| self.may_be_from(*id, path, &originals))
+    }
+
+    // Whether a file without a name may have been copied to a path.
+    fn may_be_from(&self, id: u64, path: &Path, originals: &[String]) -> bool {
+        self.generations.get(&id).is_some_and(|generation| {
+            let family = super::adrift::family(generation);
+            generation.last.parent() == path.parent()
+                && !generation.compressed
+                && originals.iter().any(|original| family.contains(original))
+        })
+    }
+
+    /// Why a file's bytes cannot be had now, where that is a fault of the device that may pass.
+    pub(super) fn unreadable(&self, path: &Path) -> Option<io::Error> {
+        let file = self.parts.storage.open_read(path);
+        let why = file.and_then(|file| file.read_at(&mut [0], 0)).err()?;
+        let lasting = is_absence(&why) || why.kind() == io::ErrorKind::PermissionDenied;
+        (!lasting).then_some(why)
     }
 
     // Makes sure that what is known of a possible original is true now: its copy may have been seen first.
@@ -82,7 +116,7 @@ impl Tailer {
         Some((id, self.compare(id, path, facts, compressed)?))
     }
 
-    // A removed file whose end may still be held open, and whose bytes are the same.
+    // A file without a name whose bytes are the same.
     fn nameless_original(
         &mut self,
         path: &Path,
@@ -91,23 +125,33 @@ impl Tailer {
         compressed: bool,
     ) -> Option<(u64, Original)> {
         let originals = names::originals(name);
-        let related = |id: &u64| {
-            self.generations.get(id).is_some_and(|generation| {
-                let family = super::adrift::family(generation);
-                generation.last.parent() == path.parent()
-                    && !generation.compressed
-                    && originals.iter().any(|original| family.contains(original))
-            })
-        };
-        let ids: Vec<u64> = self.nameless.values().copied().filter(related).collect();
+        let related = |id: &u64| self.may_be_from(*id, path, &originals);
+        let mut ids: Vec<u64> = self.nameless.iter().copied().filter(related).collect();
+        if ids.len() > 1
+            && let Some(head) = self.head(path, compressed)
+        {
+            let begins =
+                |id: &u64| self.generations.get(id).is_some_and(|g| g.marker.begins(&head));
+            ids.retain(begins);
+        }
         ids.into_iter().take(NAMELESS_MAX).find_map(|id| {
             let generation = self.generations.get(&id)?;
             let (marker, offset) = (generation.marker, generation.offset);
             let same = if offset > 0 {
-                self.content(path, facts, compressed, &marker, offset) == Content::Same
-            } else {
+                match self.content(path, facts, compressed, &marker, offset) {
+                    Content::Same => true,
+                    Content::Short if !compressed && self.is_short_copy(id, facts) => {
+                        self.shorten(id, path, facts);
+                        true
+                    }
+                    Content::Short => false,
+                    Content::Differs => false,
+                }
+            } else if generation.body.is_some() {
                 let start = self.same_start(id, path, facts, compressed);
                 start.is_ok_and(|(same, length)| same && length > 0)
+            } else {
+                false
             };
             let content = Content::Same;
             same.then_some((id, Original { alive: false, content, strong: true, settled: true }))
@@ -149,10 +193,9 @@ impl Tailer {
             Some(Place::Held { since, size }) if *size == facts.size => *since,
             _ => now,
         };
-        if let Some(generation) = self.generations.get_mut(&original)
-            && !generation.copies.contains(path)
-        {
-            generation.copies.push(Arc::clone(path));
+        if let Some(generation) = self.generations.get_mut(&original) {
+            generation.copies.retain(|(copy, _)| copy != path);
+            generation.copies.push((Arc::clone(path), Inode::from(facts)));
         }
         let place = Place::Held { since, size: facts.size };
         self.paths.insert(Arc::clone(path), place);

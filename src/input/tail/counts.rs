@@ -30,6 +30,12 @@ pub struct Counts {
     pub skipped_truncated: Counter,
     /// Bytes seen in a file that was removed or became unreadable before they were read.
     pub skipped_removed: Counter,
+    /// Bytes that a file was known to have, and that were gone when the agent came back.
+    pub skipped_gone: Counter,
+    /// Files that were being written when the agent ended, and of which nothing was there when it came back.
+    pub gone: Counter,
+    /// Rotated files that no glob means, read because they came after what was known.
+    pub found: Counter,
     /// Bytes before the start, with `start_at = "end"`.
     pub skipped_start: Counter,
 }
@@ -60,6 +66,15 @@ impl Counts {
             skipped_hole: skipped("hole"),
             skipped_truncated: skipped("truncated"),
             skipped_removed: skipped("removed"),
+            skipped_gone: skipped("gone_while_down"),
+            gone: metrics.counter(
+                "logweir_input_files_gone_total",
+                "Files whose end was gone when logweir started again: deleted, or truncated without a copy.",
+            ),
+            found: metrics.counter(
+                "logweir_input_files_found_total",
+                "Rotated files outside of the globs that were read because they came after what was known.",
+            ),
             skipped_start: skipped("start_at_end"),
         };
         // An input that was reloaded starts to count what it holds anew.

@@ -11,7 +11,7 @@ use super::identity::Content;
 pub struct Known {
     /// Device, inode and birth are the same.
     pub same_file: bool,
-    /// Bytes of it that were handed on.
+    /// Bytes of it that were handed on, or seen of an unfinished line.
     pub offset: u64,
     /// What the content says; [`Content::Same`] where an open descriptor proves it.
     pub content: Content,

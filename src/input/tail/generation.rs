@@ -10,9 +10,17 @@ use std::sync::Arc;
 use super::compressed::Gzip;
 use super::identity::{Identity, Inode, Marker};
 use super::lag::Unread;
+use super::trail::Trail;
 use crate::chunk::Position;
 use crate::event::{Key, Literal, Source, SourceKind};
 use crate::storage::{File, FileFacts};
+
+/// How long a file without a name is looked for at least, and how many times.
+const SEARCH_NS: u64 = 30_000_000_000;
+const SEARCHES_MIN: u32 = 6;
+/// Pause after the first search; it doubles up to the longest.
+const SEARCH_FIRST_NS: u64 = 50_000_000;
+const SEARCH_PAUSE_MAX_NS: u64 = 5_000_000_000;
 
 /// The open file of a generation.
 pub enum Body {
@@ -63,6 +71,28 @@ impl Body {
     }
 }
 
+/// What the journal knew of a file before it was found again.
+#[derive(Clone, Copy, Debug)]
+pub struct Awaited {
+    /// Bytes that it was seen to have.
+    pub size: u64,
+    /// Its last modification as last seen, nanoseconds since the epoch.
+    pub modified_ns: i64,
+    /// The machine's run in which that was so.
+    pub boot: u64,
+}
+
+/// The search for a file that has no name: one look at a folder in the middle of a rotation proves nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Search {
+    /// When it began, in elapsed nanoseconds.
+    pub since: u64,
+    /// How often the folder was listed.
+    pub tries: u32,
+    /// When it is listed next.
+    pub due: u64,
+}
+
 /// One file's life between truncations.
 #[allow(clippy::struct_excessive_bools)] // Facts that do not depend on one another.
 pub struct Generation {
@@ -72,12 +102,22 @@ pub struct Generation {
     pub inode: Inode,
     /// Checks of its content up to `offset`.
     pub marker: Marker,
+    /// Points behind `offset`.
+    pub trail: Trail,
     /// Bytes handed on (decompressed ones of a gzip).
     pub offset: u64,
     /// Size as last seen; for a gzip, of the compressed file.
     pub size: u64,
     /// Last modification as last seen, nanoseconds since the epoch.
     pub modified_ns: i64,
+    /// When it was first seen, in the file system's time: what was born and written later is a later generation.
+    pub since_ns: i64,
+    /// What the journal knew of a file that was not found again yet.
+    pub awaited: Option<Awaited>,
+    /// Where reading begins once its file is known by its marker, if that is before `offset`.
+    pub rewind: Option<u64>,
+    /// Where it stands in the search for a file that has no name.
+    pub search: Option<Search>,
     /// Unread bytes as they stand in the metric.
     pub counted_lag: u64,
     /// Since when there are unread bytes.
@@ -118,14 +158,16 @@ pub struct Generation {
     pub queued: bool,
     /// Its position was sent.
     pub announced: bool,
+    /// The position that was sent last holds a marker of its content.
+    pub proved: bool,
     /// Its decoder was told that it ended (for now).
     pub closed: bool,
     /// Next try after an error, and how many there were.
     pub retry: Option<(u64, u32)>,
     /// When its timer fires; `None`: not set.
     pub timer: Option<u64>,
-    /// Paths that hold copies of it.
-    pub copies: Vec<Arc<Path>>,
+    /// Paths that hold copies of it, and the files that were there: another one may come to such a path.
+    pub copies: Vec<(Arc<Path>, Inode)>,
 }
 
 impl Generation {
@@ -135,9 +177,14 @@ impl Generation {
             id,
             inode: Inode::from(facts),
             marker: Marker::default(),
+            trail: Trail::default(),
             offset: 0,
             size: facts.size,
             modified_ns: facts.modified_ns,
+            since_ns: facts.born_ns.max(facts.modified_ns),
+            awaited: None,
+            rewind: None,
+            search: None,
             counted_lag: 0,
             unread: None,
             compressed: false,
@@ -158,6 +205,7 @@ impl Generation {
             held: false,
             queued: false,
             announced: false,
+            proved: false,
             closed: false,
             retry: None,
             timer: None,
@@ -172,19 +220,31 @@ impl Generation {
         Generation {
             inode: identity.inode,
             marker: identity.marker,
-            offset: position.offset,
+            trail: identity.trail,
+            offset: position.offset.max(identity.marked),
+            rewind: (position.offset < identity.marked).then_some(position.offset),
             compressed: identity.compressed,
             inside: identity.inside,
             blank: position.offset == 0,
             announced: true,
+            proved: identity.marked > 0,
             last: identity.path.into(),
+            since_ns: identity.since_ns,
+            awaited: Some(Awaited {
+                size: identity.size.max(position.offset),
+                modified_ns: identity.modified_ns,
+                boot: identity.boot,
+            }),
             ..Generation::new(position.key, &facts, label)
         }
     }
 
-    /// Where reading goes on, for the journal.
-    pub fn position(&mut self, input: &str) -> Position {
-        let new = !std::mem::replace(&mut self.announced, true);
+    /// Where reading goes on, for the journal. It is new until it tells of content: what an output has seen must be
+    /// known again by more than a name, which a power cut, a copy and a compression could leave to another file.
+    pub fn position(&mut self, input: &str, boot: u64) -> Position {
+        let announced = std::mem::replace(&mut self.announced, true);
+        let proved = std::mem::replace(&mut self.proved, self.offset > 0);
+        let new = !announced || (self.proved && !proved);
         let path: PathBuf = self.names.first().unwrap_or(&self.last).to_path_buf();
         let identity = Identity {
             inode: self.inode,
@@ -193,8 +253,40 @@ impl Generation {
             inside: self.inside,
             label: self.label.to_path_buf(),
             path,
+            since_ns: self.since_ns,
+            modified_ns: self.written_ns(),
+            size: if self.compressed { 0 } else { self.bytes() },
+            marked: self.offset,
+            boot,
+            trail: self.trail,
         };
-        Position { key: self.id, offset: self.offset, identity: identity.encode(input), new }
+        let offset = self.rewind.unwrap_or(self.offset);
+        Position { key: self.id, offset, identity: identity.encode(input), new }
+    }
+
+    /// Its last modification as far as it is known, nanoseconds since the epoch.
+    pub fn written_ns(&self) -> i64 {
+        self.modified_ns.max(self.awaited.map_or(0, |awaited| awaited.modified_ns))
+    }
+
+    /// Plans the next search for a file that has no name; often at first, as a rotation takes no time.
+    pub fn search_again(&mut self, now: u64) -> u64 {
+        let (since, tries) = self.search.map_or((now, 0), |search| (search.since, search.tries));
+        let pause = (SEARCH_FIRST_NS << tries.min(16)).min(SEARCH_PAUSE_MAX_NS);
+        self.search = Some(Search { since, tries: tries + 1, due: now + pause });
+        now + pause
+    }
+
+    /// Whether it was looked for long and often enough.
+    pub fn is_searched(&self, now: u64) -> bool {
+        self.search.is_some_and(|search| {
+            search.tries >= SEARCHES_MIN && now >= search.since.saturating_add(SEARCH_NS)
+        })
+    }
+
+    /// Bytes that it is known to have had.
+    pub fn bytes(&self) -> u64 {
+        self.size.max(self.awaited.map_or(0, |awaited| awaited.size))
     }
 
     /// Its source, made at first need.
@@ -216,14 +308,15 @@ impl Generation {
     }
 }
 
-// The given fields and `log.file.path`; a `log` of the user's own gets the path put in.
+// The given fields and `log.file.path`; a `log` of the user's own gets the path put in. Decoders add `log.offset` to
+// each event's copy, so that one of the user's own gives way.
 fn with_path(fields: &[(Key, Literal)], label: &Path) -> Vec<(Key, Literal)> {
     let path = Literal::Str(label.to_string_lossy().into_owned());
     let file = ("file".to_string(), Literal::Object(vec![("path".to_string(), path)]));
     let mut fields = fields.to_vec();
     match fields.iter_mut().find(|(key, _)| *key == Key::LOG) {
         Some((_, Literal::Object(entries))) => {
-            entries.retain(|(name, _)| name != "file");
+            entries.retain(|(name, _)| name != "file" && name != "offset");
             entries.push(file);
         }
         Some((_, other)) => *other = Literal::Object(vec![file]),

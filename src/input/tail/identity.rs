@@ -10,14 +10,15 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use super::trail::{Point, Trail};
 use crate::storage::FileFacts;
 
 /// Bytes at the start of a file that its marker covers at most.
 pub const HEAD_BYTES: usize = 1024;
 /// Bytes just before the position that its marker covers at most.
 pub const TAIL_BYTES: usize = 256;
-const VERSION: u8 = 1;
-const FIXED_BYTES: usize = 2 + 8 * 3 + 2 + 4 + 2 + 4 + 2;
+const VERSION: u8 = 3;
+const FIXED_BYTES: usize = 2 + 8 * 8 + 2 + 4 + 2 + 4 + 2 + 1 + 6 * 14;
 
 /// Checksums (CRC32C) of what was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,7 +41,7 @@ pub enum Content {
 }
 
 /// Device, inode and birth of a file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(clippy::struct_field_names)] // The words of stat(2).
 pub struct Inode {
     /// Device number.
@@ -66,6 +67,18 @@ pub struct Identity {
     pub label: PathBuf,
     /// The path at which it was seen last.
     pub path: PathBuf,
+    /// When it was first seen, in the file system's time: what was born and written later is a later generation.
+    pub since_ns: i64,
+    /// Its last modification as last seen, nanoseconds since the epoch.
+    pub modified_ns: i64,
+    /// Bytes that it was seen to have (0 for a gzip).
+    pub size: u64,
+    /// The offset that the marker is of: a decoder that holds lines back moves a position back, the marker stays.
+    pub marked: u64,
+    /// The machine's run in which this was known, as [`crate::storage::Storage::boot`] names it.
+    pub boot: u64,
+    /// Points behind `marked`.
+    pub trail: Trail,
 }
 
 /// Reads at an offset, as [`crate::storage::File::read_at`] does.
@@ -78,8 +91,8 @@ impl From<&FileFacts> for Inode {
 }
 
 impl Inode {
-    /// The number alone, for look-ups; births are compared after that.
-    pub fn number(&self) -> (u64, u64) {
+    // The number alone: it is used again.
+    fn number(&self) -> (u64, u64) {
         (self.device, self.inode)
     }
 
@@ -114,9 +127,19 @@ impl Marker {
         self.tail_len = (old.len() + own.len()) as u16;
     }
 
+    /// The end of what it covers, for a [`Trail`].
+    pub fn end(&self, offset: u64) -> Point {
+        Point { offset, tail_len: self.tail_len, tail_crc: self.tail_crc }
+    }
+
     /// Whether `tail` are the bytes just before the position; vacuously true where nothing was covered.
     pub fn tail_is(&self, tail: &[u8]) -> bool {
         tail.len() == self.tail_len() && crc32c::crc32c(tail) == self.tail_crc
+    }
+
+    /// Whether a file that starts with `head`, all of its first [`HEAD_BYTES`], may be the one; without it, any may.
+    pub fn begins(&self, head: &[u8]) -> bool {
+        head.get(..self.head_len()).is_none_or(|head| crc32c::crc32c(head) == self.head_crc)
     }
 
     /// Compares with a whole file of `size` bytes, of which `offset` were read.
@@ -179,8 +202,8 @@ pub fn fill(read: &mut ReadAt<'_>, buffer: &mut [u8], offset: u64) -> io::Result
 }
 
 impl Identity {
-    /// The bytes of a position: version, flags, numbers little-endian, then input, label and path, each with its
-    /// length in 16 bits (the last one to the end).
+    /// The bytes of a position: version, flags, numbers little-endian in the order of the fields, the number of points
+    /// and those, then input, label and path, each with its length in 16 bits (the last one to the end).
     pub fn encode(&self, input: &str) -> Vec<u8> {
         let (label, path) = (self.label.as_os_str().as_bytes(), self.path.as_os_str().as_bytes());
         let mut out = Vec::with_capacity(FIXED_BYTES + input.len() + label.len() + path.len() + 2);
@@ -193,6 +216,18 @@ impl Identity {
         out.extend_from_slice(&self.marker.head_crc.to_le_bytes());
         out.extend_from_slice(&self.marker.tail_len.to_le_bytes());
         out.extend_from_slice(&self.marker.tail_crc.to_le_bytes());
+        out.extend_from_slice(&self.since_ns.to_le_bytes());
+        out.extend_from_slice(&self.modified_ns.to_le_bytes());
+        out.extend_from_slice(&self.size.to_le_bytes());
+        out.extend_from_slice(&self.marked.to_le_bytes());
+        out.extend_from_slice(&self.boot.to_le_bytes());
+        let points = || self.trail.0.iter().filter(|point| point.offset > 0);
+        out.push(points().count() as u8);
+        for point in points() {
+            out.extend_from_slice(&point.offset.to_le_bytes());
+            out.extend_from_slice(&point.tail_len.to_le_bytes());
+            out.extend_from_slice(&point.tail_crc.to_le_bytes());
+        }
         for text in [input.as_bytes(), label] {
             out.extend_from_slice(&(text.len() as u16).to_le_bytes());
             out.extend_from_slice(text);
@@ -207,7 +242,7 @@ impl Identity {
     pub fn decode(bytes: &[u8]) -> Option<(String, Identity)> {
         let mut rest = bytes;
         let [version, flags] = take::<2>(&mut rest)?;
-        if version != VERSION {
+        if !(1..=VERSION).contains(&version) {
             return None;
         }
         let inode = Inode {
@@ -221,11 +256,42 @@ impl Identity {
             tail_len: u16::from_le_bytes(take(&mut rest)?).min(TAIL_BYTES as u16),
             tail_crc: u32::from_le_bytes(take(&mut rest)?),
         };
+        // The first version did not say when; nothing is later than that.
+        let (since_ns, modified_ns, size, marked) = match version {
+            1 => (i64::MAX, 0, 0, 0),
+            _ => (
+                i64::from_le_bytes(take(&mut rest)?),
+                i64::from_le_bytes(take(&mut rest)?),
+                u64::from_le_bytes(take(&mut rest)?),
+                u64::from_le_bytes(take(&mut rest)?),
+            ),
+        };
+        let (boot, trail) = if version < 3 {
+            (0, Trail::default())
+        } else {
+            (u64::from_le_bytes(take(&mut rest)?), take_trail(&mut rest)?)
+        };
         let input = String::from_utf8(take_text(&mut rest)?).ok()?;
         let label = path_of(take_text(&mut rest)?);
         let path = if rest.is_empty() { label.clone() } else { path_of(rest.to_vec()) };
         let (compressed, inside) = (flags & 1 != 0, flags & 2 != 0);
-        Some((input, Identity { inode, marker, compressed, inside, label, path }))
+        Some((
+            input,
+            Identity {
+                inode,
+                marker,
+                compressed,
+                inside,
+                label,
+                path,
+                since_ns,
+                modified_ns,
+                size,
+                marked,
+                boot,
+                trail,
+            },
+        ))
     }
 }
 
@@ -237,6 +303,20 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     let (first, after) = rest.split_first_chunk::<N>()?;
     *rest = after;
     Some(*first)
+}
+
+fn take_trail(rest: &mut &[u8]) -> Option<Trail> {
+    let [count] = take(rest)?;
+    let mut trail = Trail::default();
+    for index in 0..usize::from(count) {
+        let point = Point {
+            offset: u64::from_le_bytes(take(rest)?),
+            tail_len: u16::from_le_bytes(take(rest)?).min(TAIL_BYTES as u16),
+            tail_crc: u32::from_le_bytes(take(rest)?),
+        };
+        *trail.0.get_mut(index)? = point;
+    }
+    Some(trail)
 }
 
 fn take_text(rest: &mut &[u8]) -> Option<Vec<u8>> {

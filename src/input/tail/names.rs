@@ -17,6 +17,42 @@ pub fn is_unreadable(name: &str) -> bool {
     UNREADABLE.iter().any(|ending| name.ends_with(ending))
 }
 
+/// How a rotated file's name is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// `app.log.1`, `app.log-20261122`, `app.log.old`.
+    After,
+    /// `app-20261122.log`, `app.1.log`: another service's log may be called so.
+    Within,
+}
+
+/// The names that `name`, as a program that rotates makes it (with a number, a date, or `old`), comes from.
+pub fn rotated_from(name: &str) -> Vec<(String, Style)> {
+    let plain = name.strip_suffix(".gz").unwrap_or(name);
+    let mut found = Vec::new();
+    let (stem, extension) = plain.rfind('.').map_or((plain, ""), |at| plain.split_at(at));
+    for (at, _) in plain.char_indices().rev().filter(|(at, c)| *at > 0 && is_joint(*c)) {
+        let stamp = &plain[at + 1..];
+        if is_stamp(stamp) || stamp == "old" {
+            found.push((plain[..at].to_string(), Style::After));
+        }
+        if at < stem.len() && is_stamp(&stem[at + 1..]) {
+            found.push((format!("{}{extension}", &stem[..at]), Style::Within));
+        }
+    }
+    found
+}
+
+fn is_joint(c: char) -> bool {
+    matches!(c, '.' | '-' | '_')
+}
+
+// A number or a date, with or without a time.
+fn is_stamp(text: &str) -> bool {
+    let part = |c: char| c.is_ascii_digit() || is_joint(c) || matches!(c, ':' | 'T' | 'Z' | '+');
+    text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(part)
+}
+
 /// The names that `name` may have been rotated from, the longest first.
 pub fn originals(name: &str) -> Vec<String> {
     let plain = name.strip_suffix(".gz").unwrap_or(name);
@@ -25,7 +61,7 @@ pub fn originals(name: &str) -> Vec<String> {
     if plain != name {
         found.push(plain.to_string());
     }
-    for (at, _) in plain.char_indices().rev().filter(|(_, c)| matches!(c, '.' | '-' | '_')) {
+    for (at, _) in plain.char_indices().rev().filter(|(_, c)| is_joint(*c)) {
         let stem = &plain[..at];
         if stem.is_empty() {
             continue;

@@ -10,13 +10,14 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::decide::{Action, Known, Seen, decide};
+use super::decide::{Action, Known, Original, Seen, decide};
 use super::generation::Generation;
 use super::identity::{Content, Inode, Marker};
 use super::names;
 use super::settings::StartAt;
 use super::tailer::{Place, Tailer, Timer};
-use crate::storage::FileFacts;
+use crate::pulse;
+use crate::storage::{File, FileFacts};
 
 /// Unfinished last line that is searched for its start with `start_at = "end"`.
 const LAST_LINE_BYTES: u64 = 64 * 1024;
@@ -32,15 +33,24 @@ impl Tailer {
         let mut seen = HashSet::new();
         let mut strangers = Vec::new();
         for path in paths {
+            pulse::beat();
             if seen.insert(Arc::clone(&path))
                 && let Some(facts) = self.look_at_known(&path)
             {
                 strangers.push(Stranger { path, facts });
             }
         }
+        // Twice: what is found in its place, but truncated, is then looked for elsewhere.
         self.place_adrift();
-        // The oldest first, so that an original is known before its copy.
-        strangers.sort_by_key(|stranger| (stranger.facts.born_ns, stranger.facts.modified_ns));
+        self.place_adrift();
+        // The oldest first, so that an original is known before its copy; what was rotated is as old as its last line.
+        strangers.sort_by_cached_key(|Stranger { path, facts }| {
+            let begin = if self.wants(path) { facts.born_ns } else { facts.modified_ns };
+            (begin, facts.modified_ns)
+        });
+        let unread = strangers.iter().filter(|stranger| !self.wants(&stranger.path));
+        let labels = unread.filter_map(|s| self.unread_of(&s.path, &s.facts)).collect();
+        self.refresh_unbegun(&labels);
         for stranger in strangers {
             self.look_at_stranger(&stranger);
         }
@@ -97,7 +107,9 @@ impl Tailer {
                     return None;
                 }
                 Action::New | Action::Hold | Action::TakeOver => {
-                    return facts.filter(|_| self.wants(path));
+                    let facts = facts?;
+                    let read = self.wants(path) || self.is_unread(path, &facts);
+                    return read.then_some(facts);
                 }
             }
         }
@@ -109,7 +121,9 @@ impl Tailer {
             return;
         }
         // What came just before may have been given this very file.
-        if let Some((id, _)) = self.elsewhere(path, facts) {
+        if let Some((id, known)) = self.elsewhere(path, facts)
+            && known.content == Content::Same
+        {
             self.bind(id, path);
             return self.grow(id, facts);
         }
@@ -126,9 +140,23 @@ impl Tailer {
             self.paths.insert(Arc::clone(path), Place::Skipped);
             return;
         }
+        if self.has_relatives(path)
+            && let Some(why) = self.unreadable(path)
+        {
+            // It may be a copy of what was read: that is found out when it can be read.
+            self.say(path.to_path_buf(), &why);
+            return self.again_later(path);
+        }
         let original = self.original(path, facts, compressed);
         if self.generation_at(path).is_some() {
             return;
+        }
+        // Another file may have this name by now, whose content was then compared.
+        if !self.is_still_at(path, facts) {
+            return self.again.push(Arc::clone(path));
+        }
+        if !self.wants(path) {
+            return self.look_at_unread(stranger, original, compressed);
         }
         let seen = original.map(|(_, original)| original);
         let size = Some(facts.size);
@@ -146,6 +174,37 @@ impl Tailer {
             _ => {
                 self.create(path, facts, compressed);
             }
+        }
+    }
+
+    fn is_still_at(&self, path: &Path, facts: &FileFacts) -> bool {
+        let same = |now: FileFacts| Inode::from(&now).may_be(&Inode::from(facts));
+        self.parts.storage.facts(path).is_ok_and(same)
+    }
+
+    // A file that no glob means is never read while it could be a copy of what is known.
+    fn look_at_unread(
+        &mut self,
+        Stranger { path, facts }: &Stranger,
+        original: Option<(u64, Original)>,
+        compressed: bool,
+    ) {
+        let Some(label) = self.unread_of(path, facts) else { return };
+        let original = original.filter(|(_, original)| original.content != Content::Differs);
+        if let Some((id, original)) = original {
+            if !original.alive && original.content == Content::Same {
+                return self.take_over(id, path, facts, compressed);
+            }
+            self.hold_back(id, path, facts);
+            return self.look_later(path);
+        }
+        let copied = self.copied_from(&label, path, facts, compressed);
+        if !self.is_still_at(path, facts) {
+            return self.again.push(Arc::clone(path));
+        }
+        match copied {
+            Some(id) => self.hold_back(id, path, facts),
+            None => self.create_unread(&label, path, facts, compressed),
         }
     }
 
@@ -173,31 +232,28 @@ impl Tailer {
             }
             _ => Content::Same,
         };
-        Some(Known { same_file: same, offset, content })
+        // What was seen of an unfinished line was there, too.
+        Some(Known { same_file: same, offset: offset.max(generation.scanned), content })
     }
 
     // A gzip's size says nothing about its content's length.
     fn content_size(&self, path: &Path, facts: &FileFacts) -> u64 {
-        let here = self
-            .generation_at(path)
-            .or_else(|| self.inodes.get(&(facts.device, facts.inode)).copied());
+        let here =
+            self.generation_at(path).or_else(|| self.inodes.get(&Inode::from(facts)).copied());
         let compressed =
             here.and_then(|id| self.generations.get(&id)).is_some_and(|g| g.compressed);
         if compressed { u64::MAX } else { facts.size }
     }
 
     fn elsewhere(&mut self, path: &Path, facts: &FileFacts) -> Option<(u64, Known)> {
-        let id = *self.inodes.get(&(facts.device, facts.inode))?;
+        let id = *self.inodes.get(&Inode::from(facts))?;
         let generation = self.generations.get(&id)?;
         if !generation.inode.may_be(&Inode::from(facts)) || generation.lost {
             return None;
         }
-        // An inode that is held open cannot be given to another file; to unpack a whole archive for a check that its
-        // birth has passed would cost too much.
+        // To unpack a whole archive for a check that its birth has passed would cost too much.
         let (ours, theirs) = (generation.inode.born_ns, facts.born_ns);
-        let content = if generation.body.is_some()
-            || (generation.compressed && ours == theirs && ours != 0)
-        {
+        let content = if generation.compressed && ours == theirs && ours != 0 {
             Content::Same
         } else {
             let (marker, offset) = (generation.marker, generation.offset);
@@ -230,11 +286,16 @@ impl Tailer {
 
     /// The content of a generation's file was replaced: the names go to a new generation, the old one is looked for.
     pub(super) fn truncated(&mut self, id: u64, facts: &FileFacts) {
+        let end = self.end_after_cut(id, facts);
         self.parts.counts.truncations.increment();
         self.close(id);
         let Some(generation) = self.generations.get_mut(&id) else { return };
         let names = std::mem::take(&mut generation.names);
+        if let Some(awaited) = generation.awaited {
+            generation.size = awaited.size;
+        }
         let compressed = generation.compressed;
+        let rotated = generation.left.then(|| Arc::clone(&generation.label));
         generation.lost = true;
         generation.left = true;
         generation.partial_since = None;
@@ -244,13 +305,17 @@ impl Tailer {
         }
         self.leaving.push(id);
         self.adrift.push(id);
-        if self.inodes.get(&generation.inode.number()) == Some(&id) {
-            self.inodes.remove(&generation.inode.number());
+        self.nameless.insert(id);
+        if self.inodes.get(&generation.inode) == Some(&id) {
+            self.inodes.remove(&generation.inode);
         }
-        let label = names.first().unwrap_or(&generation.last).clone();
+        let label = rotated.unwrap_or_else(|| Arc::clone(&generation.last));
         let new = self.add(&label, facts, compressed);
         for name in &names {
             self.bind(new, name);
+        }
+        if let Some(end) = end {
+            self.go_on_after_cut(id, new, &end);
         }
         if names.is_empty() {
             // A removed file that is still written to, and was truncated: it goes on without a name.
@@ -267,9 +332,10 @@ impl Tailer {
         if generation.names.is_empty() {
             generation.last = Arc::clone(path);
             self.adrift.push(id);
-            self.nameless.insert(Arc::clone(path), id);
+            self.nameless.insert(id);
         }
-        let copies = generation.copies.clone();
+        let copies: Vec<Arc<Path>> =
+            generation.copies.iter().map(|(path, _)| path.clone()).collect();
         if *generation.label == **path || generation.names.is_empty() {
             if !generation.left {
                 self.parts.counts.rotations.increment();
@@ -290,13 +356,12 @@ impl Tailer {
             self.leave(path);
         }
         let Some(generation) = self.generations.get_mut(&id) else { return };
-        if self.nameless.get(&generation.last) == Some(&id) {
-            self.nameless.remove(&generation.last);
-        }
+        self.nameless.remove(&id);
+        generation.search = None;
         if !generation.names.contains(path) {
             generation.names.push(Arc::clone(path));
         }
-        self.inodes.insert(generation.inode.number(), id);
+        self.inodes.insert(generation.inode, id);
         self.paths.insert(Arc::clone(path), Place::Generation(id));
         self.problems.remove(&**path);
     }
@@ -306,16 +371,23 @@ impl Tailer {
         let id = self.add(path, facts, compressed);
         self.bind(id, path);
         self.new_files.push(path.to_path_buf());
-        if self.first_start && self.settings.start_at == StartAt::End && !compressed {
+        let adopted = !compressed && self.start_at_adopted(id, path, facts);
+        if !adopted && self.first_start && self.settings.start_at == StartAt::End && !compressed {
             self.start_at_end(id, path, facts);
+        }
+        // Known from now on: a rotation while the agent is down must not hide the file.
+        if self.generations.get(&id).is_some_and(|generation| !generation.announced) {
+            self.tell_position(id);
         }
         if compressed || facts.size > 0 {
             self.queue(id);
+        } else if let Some(generation) = self.generations.get_mut(&id) {
+            generation.source = None;
         }
         self.count_lag(id);
     }
 
-    fn add(&mut self, label: &Arc<Path>, facts: &FileFacts, compressed: bool) -> u64 {
+    pub(super) fn add(&mut self, label: &Arc<Path>, facts: &FileFacts, compressed: bool) -> u64 {
         let id = self.fresh_id();
         let mut generation = Generation::new(id, facts, Arc::clone(label));
         generation.compressed = compressed;
@@ -326,8 +398,7 @@ impl Tailer {
             generation.after = Some(before);
             self.successors.entry(before).or_default().push(id);
         }
-        self.inodes.insert(generation.inode.number(), id);
-        self.generations.insert(id, generation);
+        self.insert(generation);
         id
     }
 
@@ -350,6 +421,24 @@ impl Tailer {
         let Ok(got) = super::identity::fill(&mut read, &mut bytes, from) else { return };
         let line = memchr::memrchr(b'\n', &bytes[..got]).map_or(0, |at| at + 1);
         let offset = if line == 0 && from > 0 { facts.size } else { from + line as u64 };
+        self.begin_at(id, &*file, offset);
+    }
+
+    // Where another agent had read to; false: it did not know this file.
+    fn start_at_adopted(&mut self, id: u64, path: &Path, facts: &FileFacts) -> bool {
+        if !self.settings.adopted.may_know(facts) {
+            return false;
+        }
+        let Ok(file) = self.parts.storage.open_read(path) else { return false };
+        let mut read = |bytes: &mut [u8], offset| file.read_at(bytes, offset);
+        let Some(offset) = self.settings.adopted.offset(facts, &mut read) else { return false };
+        self.begin_at(id, &*file, offset);
+        true
+    }
+
+    // Everything before this offset counts as read.
+    fn begin_at(&mut self, id: u64, file: &dyn File, offset: u64) {
+        let mut read = |bytes: &mut [u8], offset| file.read_at(bytes, offset);
         let Ok(marker) = Marker::of(&mut read, offset) else { return };
         let Some(generation) = self.generations.get_mut(&id) else { return };
         generation.offset = offset;
@@ -395,7 +484,10 @@ impl Tailer {
         generation.finished = false;
         generation.size = facts.size;
         generation.modified_ns = facts.modified_ns;
-        generation.copies.retain(|copy| copy != path);
+        generation.copies.retain(|(copy, _)| copy != path);
+        generation.awaited = None;
+        generation.partial_since = None;
+        generation.scanned = 0;
         self.bind(id, path);
         if !self.leaving.contains(&id) {
             self.leaving.push(id);
@@ -430,19 +522,18 @@ impl Tailer {
         let Some(generation) = self.generations.remove(&id) else { return };
         self.parts.counts.lag.add(-(generation.counted_lag as i64));
         self.behind.remove(&id);
-        if self.inodes.get(&generation.inode.number()) == Some(&id) {
-            self.inodes.remove(&generation.inode.number());
+        if self.inodes.get(&generation.inode) == Some(&id) {
+            self.inodes.remove(&generation.inode);
         }
         if let Some(due) = generation.timer {
             self.timers.remove(&(due, Timer::Generation(id)));
         }
         self.adrift.retain(|other| *other != id);
-        if self.nameless.get(&generation.last) == Some(&id) {
-            self.nameless.remove(&generation.last);
-        }
+        self.nameless.remove(&id);
+        self.leave_family(&generation);
         self.problems.remove(&*generation.last);
         // What was held back as its copy is looked at without it.
-        self.again.extend(generation.copies);
+        self.again.extend(generation.copies.into_iter().map(|(path, _)| path));
     }
 }
 

@@ -1,8 +1,9 @@
 //! The journal's positions, made known again at a start.
 //!
 //! In: positions. Out: generations, each at its last path if it is there; the rest are adrift and looked for.
-//! Promises: where several claim a path, the one whose content is there has it. On failure: a position that cannot
-//! be decoded is left out, and its file is read from the start.
+//! Promises: where several claim one file, the youngest has it and the others, whose bytes were truncated, are looked
+//! for elsewhere; where several claim a path, the one whose content is there has it. On failure: a position that
+//! cannot be decoded is left out, and its file is read from the start.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,30 +27,60 @@ impl Tailer {
             }
             self.first_start = false;
             let generation = Generation::restored(position, identity);
-            self.inodes.insert(generation.inode.number(), generation.id);
             by_path.entry(Arc::clone(&generation.last)).or_default().push(generation.id);
-            self.generations.insert(generation.id, generation);
+            self.insert(generation);
         }
-        for (path, ids) in by_path {
+        self.lose_truncated();
+        for (path, mut ids) in by_path {
+            ids.retain(|id| self.generations.get(id).is_some_and(|generation| !generation.lost));
+            ids.sort_by_key(|id| self.since(*id));
             let facts = self.parts.storage.facts(&path).ok();
             let here = ids.iter().copied().find(|id| self.is_at(*id, &path, facts.as_ref()));
             let here = here.or(ids.last().copied());
-            for id in &ids {
-                if Some(*id) == here {
-                    self.bind(*id, &path);
+            for id in ids {
+                if Some(id) == here {
+                    self.bind(id, &path);
                 } else {
-                    self.adrift.push(*id);
-                    self.leaving.push(*id);
-                    if let Some(generation) = self.generations.get_mut(id) {
-                        generation.left = true;
-                    }
+                    self.set_adrift(id);
                 }
             }
         }
     }
-}
 
-impl Tailer {
+    // A file that was truncated belongs to what came into it then. Its earlier generations may be without any content
+    // that could tell them from that one.
+    fn lose_truncated(&mut self) {
+        let mut by_file: BTreeMap<Inode, Vec<u64>> = BTreeMap::new();
+        for generation in self.generations.values() {
+            by_file.entry(generation.inode).or_default().push(generation.id);
+        }
+        for (inode, mut ids) in by_file {
+            ids.sort_by_key(|id| self.since(*id));
+            let Some(youngest) = ids.pop() else { continue };
+            self.inodes.insert(inode, youngest);
+            for id in ids {
+                self.set_adrift(id);
+                if let Some(generation) = self.generations.get_mut(&id) {
+                    generation.lost = true;
+                }
+            }
+        }
+    }
+
+    fn set_adrift(&mut self, id: u64) {
+        self.adrift.push(id);
+        self.leaving.push(id);
+        self.nameless.insert(id);
+        if let Some(generation) = self.generations.get_mut(&id) {
+            generation.left = true;
+        }
+    }
+
+    // When a generation began; where that says nothing, the one that was read further came later.
+    fn since(&self, id: u64) -> (i64, u64, u64) {
+        self.generations.get(&id).map_or((0, 0, 0), |g| (g.since_ns, g.offset, g.id))
+    }
+
     // Several generations may claim a path: the one whose content is there has it.
     fn is_at(&self, id: u64, path: &Path, facts: Option<&FileFacts>) -> bool {
         let (Some(generation), Some(facts)) = (self.generations.get(&id), facts) else {

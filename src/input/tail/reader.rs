@@ -8,7 +8,7 @@ use std::io;
 
 use super::compressed::Gzip;
 use super::generation::{Body, Generation};
-use super::identity::{Inode, TAIL_BYTES, fill};
+use super::identity::{Inode, Marker, TAIL_BYTES, fill};
 use super::lines::{Cut, cut, hole};
 use super::settings::Settings;
 use crate::limits::CHUNK_BYTES;
@@ -102,6 +102,12 @@ fn read_block(
     buffer: &mut Vec<u8>,
     now: u64,
 ) -> io::Result<Turn> {
+    if let Some(offset) = generation.rewind {
+        if !rewind(generation, body, offset)? {
+            return Ok(Turn::Truncated(body.facts()?));
+        }
+        return Ok(Turn::More);
+    }
     let flush = generation
         .partial_since
         .is_some_and(|since| now >= since.saturating_add(settings.partial_line_ns));
@@ -147,6 +153,7 @@ fn read_block(
         let seen = generation.offset + buffer.len() as u64;
         buffer.truncate(length);
         let offset = generation.offset;
+        generation.trail.pass(generation.marker.end(offset));
         generation.marker.advance(offset, before, buffer);
         generation.offset += length as u64;
         if !generation.compressed {
@@ -158,6 +165,21 @@ fn read_block(
         generation.partial_since = None;
         return Ok(Turn::Text { offset, piece, ends, more });
     }
+}
+
+// Goes back to the first line that a decoder held when the agent ended; false: the file holds other content.
+fn rewind(generation: &mut Generation, body: &mut Body, offset: u64) -> io::Result<bool> {
+    let mut tail = [0; TAIL_BYTES];
+    if tail_before(generation, body, &mut tail)?.is_none() {
+        return Ok(false);
+    }
+    generation.marker = Marker::of(&mut |bytes, at| body.read_at(bytes, at), offset)?;
+    generation.trail.back_to(offset);
+    generation.offset = offset;
+    generation.blank = offset == 0;
+    generation.inside = false;
+    generation.rewind = None;
+    Ok(true)
 }
 
 // Looks only at what was added to an unfinished line; `None`: the line has ended, is too long or is overdue.

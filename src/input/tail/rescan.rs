@@ -41,6 +41,7 @@ impl Tailer {
                 Wake::Watched(path) => {
                     let within = |known: &&Arc<Path>| known.parent() == Some(&path);
                     paths.extend(self.paths.keys().filter(within).cloned());
+                    paths.extend(self.unread_in(&path));
                     walk = true;
                 }
                 Wake::Directories => walk = true,

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::adopted::Adopted;
 use super::discover::{Exclude, Glob};
 use crate::limits::{LINE_BYTES_CEILING, LINE_BYTES_MAX, PARTIAL_LINE_MS};
 use crate::settings::{Section, Spanned};
@@ -30,6 +31,8 @@ pub struct Settings {
     pub exclude: Vec<Exclude>,
     /// For files that are there at the first start.
     pub start_at: StartAt,
+    /// Where another agent had read to.
+    pub adopted: Adopted,
     /// Nanoseconds between two full looks, which find what inotify did not say.
     pub rescan_ns: u64,
     /// Bytes of a line without its line feed.
@@ -51,6 +54,7 @@ impl Settings {
             paths,
             exclude: Vec::new(),
             start_at: StartAt::Beginning,
+            adopted: Adopted::default(),
             rescan_ns: nanoseconds(RESCAN),
             line_max: LINE_BYTES_MAX,
             partial_line_ns: PARTIAL_LINE_MS * 1_000_000,
@@ -74,6 +78,7 @@ pub fn load(section: &Section<'_>) -> Option<Settings> {
     let older = section.duration_or("ignore_older", age);
     let settings = Settings {
         exclude,
+        adopted: Adopted::load(section),
         start_at: section.choice_or("start_at", &choices, StartAt::Beginning),
         rescan_ns: at_least(section, "rescan_interval", RESCAN, Duration::from_millis(100)),
         line_max: line_max(section),

@@ -5,15 +5,17 @@
 //! is a row in a table: no descriptor, no timer, no look except the slow rescan. On failure: a file that cannot be
 //! read is tried again with back-off and named in [`Tailer::problem`]; all others go on.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::counts::Counts;
 use super::generation::Generation;
+use super::identity::Inode;
 use super::reader::{self, Turn};
 use super::settings::Settings;
+use super::tables::{HashMap, HashSet};
 use crate::chunk::{Chunk, Intake, Position};
 use crate::clock::SharedClock;
 use crate::event::{Key, Literal};
@@ -24,8 +26,9 @@ use crate::storage::SharedStorage;
 const IDLE_OPEN_MAX: usize = 64;
 /// Descriptors opened ahead at most while the pipeline takes nothing.
 const HELD_MAX: usize = 256;
-/// How long the descriptor of a removed file is held after its last growth, and how often it is asked.
+/// How long the descriptor of a removed file is held after its last growth.
 const GRACE_NS: u64 = 30_000_000_000;
+/// How often it is asked.
 pub(super) const POLL_NS: u64 = 1_000_000_000;
 
 /// What may have changed.
@@ -59,6 +62,8 @@ pub(super) enum Place {
 pub(super) enum Timer {
     Generation(u64),
     Path(Arc<Path>),
+    /// Unread generations may be in this folder.
+    Folder(Arc<Path>),
 }
 
 /// What a tailer works with.
@@ -84,7 +89,7 @@ pub struct Tailer {
     pub(super) parts: Parts,
     pub(super) generations: HashMap<u64, Generation>,
     pub(super) paths: HashMap<Arc<Path>, Place>,
-    pub(super) inodes: HashMap<(u64, u64), u64>,
+    pub(super) inodes: HashMap<Inode, u64>,
     pub(super) timers: BTreeSet<(u64, Timer)>,
     pub(super) ready: VecDeque<u64>,
     pub(super) outbox: VecDeque<Chunk>,
@@ -93,8 +98,12 @@ pub struct Tailer {
     pub(super) leaving: Vec<u64>,
     /// Without a name: to be looked for.
     pub(super) adrift: Vec<u64>,
-    /// Without a name but open, by the last path.
-    pub(super) nameless: HashMap<Arc<Path>, u64>,
+    /// Without a name, whether they are looked for or held open.
+    pub(super) nameless: BTreeSet<u64>,
+    /// Generations by the path under which they were first seen.
+    pub(super) families: HashMap<Arc<Path>, Vec<u64>>,
+    /// Folders that are listed again soon.
+    pub(super) listed_again: HashSet<Arc<Path>>,
     /// Paths to look at again in the next step.
     pub(super) again: Vec<Arc<Path>>,
     pub(super) problems: BTreeMap<PathBuf, String>,
@@ -114,30 +123,35 @@ pub struct Tailer {
     pub(super) sweep_at: u64,
     pub(super) rescan_at: u64,
     pub(super) watched: bool,
+    /// The machine's run, as [`crate::storage::Storage::boot`] names it.
+    pub(super) boot: u64,
 }
 
 impl Tailer {
     /// A tailer that knows what the journal knows; [`Tailer::start`] comes next.
     pub fn new(settings: Settings, parts: Parts) -> Self {
         Tailer {
+            boot: parts.storage.boot(),
             settings,
             parts,
-            generations: HashMap::new(),
-            paths: HashMap::new(),
-            inodes: HashMap::new(),
+            generations: HashMap::default(),
+            paths: HashMap::default(),
+            inodes: HashMap::default(),
             timers: BTreeSet::new(),
             ready: VecDeque::new(),
             outbox: VecDeque::new(),
-            successors: HashMap::new(),
+            successors: HashMap::default(),
             leaving: Vec::new(),
             adrift: Vec::new(),
-            nameless: HashMap::new(),
+            nameless: BTreeSet::new(),
+            families: HashMap::default(),
+            listed_again: HashSet::default(),
             again: Vec::new(),
             problems: BTreeMap::new(),
             new_files: Vec::new(),
             first_start: true,
             told: false,
-            behind: HashSet::new(),
+            behind: HashSet::default(),
             lag_shown_at: None,
             idle_open: VecDeque::new(),
             directories: BTreeMap::new(),
@@ -155,6 +169,7 @@ impl Tailer {
         self.restore(positions);
         let mut paths = self.walk();
         paths.extend(self.paths.keys().cloned());
+        paths.extend(self.all_unread());
         self.look_at(paths);
         self.first_start = false;
         self.rescan_at = self.now() + self.settings.rescan_ns;
@@ -205,6 +220,10 @@ impl Tailer {
             match self.timers.pop_first() {
                 Some((_, Timer::Generation(id))) => self.tend(id),
                 Some((_, Timer::Path(path))) => paths.push(path),
+                Some((_, Timer::Folder(folder))) => {
+                    self.listed_again.remove(&folder);
+                    paths.extend(self.unread_in(&folder));
+                }
                 None => break,
             }
         }
@@ -215,6 +234,9 @@ impl Tailer {
             walk = true;
         }
         if walk {
+            if self.rescan_at == u64::MAX && self.sweep_at == now {
+                paths.extend(self.all_unread());
+            }
             paths.extend(self.walk());
             self.sweep_spent_ns += self.now() - now;
         }
@@ -354,7 +376,9 @@ impl Tailer {
     pub(super) fn release(&mut self, id: u64) {
         self.leaving.retain(|leaving| *leaving != id);
         for successor in self.successors.remove(&id).unwrap_or_default() {
-            if let Some(generation) = self.generations.get_mut(&successor) {
+            if let Some(generation) = self.generations.get_mut(&successor)
+                && generation.after == Some(id)
+            {
                 generation.after = None;
                 self.queue(successor);
             }
@@ -391,6 +415,11 @@ impl Tailer {
             self.parts.intake.give_back(buffer);
             Vec::new()
         };
+        if matches!(turn, Ok(Turn::Text { .. } | Turn::Hole(_) | Turn::More | Turn::End))
+            && let Some(generation) = self.generations.get_mut(&id)
+        {
+            generation.awaited = None;
+        }
         match turn {
             Ok(Turn::Text { offset, piece, more, ends }) => {
                 self.parts.counts.bytes.add(buffer.len() as u64);
@@ -432,6 +461,7 @@ impl Tailer {
         piece: bool,
     ) -> Option<Chunk> {
         let received_ns = self.parts.clock.now_ns();
+        let boot = self.boot;
         let generation = self.generations.get_mut(&id)?;
         generation.closed = false;
         Some(Chunk {
@@ -441,8 +471,9 @@ impl Tailer {
             received_ns,
             piece,
             last: false,
-            position: Some(generation.position(&self.parts.input)),
+            position: Some(generation.position(&self.parts.input, boot)),
             ack: None,
+            memory: None,
         })
     }
 
@@ -503,6 +534,18 @@ impl Tailer {
         let now = self.now();
         let Some(generation) = self.generations.get_mut(&id) else { return };
         generation.timer = None;
+        let search = generation.search.filter(|_| generation.names.is_empty());
+        if let Some(search) = search {
+            if search.due <= now {
+                self.adrift.push(id);
+            } else {
+                self.set_timer(id, search.due);
+            }
+        }
+        let Some(generation) = self.generations.get_mut(&id) else { return };
+        if generation.names.is_empty() && generation.body.is_none() {
+            return;
+        }
         let partial_due = generation.partial_since.map(|at| at + self.settings.partial_line_ns);
         let retry_due = generation.retry.map(|(due, _)| due);
         if [partial_due, retry_due].into_iter().flatten().any(|due| due <= now) {
@@ -519,7 +562,10 @@ impl Tailer {
                 };
                 if generation.body.as_ref().is_some_and(grown) {
                     self.queue(id);
-                } else if now >= end_at.saturating_add(GRACE_NS) && partial_due.is_none() {
+                } else if now >= end_at.saturating_add(GRACE_NS)
+                    && partial_due.is_none()
+                    && generation.is_searched(now)
+                {
                     self.forget(id);
                     return;
                 }

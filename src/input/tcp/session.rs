@@ -5,22 +5,24 @@
 //! Promises: waiting for the client costs [`limits::CONNECTION_READ_BYTES`] and the carried bytes; only
 //! [`limits::CONNECTION_READERS_MAX`] connections hold a whole chunk at once, and while the pipeline is busy they
 //! are the only ones that do; carried bytes of all connections together are bounded, a line is split early when
-//! they are too many. On failure: what was received is handed on, then the connection ends.
+//! they are too many, and first the line of a client that has fallen silent in the middle of it; a client that
+//! neither ends a line nor sends much of one for `idle_timeout` is closed, however its bytes drip.
+//! On failure: what was received is handed on, then the connection ends.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use memchr::memchr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::super::listener::{
-    Connection, Stream, Traffic, character_boundary, greeting, now, stopped,
+    Connection, Guest, Stream, Traffic, character_boundary, greeting, now, stopped,
 };
 use super::lines::{Part, next_part};
+use crate::budget::{Memory, Use};
 use crate::chunk::{Chunk, Closed, Intake};
 use crate::clock::SharedClock;
 use crate::delivery::Stop;
@@ -28,28 +30,33 @@ use crate::event::Source;
 use crate::limits::{self, CHUNK_BYTES, CONNECTION_READ_BYTES};
 
 /// What all connections of one input share.
-pub(super) struct Shared {
-    intake: Intake,
+pub(in crate::input) struct Shared {
+    pub(super) intake: Intake,
     clock: SharedClock,
     traffic: Arc<Traffic>,
     idle: Duration,
     line_bytes_max: usize,
     readers: Semaphore,
-    /// Bytes that all connections carry.
-    pub(super) held: AtomicUsize,
 }
 
 /// A connection at work.
-pub(super) struct Session {
+pub(in crate::input) struct Session {
     stream: Stream,
     peer: SocketAddr,
     stop: Stop,
+    guest: Guest,
     source: Arc<Source>,
     shared: Arc<Shared>,
+    /// When it counts as silent, unless a whole line or much of one comes before.
+    patience: Instant,
+    /// Bytes since then that are no whole line.
+    crawled: usize,
     /// A line that has not ended yet.
     carry: Vec<u8>,
-    /// What of `carry` is counted in `Shared::held`.
-    counted: usize,
+    /// What of `carry` is booked.
+    held: Memory,
+    /// The memory for what is read next.
+    memory: Option<Memory>,
     /// The next bytes go on with a line of which a piece was handed on.
     inside: bool,
     /// Bytes handed on.
@@ -59,7 +66,7 @@ pub(super) struct Session {
 
 impl Shared {
     /// Nothing held yet.
-    pub(super) fn new(
+    pub(in crate::input) fn new(
         intake: Intake,
         clock: SharedClock,
         traffic: Arc<Traffic>,
@@ -67,40 +74,64 @@ impl Shared {
         line_bytes_max: usize,
     ) -> Self {
         let readers = Semaphore::new(limits::CONNECTION_READERS_MAX);
-        let held = AtomicUsize::new(0);
-        Shared { intake, clock, traffic, idle, line_bytes_max, readers, held }
+        Shared { intake, clock, traffic, idle, line_bytes_max, readers }
     }
 }
 
 impl Session {
     /// A connection that was let in.
-    pub(super) fn new(connection: Connection, source: Arc<Source>, shared: Arc<Shared>) -> Self {
-        let Connection { stream, peer, stop } = connection;
+    pub(in crate::input) fn new(
+        connection: Connection,
+        source: Arc<Source>,
+        shared: Arc<Shared>,
+    ) -> Self {
+        let Connection { stream, peer, stop, guest } = connection;
+        let held = shared.intake.budget().hold(Use::Connections, 0);
+        let patience = Instant::now() + shared.idle;
         Session {
             stream,
             peer,
             stop,
+            guest,
             source,
             shared,
+            patience,
+            crawled: 0,
             carry: Vec::new(),
-            counted: 0,
+            held,
+            memory: None,
             inside: false,
             offset: 0,
             begun: false,
         }
     }
 
-    /// Reads until the client ends, is silent for too long, or the agent stops.
-    pub(super) async fn run(mut self) {
+    /// Reads until the client ends, sends nothing whole for too long, must give way, or the agent stops.
+    pub(in crate::input) async fn run(mut self) {
         let mut first = Vec::with_capacity(CONNECTION_READ_BYTES);
         while self.wait(&mut first).await {
+            if first.is_empty() {
+                if self.give_room().await.is_err() {
+                    return;
+                }
+                continue;
+            }
             if !self.begun && !self.welcome(&first) {
                 return;
             }
             self.begun = true;
+            let before = self.offset;
+            self.guest.at_work(true);
             if self.take(&first).await.is_err() {
                 return;
             }
+            self.guest.at_work(false);
+            if self.guest.must_go() {
+                self.shared.traffic.gave_way();
+                break;
+            }
+            self.crawled += first.len();
+            self.judge(self.offset > before);
             first.clear();
         }
         let _ = self.finish().await;
@@ -109,23 +140,43 @@ impl Session {
         let _ = timeout(patience, self.stream.shutdown()).await;
     }
 
-    /// Waits for bytes; false: there will be none.
+    /// Whole lines are progress, and so is a part of a long one that is not too small.
+    fn judge(&mut self, handed_on: bool) {
+        if handed_on || self.crawled >= limits::CONNECTION_PROGRESS_BYTES {
+            self.crawled = 0;
+            self.patience = Instant::now() + self.shared.idle;
+        }
+    }
+
+    /// Waits for bytes, or for the next look at whether others need the room; false: there will be none.
     async fn wait(&mut self, first: &mut Vec<u8>) -> bool {
+        let pressure = Duration::from_millis(limits::CONNECTION_PRESSURE_MS);
+        let holds_much = self.carry.len() > self.shared.intake.budget().connection_min();
+        let look = if holds_much { Instant::now() + pressure } else { self.patience };
         let read = tokio::select! {
             biased;
             () = stopped(&mut self.stop) => {
                 // What the kernel holds already was sent before the stop: take it.
                 now(self.stream.read_buf(first)).await.map(Ok)
             }
-            read = timeout(self.shared.idle, self.stream.read_buf(first)) => Some(read),
+            () = self.guest.told_to_go() => {
+                let read = now(self.stream.read_buf(first)).await.map(Ok);
+                if !matches!(read, Some(Ok(Ok(n))) if n > 0) {
+                    self.shared.traffic.gave_way();
+                }
+                read
+            }
+            read = timeout_at(look.min(self.patience), self.stream.read_buf(first)) => Some(read),
         };
         match read {
             Some(Ok(Ok(n))) => {
                 self.shared.traffic.bytes.add(n as u64);
                 n > 0
             }
+            Some(Err(_elapsed)) if Instant::now() < self.patience => true,
             Some(Err(_elapsed)) => {
-                tracing::debug!(peer = %self.peer, "closed: nothing came for too long");
+                self.shared.traffic.silent();
+                tracing::debug!(peer = %self.peer, "closed: nothing whole came for too long");
                 false
             }
             Some(Ok(Err(why))) => {
@@ -134,6 +185,16 @@ impl Session {
             }
             None => false,
         }
+    }
+
+    /// Nothing came for a while: when all connections together hold too much, what there is of a long line goes on
+    /// as it is, so that those who send have room.
+    async fn give_room(&mut self) -> Result<(), Closed> {
+        if self.carry.is_empty() || self.within_budget(0) {
+            return Ok(());
+        }
+        let block = std::mem::take(&mut self.carry);
+        self.hand_on(block).await
     }
 
     /// Looks at the first bytes; false: what comes is no text.
@@ -162,6 +223,8 @@ impl Session {
             return Ok(());
         }
         let Ok(_permit) = shared.readers.acquire().await else { return Err(Closed) };
+        let expected = if drained { first.len() } else { CHUNK_BYTES };
+        self.memory = Some(shared.intake.memory(self.carry.len() + expected).await);
         let mut block = std::mem::take(&mut self.carry);
         if block.capacity() < CHUNK_BYTES {
             let small = std::mem::replace(&mut block, shared.intake.buffer());
@@ -172,7 +235,9 @@ impl Session {
             self.fill(&mut block).await;
         }
         self.count();
-        self.hand_on(block).await
+        let handed = self.hand_on(block).await;
+        self.memory = None;
+        handed
     }
 
     /// Reads what is there now, up to a chunk.
@@ -197,6 +262,9 @@ impl Session {
                 self.shared.traffic.split.increment();
             }
             self.inside = part.open;
+            if !part.piece {
+                self.guest.is_of_use();
+            }
             let end = from + part.len;
             if from == 0 && next_part(&block[end..], max, part.open).is_none() {
                 // The usual case: all but the remainder goes on in the buffer that it was read into.
@@ -205,6 +273,7 @@ impl Session {
                 block.truncate(end);
                 return self.submit(block, part.piece, false).await;
             }
+            self.held.set(block.capacity() as u64);
             let mut text = self.shared.intake.buffer();
             text.extend_from_slice(&block[from..end]);
             self.submit(text, part.piece, false).await?;
@@ -234,15 +303,14 @@ impl Session {
 
     /// Whether this connection may carry `more` bytes.
     fn within_budget(&self, more: usize) -> bool {
-        self.carry.len() + more <= limits::CONNECTION_HELD_BYTES_MIN
-            || self.shared.held.load(Ordering::Relaxed) + more <= limits::CONNECTION_HELD_BYTES_MAX
+        let budget = self.shared.intake.budget();
+        let most = budget.connections_max() as u64;
+        self.carry.len() + more <= budget.connection_min()
+            || budget.used(Use::Connections) + more as u64 <= most
     }
 
     fn count(&mut self) {
-        let held = self.carry.len();
-        self.shared.held.fetch_add(held, Ordering::Relaxed);
-        self.shared.held.fetch_sub(self.counted, Ordering::Relaxed);
-        self.counted = held;
+        self.held.set(self.carry.capacity() as u64);
     }
 
     async fn submit(&mut self, text: Vec<u8>, piece: bool, last: bool) -> Result<(), Closed> {
@@ -257,6 +325,7 @@ impl Session {
             last,
             position: None,
             ack: None,
+            memory: self.memory.take(),
         };
         self.shared.intake.submit(chunk).await
     }
@@ -269,11 +338,5 @@ impl Session {
         let rest = std::mem::take(&mut self.carry);
         let piece = self.inside && !rest.is_empty();
         self.submit(rest, piece, true).await
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.shared.held.fetch_sub(self.counted, Ordering::Relaxed);
     }
 }

@@ -10,7 +10,9 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::super::fixture::{Pipeline, load, pipeline, soon};
+use super::super::listener::Guests;
 use super::Tcp;
+use crate::budget::Use;
 use crate::chunk::Chunk;
 use crate::event::Literal;
 use crate::health::State;
@@ -174,6 +176,71 @@ async fn a_silent_connection_is_closed_and_what_it_sent_is_kept() {
     assert!(closed(&mut client).await);
     let chunk = running.pipeline.chunk().await;
     assert_eq!((chunk.text.as_slice(), chunk.last), (&b"half"[..], true));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_whose_bytes_drip_and_never_end_a_line_is_closed_as_a_silent_one() {
+    let mut running = plain("idle_timeout = \"300ms\"\n").await;
+    let client = running.connect().await;
+    client.set_nodelay(true).unwrap();
+    let (mut read, mut write) = client.into_split();
+    let dripping = tokio::spawn(async move {
+        while write.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    });
+    assert!(!matches!(soon(read.read(&mut [0; 1])).await, Ok(n) if n > 0));
+    let chunks = running.rest_of_connection().await;
+    assert!(text(&chunks).bytes().all(|b| b == b'x'));
+    running.pipeline.metric("logweir_input_connections_closed_total{reason=\"silent\"} 1").await;
+    soon(dripping).await.unwrap();
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn when_all_places_are_taken_a_client_that_never_sent_a_line_gives_way_and_no_other() {
+    let mut running = plain("max_connections = 2\n").await;
+    let mut useful = running.send(b"a\n").await;
+    assert_eq!(running.pipeline.chunk().await.text, b"a\n");
+    let mut stranger = running.send(b"half a line").await;
+    running.pipeline.metric("logweir_input_connections 2").await;
+    // Refused until the stranger has had its time.
+    let mut newcomer = running.send(b"b\n").await;
+    let mut nothing = [0; 1];
+    let first = loop {
+        tokio::select! {
+            chunk = running.pipeline.chunk() => break chunk,
+            _ = newcomer.read(&mut nothing) => {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                newcomer = running.send(b"b\n").await;
+            }
+        }
+    };
+    // What the stranger sent is kept; which of the two comes first is chance.
+    let second = running.pipeline.chunk().await;
+    let mut texts = [first.text.clone(), second.text.clone()];
+    texts.sort();
+    assert_eq!(texts, [b"b\n".to_vec(), b"half a line".to_vec()]);
+    assert!(closed(&mut stranger).await);
+    running.pipeline.metric("logweir_input_connections_closed_total{reason=\"gave_way\"} 1").await;
+    // Now both have sent lines, and nobody gives way.
+    let mut third = running.connect().await;
+    assert!(closed(&mut third).await);
+    useful.write_all(b"again\n").await.unwrap();
+    assert_eq!(running.pipeline.chunk().await.text, b"again\n");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_has_no_more_connections_than_it_may() {
+    let mut running = plain("max_connections_per_address = 1\n").await;
+    let _first = running.send(b"a\n").await;
+    assert_eq!(running.pipeline.chunk().await.text, b"a\n");
+    let mut second = running.connect().await;
+    assert!(closed(&mut second).await);
+    let refused = "logweir_input_connections_refused_total{reason=\"too_many_of_one_address\"} 1";
+    running.pipeline.metric(refused).await;
     running.stop().await;
 }
 
@@ -342,6 +409,7 @@ fn session() -> (super::Session, Arc<super::Shared>, tokio::io::DuplexStream, Pi
         stream: Box::new(server),
         peer: SocketAddr::from(([127, 0, 0, 1], 1)),
         stop: pipeline.stop.subscribe(),
+        guest: Guests::alone(),
     };
     let session = super::Session::new(connection, Arc::new(source), Arc::clone(&shared));
     (session, shared, client, pipeline)
@@ -356,9 +424,10 @@ fn a_waiting_connection_is_small() {
 
 #[tokio::test]
 async fn when_all_connections_hold_too_much_a_long_line_is_split_early() {
-    for (held, early) in [(0, false), (crate::limits::CONNECTION_HELD_BYTES_MAX, true)] {
+    for (held, early) in [(0, false), (crate::limits::CONNECTION_HELD_BYTES_MAX as u64, true)] {
         let (session, shared, mut client, mut pipeline) = session();
-        shared.held.store(held, std::sync::atomic::Ordering::Relaxed);
+        let budget = shared.intake.budget().clone();
+        let _others = budget.hold(Use::Connections, held);
         let task = tokio::spawn(session.run());
         client.write_all(&b"x".repeat(20_000)).await.unwrap();
         client.write_all(b"end").await.unwrap();
@@ -370,8 +439,36 @@ async fn when_all_connections_hold_too_much_a_long_line_is_split_early() {
         assert_eq!(text(&chunks).len(), 20_003);
         assert_eq!(chunks[0].piece, early);
         soon(task).await.unwrap();
-        assert_eq!(shared.held.load(std::sync::atomic::Ordering::Relaxed), held);
+        assert_eq!(budget.used(Use::Connections), held);
     }
+}
+
+#[tokio::test]
+async fn a_client_that_falls_silent_within_a_long_line_gives_the_room_to_others() {
+    let (session, shared, mut client, mut pipeline) = session();
+    let budget = shared.intake.budget().clone();
+    let task = tokio::spawn(session.run());
+    client.write_all(&b"x".repeat(20_000)).await.unwrap();
+    let carried = async {
+        while budget.used(Use::Connections) < 20_000 {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    };
+    soon(carried).await;
+    let others = budget.hold(Use::Connections, crate::limits::CONNECTION_HELD_BYTES_MAX as u64);
+    let piece = pipeline.chunk().await;
+    assert_eq!((piece.text.len(), piece.piece, piece.last), (20_000, true, false));
+    drop(others);
+    assert_eq!(budget.used(Use::Connections), 0);
+    client.write_all(b"end\nnext\n").await.unwrap();
+    drop(client);
+    let mut chunks = vec![pipeline.chunk().await];
+    while !chunks.last().unwrap().last {
+        chunks.push(pipeline.chunk().await);
+    }
+    assert_eq!(text(&chunks), "end\nnext\n");
+    assert!(chunks[0].piece && !chunks[1].piece);
+    soon(task).await.unwrap();
 }
 
 /// An authority, a server certificate and a client certificate as files; and what a client needs.

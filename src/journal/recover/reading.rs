@@ -81,6 +81,7 @@ impl<'a> Reading<'a> {
             snapshot: false,
             outputs: found.outputs.clone(),
             broken: Vec::new(),
+            unsure_from: (candidate.first > found.durable).then_some(0),
         };
         Reading {
             place,
@@ -145,8 +146,12 @@ impl<'a> Reading<'a> {
                 self.set_aside(offset, bytes.len() as u64);
                 continue;
             }
+            if outline.sequence() > found.durable {
+                self.segment.unsure_from.get_or_insert(offset);
+            }
             remember(&mut found.positions, positions);
             self.count(&outline, bytes, &mut found.done);
+            found.last_intact = outline.sequence();
         }
         self.segment.bytes = scanner.length();
     }
@@ -271,9 +276,16 @@ impl<'a> Reading<'a> {
         let end = self.segment.bytes;
         self.make_void();
         let Place { storage, directory, touch, newest, .. } = *self.place;
-        for wound in self.wounds.iter_mut().filter(|w| w.bytes > 0) {
+        // What was durable once is no unfinished write, wherever it is.
+        let promised = self.segment.last < found.durable;
+        for wound in &mut self.wounds {
+            if wound.bytes == 0 {
+                wound.known = touch == Touch::Repair
+                    && quarantine::note(storage, directory, wound.segment) == Kept::Known;
+                continue;
+            }
             let at_end = newest && wound.offset + wound.bytes == end;
-            wound.unfinished |= at_end;
+            wound.unfinished |= at_end && !promised;
             let file = (wound.segment, &*self.candidate.file);
             let kept = match touch {
                 Touch::Repair if !self.unreadable => {
@@ -296,7 +308,8 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn missing(segment: u64, reason: &str) -> Wound {
+/// A wound without bytes: frames that are not there.
+pub(super) fn missing(segment: u64, reason: &str) -> Wound {
     Wound {
         segment,
         offset: 0,

@@ -31,7 +31,7 @@ fn open(storage: &SimulatedStorage, max_bytes: u64) -> Store {
 
 fn all(storage: &SimulatedStorage) -> Vec<DeadLetter> {
     let shared: SharedStorage = Arc::new(storage.clone());
-    read_all(&shared, Path::new(DIRECTORY)).unwrap().collect()
+    read_all(&shared, Path::new(DIRECTORY)).unwrap().map(|stored| stored.letter).collect()
 }
 
 #[test]
@@ -79,12 +79,46 @@ fn a_letter_that_could_not_be_written_or_synced_is_an_error_and_the_next_one_wor
     storage.fail_writes(None);
     storage.fail_syncs(Some(EIO));
     assert!(store.put(&[letter(2)]).is_err());
+    // Whoever comes first when it works again.
     storage.fail_syncs(None);
+    store.put(&[letter(3)]).unwrap();
     store.put(&[letter(2)]).unwrap();
+    assert_eq!(store.count(), 3);
     for seed in 0..20 {
-        let mut left = all(&storage.crash(seed));
-        left.dedup();
-        assert_eq!(left, [letter(1), letter(2)], "seed {seed}");
+        let left = all(&storage.crash(seed));
+        assert_eq!(left, [letter(1), letter(3), letter(2)], "each once, seed {seed}");
+    }
+}
+
+#[test]
+fn a_disk_that_fills_at_any_byte_costs_no_letter_and_doubles_none() {
+    for room in (0..1200).step_by(37) {
+        let storage = SimulatedStorage::default();
+        let store = open(&storage, 1 << 20);
+        store.put(&[letter(0)]).unwrap();
+        storage.leave_space(room);
+        let mut stored = vec![letter(0)];
+        let mut refused = 0;
+        for n in 1..12 {
+            // Offered again and again, as outputs do, until there is room.
+            while store.put(&[letter(n)]).is_err() {
+                refused += 1;
+                assert!(refused < 10, "with {room} bytes");
+                if refused == 3 {
+                    // Killed with a full disk, and started again with it.
+                    let after = storage.kill();
+                    after.leave_space(0);
+                    assert_eq!(all(&after), stored, "with {room} bytes");
+                    assert_eq!(open(&after, 1 << 20).count(), n);
+                    storage.set_space(None);
+                }
+            }
+            stored.push(letter(n));
+        }
+        assert!(refused > 0 || room > 1000, "with {room} bytes it was full once");
+        assert_eq!(all(&storage), stored, "with {room} bytes");
+        drop(store);
+        assert_eq!(open(&storage, 1 << 20).count(), 12);
     }
 }
 

@@ -70,6 +70,22 @@ fn every_cut_leaves_exactly_the_frames_before_it() {
         let (got, report) = patient.survivors(&patient.bytes[..cut]);
         let whole = patient.frames.iter().filter(|f| f.end <= cut).count() as u64;
         assert_eq!(got, (1..=whole).collect::<Vec<_>>(), "cut at {cut}");
+        let [wound] = report.wounds.as_slice() else { panic!("cut at {cut}: {report:?}") };
+        assert_eq!((wound.segment, wound.frames_lost_estimate), (1, 4 - whole), "cut at {cut}");
+        assert!(!wound.unfinished, "they were on disk once: cut at {cut}");
+        assert_eq!(wound.offset + wound.bytes, cut as u64, "cut at {cut}: {wound:?}");
+    }
+}
+
+#[test]
+fn every_cut_of_what_was_never_promised_is_an_unfinished_write() {
+    let patient = patient(4);
+    // As if the machine had stopped before the first sync: nothing says what was durable.
+    patient.bench.storage.remove(&Path::new(DIRECTORY).join("cursors")).unwrap();
+    for cut in 0..=patient.bytes.len() {
+        let (got, report) = patient.survivors(&patient.bytes[..cut]);
+        let whole = patient.frames.iter().filter(|f| f.end <= cut).count() as u64;
+        assert_eq!(got, (1..=whole).collect::<Vec<_>>(), "cut at {cut}");
         let ends: Vec<usize> = patient.frames.iter().map(|f| f.end).collect();
         let clean = ends.contains(&cut) || cut == patient.frames[0].start || cut == 0;
         let clean = clean || cut == header_length(&patient.bytes);
@@ -165,6 +181,30 @@ fn a_wound_is_quarantined_once_and_known_afterwards() {
     let shown = patient.bench.metrics.render();
     let line = format!("logweir_journal_lost_bytes_total {}", wound.len());
     assert!(shown.contains(&line), "counted once: {shown}");
+}
+
+#[test]
+fn a_disk_without_room_for_the_quarantine_stops_no_start_and_the_wound_is_copied_when_there_is_room()
+ {
+    let patient = patient(3);
+    let mut bytes = patient.bytes.clone();
+    let wound = patient.frames[1].clone();
+    bytes[wound.start + 70] ^= 1;
+    let storage = &patient.bench.storage;
+    storage.put(&patient.path, &bytes);
+    let copy = format!("{DIRECTORY}/quarantine/{:020}-{}.bytes", 1, wound.start);
+    for room in [0, 10, wound.len() as u64 - 1] {
+        storage.leave_space(room);
+        let opened = patient.bench.open();
+        assert_eq!(opened.report.wounds.len(), 1, "{:?}", opened.report.wounds);
+        assert!(!opened.report.wounds[0].known, "nothing of it was kept");
+        assert_eq!(numbers(&mut *opened.journal.feed(0).unwrap()), [1, 3]);
+        assert_eq!(storage.contents(Path::new(&copy)), None, "no half copy");
+    }
+    storage.set_space(None);
+    assert!(!patient.bench.open().report.wounds[0].known);
+    assert_eq!(storage.contents(Path::new(&copy)).unwrap(), bytes[wound]);
+    assert!(patient.bench.open().report.wounds[0].known);
 }
 
 #[test]

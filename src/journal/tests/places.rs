@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::support::*;
+use crate::budget::Budget;
 use crate::chunk::Position;
 use crate::diagnostic::Diagnostics;
 use crate::journal::{Journal, Mode, OnFull, Parts, Settings, SyncPolicy};
@@ -137,6 +138,7 @@ fn parts(bench: &Bench) -> Parts {
         clock: bench.clock.clone(),
         metrics: bench.metrics.clone(),
         health: bench.health.part("journal"),
+        budget: Budget::default(),
     }
 }
 

@@ -1,13 +1,10 @@
 //! Full disks, reached quotas, outputs that fall behind.
 
 use std::sync::mpsc;
-use std::time::Duration;
 
 use super::support::*;
 use crate::journal::{Journal, OnFull, OutputSlot};
 use crate::storage::simulated::{EIO, ENOSPC};
-
-const SOON: Duration = Duration::from_secs(20);
 
 /// Appends on a thread of its own; the receiver hears each sequence.
 fn appending(journal: &Journal, numbers: std::ops::RangeInclusive<u64>) -> mpsc::Receiver<u64> {
@@ -22,14 +19,6 @@ fn appending(journal: &Journal, numbers: std::ops::RangeInclusive<u64>) -> mpsc:
         }
     });
     hear
-}
-
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let start = std::time::Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < SOON, "still waiting: {what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }
 
 #[test]
@@ -76,6 +65,43 @@ fn a_disk_that_fills_within_a_frame_leaves_no_wound() {
     let opened = bench.open();
     assert!(opened.report.wounds.is_empty(), "{:?}", opened.report.wounds);
     assert_eq!(opened.report.frames, 60);
+}
+
+#[test]
+fn a_disk_without_room_for_the_cursors_is_said_holds_nothing_up_and_sends_nothing_twice_afterwards()
+{
+    let bench = Bench::new(&["logs"]);
+    let opened = bench.open();
+    let mut logs = opened.journal.feed(0).unwrap();
+    for n in 1..=3 {
+        append(&opened.journal, n, 1);
+    }
+    opened.journal.shared.sync_once();
+    // Also a write within a file may need a block that is not there: a file with holes, a copy-on-write file system.
+    bench.storage.fail_writes(Some(ENOSPC));
+    let sequences: Vec<u64> = given(&mut *logs).into_iter().map(|(_, s)| s).collect();
+    logs.done(sequences[1]);
+    for _ in 0..3 {
+        opened.journal.shared.turn();
+    }
+    let said = bench.trouble().unwrap_or_default();
+    assert!(said.contains("cursors") && said.contains("goes on by itself"), "{said}");
+    // A process that is killed now sends again, and loses nothing.
+    let mut after = Bench::new(&["logs"]);
+    after.storage = bench.storage.kill();
+    after.storage.fail_writes(Some(ENOSPC));
+    let again = after.open();
+    again.journal.shared.turn();
+    after.storage.fail_writes(None);
+    assert!(again.journal.shared.turn());
+    let got = numbers(&mut *again.journal.feed(0).unwrap());
+    assert!(got.ends_with(&[3]), "{got:?}");
+    bench.storage.fail_writes(None);
+    assert!(opened.journal.shared.turn());
+    assert_eq!(bench.trouble(), None);
+    let mut after = Bench::new(&["logs"]);
+    after.storage = bench.storage.kill();
+    assert_eq!(numbers(&mut *after.open().journal.feed(0).unwrap()), [3]);
 }
 
 #[test]
@@ -184,6 +210,38 @@ fn drop_oldest_drops_whole_segments_and_counts_every_document() {
     assert!(shown.contains(&line("logs", dropped)), "{dropped}: {shown}");
     assert!(shown.contains(&line("errors", 0)), "{shown}");
     assert!(opened.journal.stats().bytes <= 22_000);
+}
+
+#[test]
+fn what_an_output_holds_of_dropped_segments_is_shown_and_counted_if_it_is_not_delivered() {
+    let mut bench = Bench::new(&["logs"]);
+    bench.settings.max_bytes = 20_000;
+    bench.settings.on_full = OnFull::DropOldest;
+    let opened = bench.open_threaded();
+    let mut logs = opened.journal.feed(0).unwrap();
+    opened.journal.append(padded(1, 1, 1000), None).unwrap();
+    let held = given(&mut *logs);
+    for n in 2..=100 {
+        opened.journal.append(padded(n, 1, 1000), None).unwrap();
+    }
+    opened.journal.shared.show();
+    let shown = |bench: &Bench, line: &str| {
+        let text = bench.metrics.render();
+        assert!(text.contains(line), "{line} in {text}");
+    };
+    let gauge = "logweir_journal_dropped_in_hand_documents{output=\"logs\"}";
+    shown(&bench, &format!("{gauge} {}\n", held.len()));
+    let held_later = given(&mut *logs);
+    logs.done(held[0].1);
+    opened.journal.shared.show();
+    shown(&bench, &format!("{gauge} 0\n"));
+    for n in 101..=200 {
+        opened.journal.append(padded(n, 1, 1000), None).unwrap();
+    }
+    drop(logs);
+    opened.journal.close();
+    let line = "logweir_journal_dropped_documents_total{output=\"logs\",reason=\"in_hand\"}";
+    shown(&bench, &format!("{line} {}\n", held_later.len()));
 }
 
 #[test]

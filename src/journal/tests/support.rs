@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::budget::Budget;
 use crate::chunk::{Position, Stored, ack};
 use crate::clock::ManualClock;
 use crate::delivery::Feed;
@@ -61,6 +62,7 @@ impl Bench {
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
             health: self.health.part("journal"),
+            budget: Budget::default(),
         };
         let settings = self.settings.clone();
         open::open(parts, Path::new(DIRECTORY), settings, &self.outputs, threaded).unwrap()
@@ -139,4 +141,16 @@ pub fn number(body: &[u8]) -> u64 {
 
 pub fn offset_of(opened: &Opened) -> u64 {
     opened.positions.iter().find(|p| p.key == 1).map_or(0, |p| p.offset)
+}
+
+/// How long a condition is awaited before the test fails.
+pub const SOON: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// Waits until the condition holds.
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < SOON, "still waiting: {what}");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::body::Body;
 use crate::frame::{Draft, Frame, Head};
 
 /// A document of a request.
@@ -45,7 +46,12 @@ pub(super) fn frame(sequence: u64, documents: &[(&str, String)]) -> Arc<Frame> {
 }
 
 /// The documents of a body.
-pub(super) fn parse(body: &[u8], gzip: bool) -> Vec<Sent> {
+pub(super) fn parse(body: &Body) -> Vec<Sent> {
+    parse_wire(&body.whole(), body.is_packed())
+}
+
+/// The documents of a body as it came over the wire.
+pub(super) fn parse_wire(body: &[u8], gzip: bool) -> Vec<Sent> {
     let mut text = Vec::new();
     if gzip {
         flate2::read::GzDecoder::new(body).read_to_end(&mut text).unwrap();

@@ -11,8 +11,10 @@ use super::retry::Backoff;
 pub(super) struct Trouble {
     /// Whether waiting may help; otherwise somebody has to do something.
     pub(super) passing: bool,
-    /// One sentence: what and what to do, without the node's name.
+    /// One sentence: what and what to do, without the node's name; the same each time, so that it is told once.
     pub(super) message: String,
+    /// What the server said this time, for the log; may be empty.
+    pub(super) detail: String,
 }
 
 /// A node.
@@ -166,7 +168,7 @@ mod tests {
     use super::*;
 
     fn passing() -> Trouble {
-        Trouble { passing: true, message: "is away".into() }
+        Trouble { passing: true, message: "is away".into(), detail: String::new() }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use super::retry::Backoff;
 use crate::delivery::DeadLetter;
+use crate::limits;
 
 /// The letters that are not yet on disk.
 #[derive(Default)]
@@ -25,13 +26,19 @@ impl Letters {
         self.list.push((frame, letter));
     }
 
-    /// All letters, for the store, if it is idle and its pause is over.
+    /// The oldest letters, for the store, if it is idle and its pause is over: as many as it takes in one piece, or
+    /// one.
     pub(super) fn take_due(&mut self, now_ns: u64) -> Option<Vec<DeadLetter>> {
         if self.storing > 0 || self.list.is_empty() || self.due_ns > now_ns {
             return None;
         }
-        self.storing = self.list.len();
-        Some(self.list.iter().map(|(_, letter)| letter.clone()).collect())
+        let mut bytes = 0;
+        let fit = self.list.iter().take_while(|(_, letter)| {
+            bytes += size(letter);
+            bytes <= limits::DEAD_LETTERS_CALL_BYTES
+        });
+        self.storing = fit.count().max(1);
+        Some(self.list[..self.storing].iter().map(|(_, letter)| letter.clone()).collect())
     }
 
     /// The store has them: the frames of the documents that are settled now.
@@ -83,4 +90,31 @@ impl Letters {
 
 fn size(letter: &DeadLetter) -> usize {
     letter.document.len() + letter.reason.len() + size_of::<DeadLetter>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_go_to_the_store_in_calls_that_it_takes_in_one_piece() {
+        let letter = |bytes: usize| DeadLetter {
+            output: String::new(),
+            address: String::new(),
+            id: String::new(),
+            reason: String::new(),
+            refused_ns: 0,
+            document: vec![0; bytes],
+        };
+        let mut letters = Letters::default();
+        for (frame, mib) in [(1, 5), (2, 2), (3, 2), (4, 20), (5, 1)] {
+            letters.add(frame, letter(mib << 20));
+        }
+        let mut calls = Vec::new();
+        while letters.take_due(0).is_some() {
+            calls.push(letters.stored());
+        }
+        assert_eq!(calls, [vec![1, 2], vec![3], vec![4], vec![5]]);
+        assert_eq!((letters.bytes(), letters.document_count()), (0, 0));
+    }
 }

@@ -43,6 +43,8 @@ pub(super) enum Block {
     DataStream,
     /// The name is an alias without a write index.
     NoWriteIndex,
+    /// No node holds a working copy of the index.
+    NoShard,
 }
 
 /// What to do with a whole request.
@@ -78,6 +80,7 @@ pub(super) fn item(status: u16, cause: &Cause, stable: bool) -> ItemOutcome {
         401 | 403 if kind == "cluster_block_exception" => Blocked(Block::Writes),
         401 | 403 => Blocked(Block::Forbidden),
         404 if kind == "index_not_found_exception" => Blocked(Block::NoIndex),
+        503 if kind == "unavailable_shards_exception" => Blocked(Block::NoShard),
         400..=428 => curable(kind, &cause.reason)
             .map_or_else(|| if status == 408 { Busy } else { Dead }, Blocked),
         430..=499 => Dead,
@@ -175,7 +178,29 @@ impl Block {
             Block::NoWriteIndex => format!(
                 "`{index}` is an alias of several indices and none is its write index: set `is_write_index`"
             ),
+            Block::NoShard => format!(
+                "the primary shard of the index `{index}` is on no working node: start the node that is missing; \
+                 GET /_cluster/allocation/explain tells more"
+            ),
         }
+    }
+}
+
+/// What to do about documents that are refused for ever with this cause (its text, as in the dead letter).
+pub(super) fn advice_for_dead(cause: &str) -> &'static str {
+    let says = |text: &str| cause.contains(text);
+    if says("otal fields") {
+        "raise `index.mapping.total_fields.limit` of the index, or remove fields by a filter"
+    } else if cause.starts_with("strict_dynamic_mapping_exception") {
+        "add the field to the mapping of the index, or remove it by a filter"
+    } else if says("parsing_exception") || says("mapper") {
+        "correct the field by a filter, or the mapping in the template of the index"
+    } else if cause.starts_with("too large for the server") {
+        "raise the server's `http.max_content_length`, or make the documents smaller"
+    } else if cause.starts_with("invalid_index_name_exception") {
+        "correct `index`"
+    } else {
+        "each dead letter holds the server's reason"
     }
 }
 

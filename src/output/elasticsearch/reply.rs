@@ -12,7 +12,8 @@ use memchr::memmem;
 use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::bulk::{Entry, hash};
+use super::bulk::hash;
+use super::contents::Entry;
 
 /// An error as Elasticsearch describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,6 +58,11 @@ pub(super) fn read(body: &[u8], entries: &[Entry]) -> Result<Reply, Garbled> {
     if all_stored(body, entries.len()) {
         return Ok(Reply { stored: entries.len(), ..Reply::default() });
     }
+    read_whole(body, entries)
+}
+
+/// As [`read`], the long way, which understands everything.
+pub(super) fn read_whole(body: &[u8], entries: &[Entry]) -> Result<Reply, Garbled> {
     let mut reply = Reply::default();
     let mut reader = serde_json::Deserializer::from_slice(body);
     let seed = Top { entries, reply: &mut reply };
@@ -84,8 +90,8 @@ pub(super) fn read_error(body: &[u8]) -> (Cause, bool) {
 ///
 /// Why it may look for bytes: within JSON, a quote that is not part of a string begins or ends one, and a string
 /// cannot hold an unescaped quote; so `"status":` is never within a string, it is always a key. A whole reply with
-/// `"errors":false` before its items, with as many statuses as documents and each of them 200 or 201, is success.
-/// Anything unusual (spaces, another order, a cut end) goes the long way.
+/// `"errors":false` before its items, with as many items and statuses as documents and each of them 200 or 201, is
+/// success. Anything unusual (spaces, another order, a cut end) goes the long way.
 fn all_stored(body: &[u8], count: usize) -> bool {
     let body = body.trim_ascii_end();
     let Some(items) = memmem::find(&body[..body.len().min(256)], b"\"items\":[") else {
@@ -111,7 +117,8 @@ fn all_stored(body: &[u8], count: usize) -> bool {
         }
         found += 1;
     }
-    found == count
+    // As many items as statuses: one without a status would be taken for none.
+    found == count && memmem::find_iter(body, b"}},{").count() + 1 == count
 }
 
 struct Top<'a> {

@@ -4,17 +4,20 @@
 //! that documents never go where the user did not say; secrets are never part of a message; an answer is read only
 //! up to a bound. On failure: [`Failure`], one sentence for a person.
 
-use std::error::Error as _;
 use std::io;
 use std::time::Duration;
 
-use bytes::Bytes;
 use reqwest::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION,
 };
 use reqwest::{Method, Url, redirect};
 
+use crate::names;
+
+use super::body::{Body, Parts};
+use super::failure::{Failure, FailureKind, chain, failure};
 use super::settings::{Credentials, Settings};
+use crate::settings::{base64, basic_authorization};
 
 /// An answer.
 #[derive(Clone, Debug)]
@@ -27,36 +30,22 @@ pub(super) struct Answer {
     pub(super) location: Option<String>,
 }
 
-/// Why there is no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FailureKind {
-    /// No connection.
-    Unreachable,
-    /// No answer in time.
-    TimedOut,
-    /// The connection broke.
-    Broken,
-}
-
-/// No answer.
-#[derive(Clone, Debug)]
-pub(super) struct Failure {
-    /// What kind of failure.
-    pub(super) kind: FailureKind,
-    /// What happened and what to do, to be read after the node's name.
-    pub(super) message: String,
-}
-
 /// The connections to all nodes.
 #[derive(Clone)]
 pub(super) struct Client {
     http: reqwest::Client,
     hosts: Vec<Url>,
     bulk: Vec<Url>,
+    parts: Parts,
+    #[cfg(test)]
+    simulated: Option<std::sync::Arc<dyn super::simulated::Server>>,
 }
 
 /// Longest answer that is read: larger than that to any request this output sends.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// A server waits this part of `timeout` for a shard that is away, so that it tells about the other documents before
+/// the whole answer comes too late.
+const SHARD_WAIT_PART: u32 = 4;
 /// Only what is needed comes back; a server that ignores this sends all.
 const FILTER: &str = "errors,items.*.status,items.*.error,items.*.failure_store";
 
@@ -73,7 +62,7 @@ impl Client {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let mut builder = reqwest::Client::builder()
+        let mut builder = names::client()
             .user_agent(concat!("logweir/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
             .redirect(redirect::Policy::none())
@@ -87,31 +76,54 @@ impl Client {
         let http = builder.build().map_err(|why| io::Error::other(chain(&why)))?;
         let bulk = settings.hosts.iter().map(|host| {
             let mut url = join(host, &["_bulk"]);
-            url.query_pairs_mut().append_pair("filter_path", FILTER);
+            let wait = format!("{}ms", (settings.timeout / SHARD_WAIT_PART).as_millis().max(1));
+            let mut query = url.query_pairs_mut();
+            query.append_pair("filter_path", FILTER).append_pair("timeout", &wait);
+            drop(query);
             if let Some(pipeline) = &settings.pipeline {
                 url.query_pairs_mut().append_pair("pipeline", pipeline);
             }
             url
         });
-        Ok(Client { http, bulk: bulk.collect(), hosts: settings.hosts.clone() })
+        Ok(Client {
+            http,
+            bulk: bulk.collect(),
+            parts: Parts::default(),
+            hosts: settings.hosts.clone(),
+            #[cfg(test)]
+            simulated: None,
+        })
+    }
+
+    /// A client whose bulk requests go to a server within the process.
+    #[cfg(test)]
+    pub(super) fn simulated(
+        settings: &Settings,
+        server: std::sync::Arc<dyn super::simulated::Server>,
+    ) -> io::Result<Client> {
+        Ok(Client { simulated: Some(server), ..Client::new(settings)? })
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_simulated(&self) -> bool {
+        self.simulated.is_some()
     }
 
     /// Sends a bulk request to a node.
     ///
     /// # Errors
     /// When there is no whole answer.
-    pub(super) async fn bulk(
-        &self,
-        host: usize,
-        body: Bytes,
-        gzip: bool,
-    ) -> Result<Answer, Failure> {
+    pub(super) async fn bulk(&self, host: usize, body: Body) -> Result<Answer, Failure> {
+        #[cfg(test)]
+        if let Some(server) = &self.simulated {
+            return super::simulated::bulk(&**server, host, body).await;
+        }
         let url = self.bulk[host].clone();
         let mut request = self.http.post(url).header(CONTENT_TYPE, "application/x-ndjson");
-        if gzip {
+        if body.is_packed() {
             request = request.header(CONTENT_ENCODING, "gzip");
         }
-        answer(request.body(body)).await
+        answer(request.body(body.into_http(&self.parts))).await
     }
 
     /// Sends any other request to a node; `path` is taken segment by segment.
@@ -141,7 +153,7 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<Answer, Failure> {
     while let Some(part) = response.chunk().await.map_err(failure)? {
         if body.len() + part.len() > ANSWER_BYTES_MAX {
             let message = format!("sent an answer longer than {ANSWER_BYTES_MAX} bytes");
-            return Err(Failure { kind: FailureKind::Broken, message });
+            return Err(Failure { kind: FailureKind::Broken, lasting: false, message });
         }
         body.extend_from_slice(&part);
     }
@@ -156,35 +168,10 @@ fn join(host: &Url, path: &[&str]) -> Url {
     url
 }
 
-fn failure(why: reqwest::Error) -> Failure {
-    let (kind, words) = if why.is_timeout() {
-        (FailureKind::TimedOut, "did not answer within `timeout`")
-    } else if why.is_connect() {
-        (FailureKind::Unreachable, "cannot be reached")
-    } else {
-        (FailureKind::Broken, "broke the connection")
-    };
-    let message = format!("{words} ({})", chain(&why.without_url()));
-    Failure { kind, message }
-}
-
-/// The innermost cause says most ("Connection refused"); the outer ones repeat it.
-fn chain(why: &reqwest::Error) -> String {
-    let (mut text, mut next) = (why.to_string(), why.source());
-    while let Some(cause) = next {
-        text = cause.to_string();
-        next = cause.source();
-    }
-    super::reply::one_line(&text)
-}
-
 fn authorization(credentials: &Credentials) -> Option<String> {
     match credentials {
         Credentials::None => None,
-        Credentials::Basic(user, password) => {
-            let pair = format!("{user}:{}", password.reveal());
-            Some(format!("Basic {}", base64(pair.as_bytes())))
-        }
+        Credentials::Basic(user, password) => Some(basic_authorization(user, password)),
         Credentials::ApiKey(key) => {
             // Both forms that the server shows are taken: `encoded`, and `id:key`.
             let key = key.reveal().trim();
@@ -194,34 +181,9 @@ fn authorization(credentials: &Credentials) -> Option<String> {
     }
 }
 
-/// RFC 4648, section 4.
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for three in bytes.chunks(3) {
-        let at = |n: usize| u32::from(three.get(n).copied().unwrap_or(0));
-        let bits = at(0) << 16 | at(1) << 8 | at(2);
-        for letter in 0..4 {
-            let used = letter <= three.len();
-            let index = (bits >> (18 - 6 * letter)) as usize & 63;
-            out.push(if used { LETTERS[index] as char } else { '=' });
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base64_is_as_in_rfc_4648() {
-        let pairs =
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")];
-        for (plain, encoded) in pairs {
-            assert_eq!(base64(plain.as_bytes()), encoded);
-        }
-    }
 
     #[test]
     fn a_path_before_the_api_is_kept_and_names_are_encoded() {

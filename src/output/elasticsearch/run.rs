@@ -11,12 +11,14 @@ use std::time::Duration;
 use tokio::task::{JoinError, JoinSet};
 
 use super::bulk::Form;
+use super::failure::Failure;
 use super::report::Report;
-use super::request::{Answer, Client, Failure};
+use super::request::{Answer, Client};
 use super::retry::Backoff;
 use super::schedule::{Policy, Scheduler, Step};
 use super::settings::{Settings, shown};
 use super::setup;
+use crate::budget::{Memory, Use};
 use crate::delivery::{DeadLetter, OutputContext};
 use crate::frame::Frame;
 use crate::health::State;
@@ -47,6 +49,8 @@ struct Runner {
     client: Client,
     scheduler: Scheduler,
     tasks: JoinSet<Done>,
+    /// What the scheduler holds.
+    memory: Memory,
     state: State,
     /// The journal gave out everything.
     closed: bool,
@@ -62,6 +66,11 @@ pub(super) async fn run(settings: Settings, mut context: OutputContext) {
             return;
         }
     };
+    run_with(settings, client, context).await;
+}
+
+/// As [`run`], over this client.
+pub(super) async fn run_with(settings: Settings, client: Client, mut context: OutputContext) {
     if !set_up(&settings, &client, &mut context).await {
         return;
     }
@@ -70,15 +79,17 @@ pub(super) async fn run(settings: Settings, mut context: OutputContext) {
     let scheduler = Scheduler::new(policy(&settings, &context), hosts, report);
     let state = State::Starting;
     let tasks = JoinSet::new();
-    let mut runner = Runner { context, client, scheduler, tasks, state, closed: false };
+    let memory = context.budget.hold(Use::Outputs, 0);
+    let mut runner = Runner { context, client, scheduler, tasks, memory, state, closed: false };
     runner.work().await;
     runner.finish().await;
 }
 
 fn policy(settings: &Settings, context: &OutputContext) -> Policy {
-    let seed = context.clock.now_ns() as u64 ^ u64::from(std::process::id()) << 32;
+    let seed = context.clock.random();
     let (first_ms, max_ms) = settings.retry_ms;
     Policy {
+        keeping: context.keeping,
         name: context.name.clone(),
         bit: context.bit,
         form: Form {
@@ -86,10 +97,10 @@ fn policy(settings: &Settings, context: &OutputContext) -> Policy {
             ids: settings.stable_ids,
             gzip: settings.gzip,
         },
-        bulk_bytes: settings.bulk_bytes,
+        bulk_bytes: context.budget.part_of(settings.bulk_bytes, 16),
         bulk_wait_ns: u64::try_from(settings.bulk_wait.as_nanos()).unwrap_or(u64::MAX / 2),
         requests: settings.requests,
-        waiting_bytes: settings.waiting_bytes,
+        waiting_bytes: context.budget.part_of(settings.waiting_bytes, 8),
         user: settings.credentials.who(),
         backoff: Backoff::new(first_ms, max_ms, seed),
     }
@@ -99,7 +110,7 @@ fn policy(settings: &Settings, context: &OutputContext) -> Policy {
 async fn set_up(settings: &Settings, client: &Client, context: &mut OutputContext) -> bool {
     let Some(template) = &settings.template else { return true };
     let (first_ms, max_ms) = settings.retry_ms;
-    let mut backoff = Backoff::new(first_ms, max_ms, context.clock.now_ns() as u64);
+    let mut backoff = Backoff::new(first_ms, max_ms, context.clock.random());
     for attempt in 0_usize.. {
         let host = attempt % settings.hosts.len();
         let result = tokio::select! {
@@ -108,7 +119,7 @@ async fn set_up(settings: &Settings, client: &Client, context: &mut OutputContex
         };
         let Err(why) = result else { return true };
         let name = shown(&settings.hosts[host]);
-        context.health.set(State::Paused(format!("{name} {why}; everything is kept")));
+        context.health.set(State::Paused(format!("{name} {why}; {}", context.keeping)));
         let failures = u32::try_from(attempt + 1).unwrap_or(u32::MAX);
         let pause = Duration::from_nanos(backoff.pause_ns(failures));
         tokio::select! {
@@ -122,12 +133,14 @@ async fn set_up(settings: &Settings, client: &Client, context: &mut OutputContex
 impl Runner {
     async fn work(&mut self) {
         loop {
+            self.book();
             while !self.closed
                 && self.scheduler.wants_frame()
                 && let Some(frame) = self.context.feed.next_now()
             {
                 let now = self.now();
                 self.scheduler.take(frame, now);
+                self.book();
                 // Compressing a batch takes a while: others on this thread come in between.
                 tokio::task::yield_now().await;
             }
@@ -145,6 +158,8 @@ impl Runner {
                 Some(done) = self.tasks.join_next(), if busy => Woken::Done(done),
                 frame = self.context.feed.next(), if wants_frame => Woken::Frame(frame),
                 () = sleep(pause), if pause.is_some() => Woken::Time,
+                // Something is under way or due whenever anything is held: a wake-up that is missed does no harm.
+                () = self.context.budget.freed(), if self.memory.bytes() > 0 => Woken::Time,
             };
             match woken {
                 Woken::Stop => return,
@@ -157,6 +172,14 @@ impl Runner {
                 Woken::Time => {}
             }
         }
+    }
+
+    /// Books what is held and says how much more may be: an output that holds nothing may always make a request.
+    fn book(&mut self) {
+        self.memory.set(self.scheduler.bytes() as u64);
+        let room = usize::try_from(self.context.budget.room()).unwrap_or(usize::MAX);
+        let least = if self.memory.bytes() == 0 { self.scheduler.bulk_bytes() } else { 0 };
+        self.scheduler.set_room(room.max(least));
     }
 
     /// After the stop signal: answers to what is under way still count.
@@ -185,13 +208,14 @@ impl Runner {
     fn steps(&mut self) -> Option<u64> {
         loop {
             let now = self.now();
+            self.book();
             match self.scheduler.next(now) {
                 Step::Wait(deadline) => return deadline,
                 Step::Store(letters) => self.store(letters),
                 Step::Send(shipment) => {
                     let client = self.client.clone();
                     self.tasks.spawn(async move {
-                        let answer = client.bulk(shipment.host, shipment.body, shipment.gzip).await;
+                        let answer = client.bulk(shipment.host, shipment.body).await;
                         Done::Answered(shipment.ticket, answer)
                     });
                 }
@@ -205,7 +229,14 @@ impl Runner {
             letter.refused_ns = now_ns;
         }
         let store = Arc::clone(&self.context.dead_letters);
-        self.tasks.spawn_blocking(move || Done::Stored(store.put(&letters)));
+        let put = move || Done::Stored(store.put(&letters));
+        #[cfg(test)]
+        if self.client.is_simulated() {
+            // One thread does everything, or one seed would not give one run.
+            self.tasks.spawn(async move { put() });
+            return;
+        }
+        self.tasks.spawn_blocking(put);
     }
 
     fn done(&mut self, done: Result<Done, JoinError>) {

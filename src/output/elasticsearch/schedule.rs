@@ -10,14 +10,14 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
+use super::body::Body;
 use super::bulk::{Builder, Bulk, Form, Kept};
+use super::failure::{Failure, FailureKind};
 use super::hosts::{Hosts, Pick, Trouble};
 use super::ledger::Ledger;
 use super::letters::Letters;
 use super::report::Report;
-use super::request::{Answer, Failure, FailureKind};
+use super::request::Answer;
 use super::retry::Backoff;
 use super::waiting::Waiting;
 use super::window::Window;
@@ -46,6 +46,8 @@ pub(super) struct Policy {
     pub(super) waiting_bytes: usize,
     /// Whom the server sees, for messages, such as `user "elastic"`.
     pub(super) user: String,
+    /// What becomes of documents meanwhile, as [`crate::delivery::OutputContext::keeping`].
+    pub(super) keeping: &'static str,
     /// Pauses between tries.
     pub(super) backoff: Backoff,
 }
@@ -69,9 +71,7 @@ pub(super) struct Shipment {
     /// The node's number.
     pub(super) host: usize,
     /// The body; empty to ask whether the node answers.
-    pub(super) body: Bytes,
-    /// Whether it is compressed.
-    pub(super) gzip: bool,
+    pub(super) body: Body,
 }
 
 /// The output's state.
@@ -86,6 +86,8 @@ pub(super) struct Scheduler {
     queue: VecDeque<Request>,
     in_flight: Vec<Request>,
     waiting: Waiting,
+    /// Bytes that may be taken in.
+    room: usize,
     letters: Letters,
     hosts: Hosts,
     unasked: Vec<usize>,
@@ -96,6 +98,10 @@ pub(super) struct Scheduler {
     worked: bool,
     /// Type of the latest refusal that may pass.
     latest: String,
+    /// Most bytes of a request, as far as known: `bulk_size`, or less after a 413.
+    ceiling: usize,
+    /// What to say about the latest dead letters, and until when.
+    notice: Option<(String, u64)>,
 }
 
 /// A frame whose documents are being taken.
@@ -103,6 +109,8 @@ struct Taken {
     frame: Arc<Frame>,
     number: u64,
     next: usize,
+    /// Requests may hold it instead of copies of its documents.
+    lends: bool,
 }
 
 /// A request under way or to be sent again.
@@ -139,6 +147,7 @@ impl Scheduler {
             queue: VecDeque::new(),
             in_flight: Vec::new(),
             waiting: Waiting::default(),
+            room: usize::MAX,
             letters: Letters::default(),
             unasked: (0..hosts.len()).rev().collect(),
             hosts: Hosts::new(hosts),
@@ -148,19 +157,22 @@ impl Scheduler {
             tickets: 0,
             worked: false,
             latest: String::new(),
+            ceiling: policy.bulk_bytes,
+            notice: None,
             policy,
         }
     }
 
     /// Whether a frame would find room.
     pub(super) fn wants_frame(&self) -> bool {
-        self.frame.is_none() && !self.builder_full && !self.is_full()
+        self.frame.is_none() && !self.builder_full && self.has_room()
     }
 
     /// Takes a frame; only when [`Scheduler::wants_frame`].
     pub(super) fn take(&mut self, frame: Arc<Frame>, now_ns: u64) {
         let number = self.ledger.begin(frame.sequence());
-        self.frame = Some(Taken { frame, number, next: 0 });
+        let lends = is_mostly_for(&frame, self.policy.bit);
+        self.frame = Some(Taken { frame, number, next: 0, lends });
         self.fill(now_ns);
     }
 
@@ -232,11 +244,26 @@ impl Scheduler {
         self.frame.is_none() && self.open_documents() == 0
     }
 
-    /// Bytes that documents take up here, in requests before compression.
-    #[cfg(test)]
+    /// Bytes that documents take up here. A request counts as it is before compression: that is what it becomes
+    /// when its documents are refused.
     pub(super) fn bytes(&self) -> usize {
-        let requests = self.queue.iter().chain(&self.in_flight).map(|r| r.bulk.size);
-        requests.sum::<usize>() + self.waiting.bytes() + self.letters.bytes()
+        let size = |r: &Request| r.bulk.size + size_of_val(r.bulk.entries());
+        let requests = self.queue.iter().chain(&self.in_flight).map(size);
+        self.builder.size() + requests.sum::<usize>() + self.waiting.bytes() + self.letters.bytes()
+    }
+
+    /// Bytes of a request.
+    pub(super) fn bulk_bytes(&self) -> usize {
+        self.policy.bulk_bytes
+    }
+
+    /// Says how many bytes more may be taken in.
+    pub(super) fn set_room(&mut self, bytes: usize) {
+        self.room = bytes;
+    }
+
+    fn has_room(&self) -> bool {
+        !self.is_full() && self.room >= self.builder.limit()
     }
 
     /// Refused documents take up all of their room.
@@ -256,7 +283,7 @@ impl Scheduler {
                 continue;
             };
             self.builder_full = !self.builder.has_room(document.body.len());
-            if self.builder_full || self.is_full() {
+            if self.builder_full || !self.has_room() {
                 break;
             }
             taken.next += 1;
@@ -269,7 +296,8 @@ impl Scheduler {
             } else {
                 &mut self.builder
             };
-            if let Err(reason) = builder.add(&document, address, taken.number) {
+            let lent = taken.lends.then_some(&taken.frame);
+            if let Err(reason) = builder.add(&document, address, taken.number, lent) {
                 let mut id = Vec::new();
                 document.write_id(&mut id);
                 let (index, id) = (String::from_utf8_lossy(address), String::from_utf8_lossy(&id));
@@ -296,7 +324,7 @@ impl Scheduler {
 
     /// Documents for indices that take nothing wait at once, without asking the server.
     fn park(&mut self, bulk: &Bulk, now_ns: u64) {
-        let numbers: Vec<usize> = (0..bulk.entries.len()).collect();
+        let numbers: Vec<usize> = (0..bulk.entries().len()).collect();
         bulk.pick(&numbers, |_, kept| {
             let (index, _) = kept.address();
             self.waiting.keep(&index, kept, None, now_ns, &mut self.backoff);
@@ -317,6 +345,7 @@ impl Scheduler {
             } else if self.cut_ns(now_ns).is_some_and(|at| at <= now_ns) {
                 let bulk = self.builder.seal();
                 self.builder_full = false;
+                self.room = self.room.saturating_sub(bulk.size);
                 self.sent_ns = Some(now_ns);
                 let request = Request::new(bulk, None, now_ns);
                 self.queue.push_back(request);
@@ -344,7 +373,7 @@ impl Scheduler {
     }
 
     fn in_flight_count(&self) -> usize {
-        self.in_flight.iter().filter(|r| !r.bulk.entries.is_empty()).count()
+        self.in_flight.iter().filter(|r| !r.bulk.entries().is_empty()).count()
     }
 
     fn may_send(&self) -> bool {
@@ -360,15 +389,15 @@ impl Scheduler {
         request.ticket = self.tickets;
         request.host = host;
         request.sent_ns = now_ns;
-        let body = request.bulk.body.clone();
-        let shipment = Shipment { ticket: self.tickets, host, body, gzip: request.bulk.gzip };
+        let shipment = Shipment { ticket: self.tickets, host, body: request.bulk.body() };
         self.in_flight.push(request);
         Step::Send(shipment)
     }
 
     /// When [`Scheduler::next`] has something to do, if nothing is reported before.
     fn deadline(&self, now_ns: u64) -> Option<u64> {
-        let mut times = vec![self.letters.due_ns(), self.hosts.next_try_ns()];
+        let notice_end = self.notice.as_ref().map(|(_, until)| *until).filter(|t| *t > now_ns);
+        let mut times = vec![self.letters.due_ns(), self.hosts.next_try_ns(), notice_end];
         if self.hosts.available(now_ns) {
             if self.may_send() {
                 times.push(self.queue.iter().map(|r| r.due_ns).min());
@@ -382,7 +411,7 @@ impl Scheduler {
     }
 
     fn open_documents(&self) -> usize {
-        let requests = self.queue.iter().chain(&self.in_flight).map(|r| r.bulk.entries.len());
+        let requests = self.queue.iter().chain(&self.in_flight).map(|r| r.bulk.entries().len());
         self.builder.document_count()
             + requests.sum::<usize>()
             + self.waiting.document_count()
@@ -393,6 +422,20 @@ impl Scheduler {
         self.report.check(self.open_documents());
         self.report.set_gauges(self.in_flight.len(), self.waiting.document_count());
     }
+}
+
+/// Whether at least half of a frame's bytes are documents for this output: holding it costs no more than twice as much
+/// memory as copies would.
+fn is_mostly_for(frame: &Frame, bit: u32) -> bool {
+    let mut bytes = 0;
+    let mine = frame.documents().filter(|document| document.routes & (1 << bit) != 0);
+    for document in mine {
+        bytes += document.body.len();
+        if bytes * 2 >= frame.bytes().len() {
+            return true;
+        }
+    }
+    false
 }
 
 #[cfg(test)]

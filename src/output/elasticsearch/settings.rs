@@ -13,7 +13,7 @@ use crate::limits::{
     WAITING_BYTES_MAX,
 };
 use crate::output::OutputLoad;
-use crate::settings::{Secret, Section, Spanned};
+use crate::settings::{Secret, Section, Spanned, TextError};
 use crate::template::Template;
 use crate::tls::ClientTls;
 
@@ -210,11 +210,13 @@ fn decode_percent(text: &str) -> String {
 
 fn index(section: &Section<'_>, load: &mut OutputLoad<'_>) -> Option<Template> {
     let text = section.required_string("index", "\"logs-{service}-{@timestamp:%Y.%m.%d}\"")?;
-    for (message, hint) in name_problems(&text) {
-        section.report(Diagnostic::warning(message).hint(hint), text.span.clone());
+    let problems = name_problems(&text);
+    let sound = problems.is_empty();
+    for problem in problems {
+        section.error_within(&text, problem);
     }
     match Template::parse(&text, load.keys) {
-        Ok(template) => Some(template),
+        Ok(template) => sound.then_some(template),
         Err(error) => {
             // One byte for the quote before the text.
             let start = text.span.start + 1 + error.span.start;
@@ -227,35 +229,56 @@ fn index(section: &Section<'_>, load: &mut OutputLoad<'_>) -> Option<Template> {
 
 /// What the constant parts of an index name have that no index name may have
 /// (<https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-indices-create>).
-fn name_problems(template: &str) -> Vec<(String, &'static str)> {
-    let mut constant = String::new();
-    let mut depth = 0_usize;
-    for c in template.chars() {
+fn name_problems(template: &str) -> Vec<TextError> {
+    let constant = constant_parts(template);
+    let mut problems = Vec::new();
+    let mut problem = |at: usize, length: usize, message: String, hint: &str| {
+        problems.push(TextError::new(at..at + length, message).hint(hint));
+    };
+    let refused = "Elasticsearch would refuse every document for it";
+    if let Some((at, c)) = constant.iter().find(|(_, c)| c.is_uppercase()) {
+        let message = "`index` has upper-case letters, which index names cannot have".to_string();
+        problem(*at, c.len_utf8(), message, "write it in lower case");
+    }
+    let bad = |c: &char| "\\/*?\"<>| ,#:".contains(*c) || c.is_control();
+    if let Some((at, c)) = constant.iter().find(|(_, c)| bad(c)) {
+        let message = format!("`index` has `{}`, which index names cannot have", c.escape_debug());
+        problem(*at, c.len_utf8(), message, refused);
+    }
+    if template.starts_with(['-', '_', '+']) {
+        let message = "`index` begins with `-`, `_` or `+`, which index names cannot".to_string();
+        problem(0, 1, message, refused);
+    }
+    if matches!(template, "." | "..") {
+        problem(0, template.len(), format!("`{template}` is no index name"), refused);
+    }
+    let length: usize = constant.iter().map(|(_, c)| c.len_utf8()).sum();
+    if length > super::bulk::INDEX_BYTES_MAX {
+        let message = format!("`index` has {length} bytes, but an index name has at most 255");
+        problem(0, template.len(), message, refused);
+    }
+    problems
+}
+
+/// The characters outside of `{…}` with their places; `{{` and `}}` are plain braces.
+fn constant_parts(template: &str) -> Vec<(usize, char)> {
+    let mut constant = Vec::new();
+    let mut inside = false;
+    let mut characters = template.char_indices().peekable();
+    while let Some((at, c)) = characters.next() {
+        let doubled = characters.peek().is_some_and(|(_, next)| *next == c);
         match c {
-            '{' => depth += 1,
-            '}' => depth = depth.saturating_sub(1),
-            _ if depth == 0 => constant.push(c),
+            '{' | '}' if doubled && !inside => {
+                characters.next();
+                constant.push((at, c));
+            }
+            '{' => inside = true,
+            '}' => inside = false,
+            _ if !inside => constant.push((at, c)),
             _ => {}
         }
     }
-    let mut problems = Vec::new();
-    if constant.chars().any(char::is_uppercase) {
-        let message = "`index` has upper-case letters, which index names cannot have".to_string();
-        problems.push((message, "it is written in lower case to the server"));
-    }
-    let bad = |c: &char| "\\/*?\"<>| ,#:".contains(*c) || c.is_control();
-    let forbidden: Vec<char> = constant.chars().filter(bad).collect();
-    if !forbidden.is_empty() {
-        let list: Vec<String> =
-            forbidden.iter().map(|c| format!("`{}`", c.escape_debug())).collect();
-        let message = format!("`index` has {}, which index names cannot have", list.join(", "));
-        problems.push((message, "every document would be refused and become a dead letter"));
-    }
-    if constant.starts_with(['-', '_', '+']) && template.starts_with(&constant[..1]) {
-        let message = "`index` begins with `-`, `_` or `+`, which index names cannot".to_string();
-        problems.push((message, "every document would be refused and become a dead letter"));
-    }
-    problems
+    constant
 }
 
 fn credentials(section: &Section<'_>) -> Credentials {

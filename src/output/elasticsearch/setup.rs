@@ -6,9 +6,10 @@
 
 use reqwest::Method;
 
+use super::failure::Failure;
 use super::outcome::{self, RequestOutcome};
 use super::reply::read_error;
-use super::request::{Answer, Client, Failure};
+use super::request::{Answer, Client};
 use super::settings::IndexTemplate;
 
 /// Sees to it that the template is there.

@@ -4,7 +4,7 @@
 //! In: refused documents. Out: those to be tried again. Promises: one closed index does not hold up another; the
 //! bytes held are known, so that the output can stop taking more. On failure: nothing can fail.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use super::bulk::Kept;
 use super::outcome::Block;
@@ -13,7 +13,7 @@ use super::retry::Backoff;
 /// All groups.
 #[derive(Default)]
 pub(super) struct Waiting {
-    groups: HashMap<String, Group>,
+    groups: BTreeMap<String, Group>,
     bytes: usize,
     documents: usize,
     blocked: usize,
@@ -31,6 +31,8 @@ struct Group {
     trying: bool,
 }
 
+/// An index that is only busy is told of after so many tries in a row of which nothing passed.
+const BUSY_TOLD: u32 = 5;
 /// Fewest documents that an index which is only busy is tried with.
 const BURST_MIN: usize = 16;
 
@@ -78,6 +80,15 @@ impl Waiting {
         let blocked = self.groups.iter().filter_map(|(name, g)| Some((name.as_str(), g.block?)));
         let mut list: Vec<_> = blocked.collect();
         list.sort_unstable_by_key(|(name, _)| *name);
+        list
+    }
+
+    /// The indices whose documents are only tried again, but have passed at no try for a while; by name.
+    pub(super) fn stuck(&self) -> Vec<&str> {
+        let stuck = |g: &Group| g.block.is_none() && g.failures >= BUSY_TOLD;
+        let mut list: Vec<&str> =
+            self.groups.iter().filter(|(_, g)| stuck(g)).map(|(name, _)| name.as_str()).collect();
+        list.sort_unstable();
         list
     }
 
@@ -165,7 +176,7 @@ mod tests {
         let form = Form { operation: "create", ids: true, gzip: false };
         let mut builder = Builder::new(form, usize::MAX);
         for document in frame.documents() {
-            builder.add(&document, b"x", 0).unwrap();
+            builder.add(&document, b"x", 0, None).unwrap();
         }
         let mut all = Vec::new();
         builder.seal().pick(&(0..count).collect::<Vec<_>>(), |_, kept| all.push(kept));

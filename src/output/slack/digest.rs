@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use tokio::time::Instant;
 
+use crate::likeness::mask;
 use crate::timestamp::TimeTemplate;
 
 /// Kinds of message kept at once.
@@ -16,6 +17,8 @@ const GROUPS_MAX: usize = 200;
 const GROUPS_PER_MESSAGE: usize = 10;
 /// Characters of one kind's text; Slack cuts a text at 40,000, and people stop reading long before.
 const TEXT_CHARS_MAX: usize = 2500;
+/// Bytes of a text that are kept: more than is ever shown, so that all kinds together stay small.
+const TEXT_BYTES_MAX: usize = 5 * TEXT_CHARS_MAX;
 
 /// What was collected and not yet told.
 #[derive(Default)]
@@ -44,6 +47,9 @@ pub(super) struct Told {
 impl Digest {
     pub(super) fn add(&mut self, text: &str, time_ns: i64) {
         self.since.get_or_insert_with(Instant::now);
+        let boundary = |at: &usize| text.is_char_boundary(*at);
+        let end = (0..=TEXT_BYTES_MAX.min(text.len())).rev().find(boundary).unwrap_or(0);
+        let text = &text[..end];
         let mask = mask(text);
         if let Some(group) = self.groups.iter_mut().find(|g| g.mask == mask) {
             group.count += 1;
@@ -131,31 +137,6 @@ fn clock(ns: i64) -> String {
 /// `&`, `<` and `>` as Slack's formatting rules want them.
 pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-/// The text with everything that tells equal errors apart taken out: runs of letters and digits that hold a digit
-/// (numbers, ids, addresses, times).
-fn mask(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut word = String::new();
-    let end_word = |word: &mut String, out: &mut String| {
-        if word.bytes().any(|b| b.is_ascii_digit()) {
-            out.push('#');
-        } else {
-            out.push_str(word);
-        }
-        word.clear();
-    };
-    for c in text.chars() {
-        if c.is_alphanumeric() || matches!(c, '-' | '.' | ':') && !word.is_empty() {
-            word.push(c);
-        } else {
-            end_word(&mut word, &mut out);
-            out.push(c);
-        }
-    }
-    end_word(&mut word, &mut out);
-    out
 }
 
 #[cfg(test)]

@@ -7,11 +7,14 @@
 use std::time::Duration;
 
 use crate::delivery::BoxFuture;
+use crate::names;
 use crate::settings::Secret;
 use crate::tls::ClientTls;
 
 /// Longest wait for an answer.
 const ANSWER_WAIT: Duration = Duration::from_secs(15);
+/// Longest pause that an answer can ask for; more is a mistake, and what is beyond all clocks would end the task.
+pub(super) const PAUSE_MAX: Duration = Duration::from_secs(60 * 60);
 
 pub(super) struct Webhook {
     client: reqwest::Client,
@@ -41,7 +44,7 @@ impl Webhook {
     pub(super) fn new(address: Secret) -> Result<Self, String> {
         let plain = address.reveal().starts_with("http://");
         let config = if plain { ClientTls::unused() } else { ClientTls::system() }.config();
-        let builder = reqwest::Client::builder().tls_backend_preconfigured(config);
+        let builder = names::client().tls_backend_preconfigured(config);
         let client = builder.timeout(ANSWER_WAIT).redirect(reqwest::redirect::Policy::none());
         let client = client.build().map_err(|why| why.to_string())?;
         Ok(Webhook { client, address })
@@ -83,8 +86,12 @@ impl Post for Webhook {
 }
 
 fn retry_after(response: &reqwest::Response) -> Option<Duration> {
-    let header = response.headers().get("Retry-After")?;
-    Some(Duration::from_secs(header.to_str().ok()?.trim().parse().ok()?))
+    pause_of(response.headers().get("Retry-After")?.to_str().ok()?)
+}
+
+/// The pause that a value of `Retry-After` asks for, as far as it is believed.
+pub(super) fn pause_of(seconds: &str) -> Option<Duration> {
+    Some(Duration::from_secs(seconds.trim().parse().ok()?).min(PAUSE_MAX))
 }
 
 /// The innermost cause, which says what happened ("connection refused").
@@ -94,4 +101,16 @@ fn cause(error: &dyn std::error::Error) -> String {
         at = source;
     }
     at.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_beyond_all_clocks_is_cut() {
+        assert_eq!(pause_of(" 7 "), Some(Duration::from_secs(7)));
+        assert_eq!(pause_of("18446744073709551615"), Some(PAUSE_MAX));
+        assert_eq!(pause_of("Wed, 21 Oct 2026 07:28:00 GMT"), None);
+    }
 }

@@ -50,3 +50,32 @@ fn a_full_disk_does_a_part_of_a_write() {
     storage.set_space(None);
     file.write_all_at(b"12345", 0).unwrap();
 }
+
+#[test]
+fn a_directory_sync_keeps_the_names_of_that_directory_only() {
+    let storage = SimulatedStorage::default();
+    for name in ["/a/f", "/b/f"] {
+        let path = Path::new(name);
+        storage.create_directory(path.parent().unwrap()).unwrap();
+        storage.open_write(path).unwrap();
+    }
+    storage.sync_directory(Path::new("/a")).unwrap();
+    let kept = |seed| storage.crash(seed).names();
+    assert!((0..20).all(|seed| kept(seed).contains(&PathBuf::from("/a/f"))));
+    assert!((0..20).any(|seed| kept(seed).len() == 1));
+}
+
+#[test]
+fn an_end_tears_the_write_it_comes_in_and_a_kill_keeps_what_was_written() {
+    let storage = SimulatedStorage::default();
+    let path = Path::new("/f");
+    let file = storage.open_write(path).unwrap();
+    storage.end_after(1);
+    file.write_all_at(b"one.", 0).unwrap();
+    assert!(!storage.has_ended());
+    assert!(file.write_all_at(b"two.", 4).is_err());
+    assert!(storage.has_ended() && file.sync().is_err() && storage.open_read(path).is_err());
+    let after = storage.kill();
+    assert_eq!(after.contents(path).unwrap(), b"one.tw");
+    assert!(after.open_read(path).is_ok());
+}

@@ -26,6 +26,8 @@ pub(super) struct Window {
     /// A piece of the event under way was given out.
     pieces: bool,
     ready: VecDeque<Part>,
+    /// Events and pieces so far.
+    progress: u64,
 }
 
 impl Window {
@@ -42,6 +44,7 @@ impl Window {
             event_start: 0,
             pieces: false,
             ready: VecDeque::new(),
+            progress: 0,
         }
     }
 
@@ -108,6 +111,7 @@ impl Window {
         self.event_start = self.text.len();
         self.sequence = self.sequence_next;
         self.seen += 1;
+        self.progress += 1;
         if self.seen >= self.size {
             self.close();
         } else if self.pieces || self.text.len() >= self.bounds.part_bytes {
@@ -134,6 +138,11 @@ impl Window {
         self.ready.pop_front()
     }
 
+    /// How many events, or pieces of long ones, have come so far.
+    pub(super) fn progress(&self) -> u64 {
+        self.progress
+    }
+
     /// Bytes held, given out or not.
     pub(super) fn held(&self) -> usize {
         self.text.capacity() + self.ready.iter().map(|part| part.text.capacity()).sum::<usize>()
@@ -153,6 +162,7 @@ impl Window {
         let rest = self.text.split_off(at);
         let text = std::mem::replace(&mut self.text, rest);
         self.pieces = true;
+        self.progress += 1;
         self.ready.push_back(Part { text, piece: true, ack: None });
     }
 }

@@ -34,7 +34,7 @@ impl Live {
             .enable_all()
             .build()
             .unwrap();
-        let (intake, queue) = chunk::intake(2);
+        let (intake, queue) = chunk::intake(2, Budget::default());
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let (health, metrics) = (Health::default(), Metrics::default());
         let input = Box::new(crate::input::tail::FileInput { settings, fields: Vec::new() });

@@ -215,6 +215,28 @@ fn a_restart_goes_on_where_the_journal_says() {
 }
 
 #[test]
+fn a_restart_begins_at_the_first_line_that_a_decoder_held_with_the_same_source() {
+    for held in [1, 20, 40] {
+        for rotated in [false, true] {
+            let mut bench = Bench::new(&["a.log"]);
+            bench.append("a.log", numbered(0, 40));
+            bench.start();
+            let line = numbered(0, 1).len() as u64;
+            for position in bench.journal.values_mut() {
+                position.offset -= held * line;
+            }
+            if rotated {
+                gzip(&bench, "a.log", "a.log.1.gz");
+            }
+            bench.start();
+            let again = numbered(40 - held as usize, 40);
+            assert_eq!(bench.text(), numbered(0, 40) + &again, "{held} {rotated}");
+            assert_eq!(bench.chunks[0].source.id, bench.chunks[1].source.id);
+        }
+    }
+}
+
+#[test]
 fn what_was_rotated_while_the_agent_was_down_is_finished_first() {
     for paths in [["a.log"], ["a.log*"]] {
         for how in 0..4 {
@@ -282,7 +304,27 @@ fn a_position_beyond_the_file_or_of_another_content_starts_again() {
     fs::write(bench.path("a.log"), "other 1\nother 2\n").unwrap();
     bench.step();
     assert_eq!(bench.text(), "old 1\nold 2\nnew 1\nnewer 1\nnewer 2\nother 1\nother 2\n");
+    bench.pass(40);
     assert_eq!(bench.journal.len(), 1, "positions of what is gone are forgotten");
+}
+
+// Which of the two claims came first was once a matter of their random ids.
+#[test]
+fn a_file_is_the_one_that_came_after_its_truncation_though_nothing_was_read_before() {
+    for _ in 0..8 {
+        let mut bench = Bench::new(&["app.log*"]);
+        bench.append("app.log", "a line that never en");
+        bench.start();
+        fs::write(bench.path("app.log"), "").unwrap();
+        bench.append("app.log", "1\n2\n");
+        bench.step();
+        bench.rename("app.log", "app.log.1");
+        bench.append("app.log.1", "3\n");
+        bench.append("app.log", "4\n");
+        bench.start();
+        bench.pass(45);
+        assert_eq!(bench.text(), "1\n2\n3\n4\n");
+    }
 }
 
 #[test]
@@ -376,4 +418,58 @@ fn what_is_not_a_file_is_left_alone_and_the_rest_goes_on() {
     bench.step();
     assert_eq!(bench.text(), "a\n");
     assert_eq!(bench.tailer.problem(), None);
+}
+
+// A log that the machine lost power under: bytes that are left, NUL bytes behind them, what came since.
+fn after_a_cut(left: u64, zeros: u64, since: &str) -> Vec<String> {
+    let storage = Arc::new(blinking::Blinking::default());
+    let mut bench = Bench::with(&["app.log"], |_| {}, storage.clone());
+    bench.append("app.log", "");
+    bench.start();
+    for n in 0..50 {
+        bench.append("app.log", numbered(n, n + 1));
+        bench.step();
+    }
+    model::cut_short(&bench.path("app.log"), left, zeros);
+    storage.cut();
+    if !since.is_empty() {
+        bench.append("app.log", since);
+    }
+    bench.start();
+    bench.append("app.log", "the last\n");
+    bench.step();
+    bench.start();
+    bench.pass(45);
+    bench.start();
+    bench.step();
+    bench.lines()
+}
+
+#[test]
+fn a_file_whose_end_a_power_cut_took_goes_on_where_it_ends() {
+    let size = numbered(0, 50).len() as u64;
+    let all = |more: &[&str]| {
+        let all = numbered(0, 50);
+        all.lines().chain(more.iter().copied()).map(str::to_string).collect::<Vec<String>>()
+    };
+    for left in [1024, 1500, size - 48, size - 1, size] {
+        assert_eq!(after_a_cut(left, 0, ""), all(&["the last"]), "{left} of {size} bytes");
+        let lines = after_a_cut(left, size - left, "");
+        assert_eq!(lines, all(&["the last"]), "{left} of {size} bytes, then NUL bytes");
+        assert_eq!(after_a_cut(left, size - left, "new\n"), all(&["new", "the last"]));
+    }
+}
+
+#[test]
+fn what_a_file_got_since_a_power_cut_is_not_left_out_though_it_stands_where_other_lines_stood() {
+    let size = numbered(0, 50).len() as u64;
+    for (lost, since) in
+        [(46, "new"), (46, "a line that is longer than the cut took from this"), (460, "1")]
+    {
+        let lines = after_a_cut(size - lost, 0, &format!("{since}\n"));
+        assert_eq!(&lines[..50], numbered(0, 50).lines().collect::<Vec<_>>());
+        assert!(lines.ends_with(&[since.to_string(), "the last".to_string()]), "{lines:?}");
+        // What comes again begins where the file was compared.
+        assert!(lost > 46 || lines.len() <= 50 + 3, "{} lines", lines.len());
+    }
 }

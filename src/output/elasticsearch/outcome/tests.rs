@@ -60,7 +60,8 @@ fn each_refusal_that_real_nodes_give_has_its_outcome() {
         (408, "", "", Busy),
         (413, "", "", Dead),
         (500, "null_pointer_exception", "", Busy),
-        (503, "unavailable_shards_exception", "primary shard is not active", Busy),
+        (503, "unavailable_shards_exception", "not active", Blocked(Block::NoShard)),
+        (503, "process_cluster_event_timeout_exception", "", Busy),
         (0, "", "", Busy),
         (302, "", "", Busy),
     ];
@@ -115,9 +116,30 @@ fn each_block_says_which_index_and_what_to_do() {
         Block::Shards,
         Block::DataStream,
         Block::NoWriteIndex,
+        Block::NoShard,
     ];
     for block in all {
         let advice = block.advice("logs-x", "user \"u\"");
         assert!(advice.contains("`logs-x`") && advice.contains(':'), "{advice}");
+    }
+}
+
+#[test]
+fn each_refusal_for_ever_has_advice_of_its_own() {
+    let table = [
+        ("document_parsing_exception: [1:9] failed to parse field [a]", "mapping"),
+        ("mapper_parsing_exception: failed to parse", "mapping"),
+        (
+            "document_parsing_exception: failed; Limit of total fields [9] has been exceeded",
+            "total_fields",
+        ),
+        ("illegal_argument_exception: Limit of total fields [9] has been exceeded", "total_fields"),
+        ("strict_dynamic_mapping_exception: introduction of [x] is not allowed", "add the field"),
+        ("too large for the server: 9 bytes (status 413)", "max_content_length"),
+        ("invalid_index_name_exception: must be lowercase", "`index`"),
+        ("something: else", "holds the server's reason"),
+    ];
+    for (reason, part) in table {
+        assert!(advice_for_dead(reason).contains(part), "{reason}: {}", advice_for_dead(reason));
     }
 }

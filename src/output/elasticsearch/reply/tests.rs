@@ -10,10 +10,10 @@ fn sent(count: usize) -> (Vec<Entry>, Vec<crate::output::elasticsearch::fake::Se
     let form = Form { operation: "create", ids: true, gzip: false };
     let mut builder = Builder::new(form, usize::MAX);
     for document in frame.documents() {
-        builder.add(&document, b"logs-x", 0).unwrap();
+        builder.add(&document, b"logs-x", 0, None).unwrap();
     }
     let bulk = builder.seal();
-    (bulk.entries, parse(&bulk.body, false))
+    (bulk.entries().to_vec(), parse(&bulk.body()))
 }
 
 #[test]

@@ -3,13 +3,20 @@
 use super::{Answer, Builder, Failure, FailureKind, Kept, Request, Scheduler, Trouble};
 use crate::delivery::DeadLetter;
 use crate::output::elasticsearch::outcome::{self, ItemOutcome, RequestOutcome};
-use crate::output::elasticsearch::reply::{self, Cause, Reply};
+use crate::output::elasticsearch::reply::{self, Cause, Refusal, Reply};
 
 /// Smallest limit that a 413 leads to.
 const BULK_BYTES_MIN: usize = 64 * 1024;
 /// After so many broken connections a large request is split: some servers close the connection on a request that
 /// is too large before the 413 can be read.
 const BROKEN_MAX: u32 = 3;
+/// After so many 429 a request is split and those after it are made smaller: a node has a limit for all that it takes
+/// at a time, which one request may exceed.
+const PRESSED_MAX: u32 = 2;
+/// Each full request that is taken lets the next ones grow by this part of their size, up to `bulk_size`.
+const GROWTH_PART: usize = 16;
+/// Health tells of dead letters for so long after the latest one.
+const NOTICE_NS: u64 = 60_000_000_000;
 /// A document that was answered 500 so often while others passed is the reason itself.
 const ODD_MAX: u16 = 20;
 
@@ -30,8 +37,8 @@ impl Scheduler {
                 self.unanswered(request, &failure, now_ns);
             }
             Ok(answer) => {
-                self.report.answered(answer.status, request.bulk.body.len());
-                if request.bulk.entries.is_empty() {
+                self.report.answered(answer.status, request.bulk.body().len());
+                if request.bulk.entries().is_empty() {
                     self.asked(&request, &answer, now_ns);
                 } else {
                     self.answer(request, &answer, full, now_ns);
@@ -61,13 +68,13 @@ impl Scheduler {
             200 => (Cause::default(), false),
             _ => reply::read_error(&answer.body),
         };
-        let outcome = outcome::request(answer.status, &cause, shaped, request.bulk.gzip);
+        let outcome = outcome::request(answer.status, &cause, shaped, request.bulk.is_packed());
         match outcome {
-            RequestOutcome::Items => match reply::read(&answer.body, &request.bulk.entries) {
+            RequestOutcome::Items => match reply::read(&answer.body, request.bulk.entries()) {
                 Ok(reply) => {
                     self.worked = true;
                     self.hosts.works(request.host, true);
-                    self.window.taken(request.sent_ns, now_ns, full);
+                    self.taken(&request, &reply, full, now_ns);
                     self.items(request, &reply, now_ns);
                 }
                 Err(why) => {
@@ -79,7 +86,8 @@ impl Scheduler {
                          check that `hosts` names an Elasticsearch",
                         why.0
                     );
-                    self.again(request, Trouble { passing: true, message }, now_ns);
+                    let trouble = Trouble { passing: true, message, detail: String::new() };
+                    self.again(request, trouble, now_ns);
                 }
             },
             RequestOutcome::TooLarge => {
@@ -96,24 +104,53 @@ impl Scheduler {
                     self.window.refused(request.sent_ns, now_ns);
                 }
                 let trouble = self.trouble(outcome, answer, &cause);
-                self.again(request, trouble, now_ns);
+                if answer.status == 429 && request.failures + 1 >= PRESSED_MAX && is_large(&request)
+                {
+                    self.pressed(request, trouble, now_ns);
+                } else {
+                    self.again(request, trouble, now_ns);
+                }
             }
         }
     }
 
+    /// What a request that was taken says about how much may be sent at a time.
+    fn taken(&mut self, request: &Request, reply: &Reply, full: bool, now_ns: u64) {
+        let busy = |r: &Refusal| r.status == 429 && r.cause.kind != "cluster_block_exception";
+        if reply.refused.iter().any(busy) {
+            self.window.refused(request.sent_ns, now_ns);
+        } else {
+            self.window.taken(request.sent_ns, now_ns, full);
+            let limit = self.builder.limit();
+            if limit < self.ceiling && request.bulk.size > limit / 2 {
+                self.builder.set_limit((limit + limit / GROWTH_PART).min(self.ceiling));
+            }
+        }
+    }
+
+    /// The node refuses the request again and again because it is too much at a time: in halves, and smaller ones
+    /// from now on.
+    fn pressed(&mut self, request: Request, trouble: Trouble, now_ns: u64) {
+        let limit = (request.bulk.size / 2).max(BULK_BYTES_MIN).min(self.builder.limit());
+        self.tell_trouble(&request, &trouble, now_ns);
+        self.builder.set_limit(limit);
+        self.hosts.fails(request.host, trouble, now_ns, &mut self.backoff);
+        self.split(&request, now_ns);
+    }
+
     fn unanswered(&mut self, mut request: Request, failure: &Failure, now_ns: u64) {
-        let trouble = Trouble { passing: true, message: failure.message.clone() };
+        let (passing, message) = (!failure.lasting, failure.message.clone());
+        let trouble = Trouble { passing, message, detail: String::new() };
         match failure.kind {
             FailureKind::TimedOut => self.window.refused(request.sent_ns, now_ns),
             FailureKind::Broken => request.broken += 1,
             FailureKind::Unreachable => {}
         }
-        if request.bulk.entries.is_empty() {
+        if request.bulk.entries().is_empty() {
             self.hosts.fails(request.host, trouble, now_ns, &mut self.backoff);
             return;
         }
-        let large = request.bulk.entries.len() > 1 && request.bulk.size > BULK_BYTES_MIN * 4;
-        if request.broken >= BROKEN_MAX && large {
+        if request.broken >= BROKEN_MAX && is_large(&request) {
             self.hosts.fails(request.host, trouble, now_ns, &mut self.backoff);
             self.split(&request, now_ns);
         } else {
@@ -123,11 +160,8 @@ impl Scheduler {
 
     /// The same documents again, at another node if there is one that has not been tried.
     fn again(&mut self, mut request: Request, trouble: Trouble, now_ns: u64) {
-        let host = self.hosts.name(request.host).to_string();
-        let count = request.bulk.entries.len();
-        self.report.problem(&trouble.message, count, now_ns, || {
-            format!("{host} {}; its documents are kept and sent again", trouble.message)
-        });
+        self.tell_trouble(&request, &trouble, now_ns);
+        let count = request.bulk.entries().len();
         self.hosts.fails(request.host, trouble, now_ns, &mut self.backoff);
         request.failures = request.failures.saturating_add(1);
         let elsewhere = self.hosts.any_works() && (request.failures as usize) < self.hosts.count();
@@ -138,8 +172,18 @@ impl Scheduler {
         self.queue.push_back(request);
     }
 
+    fn tell_trouble(&mut self, request: &Request, trouble: &Trouble, now_ns: u64) {
+        let host = self.hosts.name(request.host).to_string();
+        self.report.problem(&trouble.message, request.bulk.entries().len(), now_ns, || {
+            let Trouble { message, detail, .. } = trouble;
+            let said =
+                if detail.is_empty() { String::new() } else { format!(" It said: {detail}") };
+            format!("{host} {message}; the documents are kept and sent again.{said}")
+        });
+    }
+
     fn items(&mut self, request: Request, reply: &Reply, now_ns: u64) {
-        let entries = &request.bulk.entries;
+        let entries = request.bulk.entries();
         self.report.stored(reply.stored, reply.failure_store, now_ns);
         let stable = self.policy.form.ids;
         let (mut outcomes, mut refused) = (Vec::new(), reply.refused.iter().peekable());
@@ -231,22 +275,41 @@ impl Scheduler {
         let (index, id, reason) = (&letter.address, &letter.id, &letter.reason);
         self.report.problem(class, 1, now_ns, || {
             let why = without_values(reason);
-            format!("refused for ever, now a dead letter: index {index}, id {id}: {why}")
+            let advice = outcome::advice_for_dead(reason);
+            format!("refused for ever, now a dead letter: index {index}, id {id}: {why}. To do: {advice}")
         });
+        self.notice_dead(&letter, now_ns);
         self.letters.add(frame, letter);
+    }
+
+    /// Health says for a while that there are dead letters; in the same words, however many come.
+    fn notice_dead(&mut self, letter: &DeadLetter, now_ns: u64) {
+        let until = now_ns + NOTICE_NS;
+        if let Some((_, known)) = self.notice.as_mut().filter(|(_, until)| *until > now_ns) {
+            *known = until;
+            return;
+        }
+        let (index, kind) = (&letter.address, letter.reason.split([':', '(']).next());
+        let (kind, advice) =
+            (kind.unwrap_or_default().trim_end(), outcome::advice_for_dead(&letter.reason));
+        let said = format!(
+            "documents became dead letters in the last minute, such as one for the index `{index}` ({kind}): {advice}"
+        );
+        self.notice = Some((said, until));
     }
 
     fn too_large(&mut self, request: &Request, now_ns: u64) {
         let size = request.bulk.size;
-        if request.bulk.entries.len() > 1 {
+        if request.bulk.entries().len() > 1 {
             let limit = (size / 2).max(BULK_BYTES_MIN).min(self.builder.limit());
-            self.report.problem("413", request.bulk.entries.len(), now_ns, || {
+            self.report.problem("413", request.bulk.entries().len(), now_ns, || {
                 format!(
                     "a request of {size} bytes is too large for the server (413) and is split; requests now have \
                      at most {limit} bytes: set `bulk_size` or raise the server's `http.max_content_length`"
                 )
             });
             self.builder.set_limit(limit);
+            self.ceiling = limit;
             self.split(request, now_ns);
         } else {
             let reason = format!("too large for the server: {size} bytes (status 413)");
@@ -256,8 +319,8 @@ impl Scheduler {
 
     /// One document of the request makes the server refuse all: found by halving.
     fn malformed(&mut self, request: &Request, cause: &Cause, now_ns: u64) {
-        if request.bulk.entries.len() > 1 {
-            self.report.problem("400", request.bulk.entries.len(), now_ns, || {
+        if request.bulk.entries().len() > 1 {
+            self.report.problem("400", request.bulk.entries().len(), now_ns, || {
                 format!("a request was refused as a whole and is split to find out why: {cause}")
             });
             self.split(request, now_ns);
@@ -277,9 +340,10 @@ impl Scheduler {
         let mut builder = self.spare_builder();
         let (first, second) = request.bulk.split(&mut builder);
         self.report.request_again();
-        self.report.retried(request.bulk.entries.len());
-        for half in [second, first].into_iter().filter(|half| !half.entries.is_empty()) {
-            let half = Request::new(half, request.group.clone(), now_ns);
+        self.report.retried(request.bulk.entries().len());
+        for half in [second, first].into_iter().filter(|half| !half.entries().is_empty()) {
+            let mut half = Request::new(half, request.group.clone(), now_ns);
+            half.failures = request.failures;
             self.queue.push_front(half);
         }
     }
@@ -287,7 +351,7 @@ impl Scheduler {
     fn without_compression(&mut self, mut request: Request, now_ns: u64) {
         let host = self.hosts.name(request.host).to_string();
         if self.policy.form.gzip {
-            self.report.problem("gzip", request.bulk.entries.len(), now_ns, || {
+            self.report.problem("gzip", request.bulk.entries().len(), now_ns, || {
                 format!("{host} does not take gzip: sent without from now on; set `compression = \"none\"`")
             });
             self.policy.form.gzip = false;
@@ -305,6 +369,7 @@ impl Scheduler {
 
     fn trouble(&self, outcome: RequestOutcome, answer: &Answer, cause: &Cause) -> Trouble {
         let (status, user) = (answer.status, &self.policy.user);
+        let mut detail = String::new();
         let message = match outcome {
             RequestOutcome::Unauthorized if cause.kind == "cluster_block_exception" => {
                 format!("takes no writes ({status} {cause}): lift the block of the cluster")
@@ -312,8 +377,19 @@ impl Scheduler {
             RequestOutcome::Unauthorized => format!(
                 "refuses {user} ({status} {cause}): check `user` and `password`, or `api_key`, and its privileges"
             ),
-            RequestOutcome::Busy | RequestOutcome::Broken => {
+            RequestOutcome::Busy | RequestOutcome::Broken if cause.kind.is_empty() => {
                 format!("cannot take documents now ({status} {cause})")
+            }
+            RequestOutcome::Busy | RequestOutcome::Broken => {
+                // Not its reason, which has numbers that differ each time.
+                detail.clone_from(&cause.reason);
+                let kind = &cause.kind;
+                let advice = if status == 429 {
+                    ": requests are made fewer and smaller; if this lasts, the cluster needs more memory or nodes"
+                } else {
+                    ""
+                };
+                format!("cannot take documents now ({status} {kind}){advice}")
             }
             _ => {
                 let to = answer.location.as_deref();
@@ -325,8 +401,13 @@ impl Scheduler {
             }
         };
         let passing = matches!(outcome, RequestOutcome::Busy | RequestOutcome::Broken);
-        Trouble { passing, message }
+        Trouble { passing, message, detail }
     }
+}
+
+/// Whether a request is worth splitting.
+fn is_large(request: &Request) -> bool {
+    request.bulk.entries().len() > 1 && request.bulk.size > BULK_BYTES_MIN
 }
 
 /// Reasons quote what the document holds; that belongs into the dead letter, not into the log.

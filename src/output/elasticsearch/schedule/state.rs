@@ -14,14 +14,14 @@ impl Scheduler {
         let troubles: Vec<String> = self.hosts.troubles(now_ns, LASTING_NS).collect();
         if !troubles.is_empty() && !self.hosts.any_works() {
             let all = troubles.join("; ");
-            return State::Paused(format!("{all}; everything is kept in the journal"));
+            return State::Paused(format!("{all}; {}", self.policy.keeping));
         }
         let advice = self.advice();
         if self.is_full() {
             let bytes = self.policy.waiting_bytes;
+            let keeping = self.policy.keeping;
             let what = format!(
-                "those that were refused take up all of their {bytes} bytes (`waiting_size`); everything is kept in \
-                 the journal"
+                "those that were refused take up all of their {bytes} bytes (`waiting_size`); {keeping}"
             );
             // What is only busy takes some in between: slow, not stopped.
             return if advice.is_empty() {
@@ -42,10 +42,26 @@ impl Scheduler {
         if !advice.is_empty() {
             problems.push(format!("documents wait: {advice}"));
         }
+        problems.extend(self.busy());
+        problems.extend(self.notice.as_ref().filter(|(_, t)| *t > now_ns).map(|(w, _)| w.clone()));
         if !problems.is_empty() {
             return State::Degraded(problems.join("; "));
         }
         if self.worked { State::Fine } else { State::Starting }
+    }
+
+    /// Which indices have taken nothing for a while although nothing blocks them.
+    fn busy(&self) -> Option<String> {
+        let stuck = self.waiting.stuck();
+        let shown: Vec<String> =
+            stuck.iter().take(INDICES_SHOWN).map(|index| format!("`{index}`")).collect();
+        (!stuck.is_empty()).then(|| {
+            let (count, list, latest) = (stuck.len(), shown.join(", "), &self.latest);
+            format!(
+                "the server has no room for the documents of {count} indices ({list}: {latest}); they are kept and \
+                 sent again: if this lasts, the cluster needs more nodes, or `requests` must be smaller"
+            )
+        })
     }
 
     /// Which indices take nothing and what to do.

@@ -7,12 +7,15 @@ use crate::health::State;
 use crate::metrics::Metrics;
 use crate::output::elasticsearch::fake::{Fault, Node, frame, parse};
 
+mod pressure;
+
 const MS: u64 = 1_000_000;
 const WAITING_BYTES: usize = 20_000;
 const BULK_BYTES: usize = 2_000;
 
 fn policy(gzip: bool) -> Policy {
     Policy {
+        keeping: "everything is kept in the journal",
         name: "logs".into(),
         bit: 0,
         form: Form { operation: "create", ids: true, gzip },
@@ -39,6 +42,8 @@ struct World {
     /// Whether letters can be stored.
     disk_works: bool,
     probes: usize,
+    /// Most bytes that the scheduler may hold.
+    budget: usize,
 }
 
 impl World {
@@ -60,6 +65,7 @@ impl World {
             cursor: 0,
             disk_works: true,
             probes: 0,
+            budget: WAITING_BYTES + 3 * BULK_BYTES + 4 * 2 * BULK_BYTES,
         }
     }
 
@@ -72,7 +78,7 @@ impl World {
                 self.scheduler.take(frame, self.now_ns);
             }
             match self.scheduler.next(self.now_ns) {
-                Step::Send(shipment) if shipment.body.is_empty() => {
+                Step::Send(shipment) if shipment.body.len() == 0 => {
                     self.probes += 1;
                     let body = br#"{"error":{"type":"parse_exception","reason":"request body is required"}}"#;
                     self.answer(&shipment, 400, body.to_vec());
@@ -109,7 +115,7 @@ impl World {
         shipment: &Shipment,
         fault: impl FnMut(&super::super::fake::Sent) -> Fault,
     ) {
-        let reply = self.node.bulk(&parse(&shipment.body, shipment.gzip), fault);
+        let reply = self.node.bulk(&parse(&shipment.body), fault);
         self.answer(shipment, 200, reply.into_bytes());
     }
 
@@ -135,8 +141,7 @@ impl World {
 
     /// The promises that hold at any time.
     fn check(&mut self) {
-        let budget = WAITING_BYTES + 3 * BULK_BYTES + 4 * 2 * BULK_BYTES;
-        assert!(self.scheduler.bytes() <= budget, "{} bytes", self.scheduler.bytes());
+        assert!(self.scheduler.bytes() <= self.budget, "{} bytes", self.scheduler.bytes());
         let Some(cursor) = self.scheduler.progress() else { return };
         assert!(cursor > self.cursor, "the cursor only moves forward");
         self.cursor = cursor;
@@ -280,7 +285,7 @@ fn a_request_too_large_is_halved_and_a_document_too_large_is_a_dead_letter() {
     for _ in 0..100 {
         let deadline = world.run();
         for shipment in std::mem::take(&mut world.under_way) {
-            let sent = parse(&shipment.body, shipment.gzip);
+            let sent = parse(&shipment.body);
             let size: usize = sent.iter().map(|s| s.body.len() + 60).sum();
             if size > 700 {
                 world.answer(&shipment, 413, Vec::new());
@@ -301,7 +306,7 @@ fn one_document_that_makes_a_proven_node_refuse_all_is_found() {
     for round in 0..200 {
         let deadline = world.run();
         for shipment in std::mem::take(&mut world.under_way) {
-            let sent = parse(&shipment.body, shipment.gzip);
+            let sent = parse(&shipment.body);
             let poisoned = sent.iter().any(|s| s.body == "{\"f\":2,\"n\":5}");
             if poisoned && round > 0 {
                 world.answer(&shipment, 400, body.to_vec());
@@ -352,7 +357,7 @@ fn a_node_without_gzip_gets_plain_text() {
     for _ in 0..200 {
         let deadline = world.run();
         for shipment in std::mem::take(&mut world.under_way) {
-            if shipment.gzip {
+            if shipment.body.is_packed() {
                 world.answer(&shipment, 415, Vec::new());
             } else {
                 world.serve(&shipment, |_| None);
@@ -373,7 +378,7 @@ fn a_failed_node_is_left_out_and_its_documents_go_to_the_other() {
             if shipment.host == 0 {
                 to_broken += 1;
                 let message = "cannot be reached".to_string();
-                let failure = Failure { kind: FailureKind::Unreachable, message };
+                let failure = Failure { kind: FailureKind::Unreachable, lasting: false, message };
                 world.scheduler.answered(shipment.ticket, Err(failure), world.now_ns);
             } else {
                 world.serve(&shipment, |_| None);
@@ -454,7 +459,7 @@ fn apply(world: &mut World, at: usize, act: Act) {
         return;
     }
     let shipment = world.under_way.swap_remove(at % world.under_way.len());
-    let broken = |kind| Err(Failure { kind, message: "failed".into() });
+    let broken = |kind| Err(Failure { kind, lasting: false, message: "failed".into() });
     let now = world.now_ns;
     match act {
         Act::Serve => world.serve(&shipment, bad),
@@ -472,7 +477,7 @@ fn apply(world: &mut World, at: usize, act: Act) {
             });
         }
         Act::ServeThenBreak => {
-            world.node.bulk(&parse(&shipment.body, shipment.gzip), bad);
+            world.node.bulk(&parse(&shipment.body), bad);
             world.scheduler.answered(shipment.ticket, broken(FailureKind::Broken), now);
         }
         Act::Break => {
@@ -482,12 +487,12 @@ fn apply(world: &mut World, at: usize, act: Act) {
             world.scheduler.answered(shipment.ticket, broken(FailureKind::TimedOut), now);
         }
         // One document alone would rightly become a dead letter.
-        Act::Refuse(413) if parse(&shipment.body, shipment.gzip).len() == 1 => {
+        Act::Refuse(413) if parse(&shipment.body).len() == 1 => {
             world.answer(&shipment, 503, Vec::new());
         }
         Act::Refuse(status) => world.answer(&shipment, status, b"no".to_vec()),
         _ => {
-            let reply = world.node.bulk(&parse(&shipment.body, shipment.gzip), bad);
+            let reply = world.node.bulk(&parse(&shipment.body), bad);
             world.answer(&shipment, 200, reply.as_bytes()[..reply.len() / 2].to_vec());
         }
     }

@@ -1,0 +1,171 @@
+//! Filter `split` without a separator: one event as several.
+//!
+//! In: `field` (default `message`): a list, or a text cut at `terminator` (default a line feed). Out: an event for
+//! each item, with all other fields of the first one and the item in `target` (default: the same field). Promises:
+//! the events follow each other where the one stood; a text with one part, an empty list and an absent field leave
+//! the event as it is; empty parts are left out. On failure: a value that is neither a list nor a text gives the tag
+//! `_split_type_failure`.
+
+use std::sync::Arc;
+
+use memchr::memmem::Finder;
+
+use super::failure::Failure;
+use super::named::{source, target};
+use super::{Filter, FilterLoad, Make};
+use crate::event::{Batch, Path, Selection, Value};
+use crate::settings::Section;
+
+struct SplitEvent {
+    plan: Arc<Plan>,
+    items: Vec<Value>,
+}
+
+struct Plan {
+    field: Path,
+    target: Option<Path>,
+    terminator: Finder<'static>,
+    failure: Failure,
+}
+
+/// Reads the settings.
+pub(super) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<Make> {
+    let failure = Failure::load(section, "_split_type_failure", load);
+    let field = source(section, Some("message"), load);
+    let target = target(section, load);
+    let terminator = section.string_or("terminator", "\n");
+    if terminator.is_empty() {
+        let hint = "write what ends a part: \"\\n\"";
+        section.error(terminator.span, "the terminator is empty", Some(hint.into()));
+        return None;
+    }
+    let terminator = Finder::new(terminator.value.as_bytes()).into_owned();
+    let plan = Arc::new(Plan { field: field?, target: target?, terminator, failure });
+    Some(Box::new(move || Box::new(SplitEvent { plan: Arc::clone(&plan), items: Vec::new() })))
+}
+
+impl Filter for SplitEvent {
+    fn apply(&mut self, batch: &mut Batch, selected: &Selection) {
+        let plan = Arc::clone(&self.plan);
+        for event in selected.iter() {
+            let value = batch.get(event, &plan.field).filter(|value| *value != Value::Null);
+            let Some(value) = value else {
+                batch.events[event].missed = true;
+                continue;
+            };
+            if self.take_items(&plan, batch, value).is_none() {
+                plan.failure.mark(batch, event);
+                continue;
+            }
+            if self.items.is_empty() {
+                batch.events[event].missed = true;
+                continue;
+            }
+            let into = plan.target.as_ref().unwrap_or(&plan.field);
+            for at in 1..self.items.len() {
+                let Some(made) = copy_of(batch, event) else {
+                    plan.failure.mark(batch, event);
+                    break;
+                };
+                let item = batch.deep_copy(self.items[at]);
+                batch.set(made, into, item);
+            }
+            batch.set(event, into, self.items[0]);
+        }
+    }
+}
+
+impl SplitEvent {
+    /// Reads the items of a value; `None`: it has none by its kind.
+    fn take_items(&mut self, plan: &Plan, batch: &mut Batch, value: Value) -> Option<()> {
+        self.items.clear();
+        let value = batch.open(value);
+        match batch.unescape(value) {
+            Value::Array(list) => {
+                // Null and the empty text are no items, as in Logstash.
+                let is_item = |item: &&Value| {
+                    let span = match item {
+                        Value::Str(span) | Value::Escaped(span) => *span,
+                        other => return **other != Value::Null,
+                    };
+                    span.len > 0
+                };
+                self.items.extend(batch.array(list).iter().filter(is_item));
+            }
+            Value::Str(text) => {
+                let mut from = 0;
+                while from < text.len as usize {
+                    let rest = &batch.bytes(text)[from..];
+                    let length = plan.terminator.find(rest).unwrap_or(rest.len());
+                    if length > 0 {
+                        self.items.push(Value::Str(text.part(from, from + length)));
+                    }
+                    from += length + plan.terminator.needle().len();
+                }
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+/// A new event with the same fields; they belong to it alone. `None`: the event has given too many.
+pub(super) fn copy_of(batch: &mut Batch, event: usize) -> Option<usize> {
+    let made = batch.derive_event(event)?;
+    for at in 0..batch.fields(event).len() {
+        let mut field = batch.fields(event)[at];
+        field.value = batch.deep_copy(field.value);
+        batch.fields_mut(made).push(field);
+    }
+    Some(made)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trial::{Trial, written};
+
+    fn all(settings: &str, jsons: &[&str]) -> Vec<String> {
+        let mut trial = Trial::new(&format!("[[filters]]\ntype = \"split\"\n{settings}\n"));
+        let mut batch = trial.batch(jsons);
+        trial.chain.apply(&mut batch);
+        (0..batch.events.len()).map(|event| written(&batch, event)).collect()
+    }
+
+    #[test]
+    fn each_item_is_an_event_in_its_place() {
+        let found = all(
+            "add_tag = \"t\"",
+            &[r#"{"message":"a\n\nb\n","x":{"y":1}}"#, r#"{"message":"c"}"#],
+        );
+        assert_eq!(
+            found,
+            [
+                r#"{"message":"a","x":{"y":1},"tags":["t"]}"#,
+                r#"{"message":"b","x":{"y":1},"tags":["t"]}"#,
+                r#"{"message":"c","tags":["t"]}"#
+            ]
+        );
+        let found = all("field = \"l\"", &[r#"{"l":[1,null,"","a"]}"#]);
+        assert_eq!(found, [r#"{"l":1}"#, r#"{"l":"a"}"#]);
+        let found = all("field = \"l\"\ntarget = \"i\"", &[r#"{"l":[{"a":1},2]}"#]);
+        assert_eq!(found, [r#"{"l":[{"a":1},2],"i":{"a":1}}"#, r#"{"l":[{"a":1},2],"i":2}"#]);
+    }
+
+    #[test]
+    fn what_cannot_be_split_stays() {
+        assert_eq!(
+            all("", &[r#"{"message":1}"#]),
+            [r#"{"message":1,"tags":["_split_type_failure"]}"#]
+        );
+        assert_eq!(all("add_tag = \"t\"", &[r#"{"a":1}"#]), [r#"{"a":1}"#]);
+        assert_eq!(all("", &[r#"{"message":[]}"#]), [r#"{"message":[]}"#]);
+    }
+
+    #[test]
+    fn events_that_were_made_go_through_the_filters_that_follow() {
+        let next =
+            "[[filters]]\ntype = \"set\"\nwhen = 'message == \"b\"'\nfields = { seen = true }";
+        let found = all(next, &[r#"{"message":"a\nb"}"#]);
+        assert_eq!(found, [r#"{"message":"a"}"#, r#"{"message":"b","seen":true}"#]);
+    }
+}

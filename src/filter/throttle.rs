@@ -1,0 +1,194 @@
+//! Filter `throttle`: no more than so many events of a key in a period.
+//!
+//! In: `by`, fields whose values make a key (default none: all events are one); `limit` events in each `window`;
+//! `mode`: what is beyond is dropped, sampled (`one_in`), or waits (back-pressure: with it the whole pipeline).
+//! Out: events; the first one of a key after some were dropped has their number in `throttled`. Promises: how many were
+//! held back is counted and logged. What was counted within a window is forgotten at a restart.
+//! On failure: events of keys for which there is no room (`max_keys`) go on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::aggregate::window_length;
+use super::named::{Use, path};
+use super::windows::{self, Held, Window, Windows};
+use super::{Filter, FilterLoad, Make, States, label};
+use crate::event::{Batch, Path, Selection, Value};
+use crate::limits;
+use crate::metrics::Counter;
+use crate::settings::Section;
+
+struct Throttle {
+    plan: Arc<Plan>,
+    key: Vec<u8>,
+}
+
+struct Plan {
+    by: Vec<Path>,
+    limit: u64,
+    period_ns: u64,
+    mode: Mode,
+    field: Path,
+    windows: Arc<Windows<Rate>>,
+    states: States,
+    name: String,
+    held: Counter,
+    /// How many were held back since it was last said, and when that was.
+    unsaid: AtomicU64,
+    said_ns: AtomicU64,
+}
+
+#[derive(Clone, Copy)]
+enum Mode {
+    Drop,
+    /// One in so many of those beyond the limit goes on.
+    Sample(u64),
+    Wait,
+}
+
+/// A key's events in its period.
+#[derive(Default)]
+struct Rate {
+    count: u64,
+    /// Events that were dropped since one went on.
+    held: u64,
+}
+
+/// Reads the settings.
+pub(super) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<Make> {
+    let by = windows::paths(section, "by", load);
+    let limit = section.integer("limit", 1..1_000_000_001);
+    if !section.has("limit") {
+        section.missing("limit", "100");
+    }
+    let period_ns = window_length(section, 1);
+    let one_in = section.integer_or("one_in", 10, 2..1_000_000_001) as u64;
+    let modes = [("drop", Mode::Drop), ("sample", Mode::Sample(one_in)), ("wait", Mode::Wait)];
+    let mode = section.choice_or("mode", &modes, Mode::Drop);
+    let name = section.string_or("count_field", "throttled");
+    let field = path(section, &name, Use::Write, load);
+    let windows = Windows::load(section, load, period_ns, "");
+    let name = label(section);
+    let help = "Events that `throttle` dropped or made wait.";
+    let held = load.metrics.with("filter", &name).counter("logweir_filter_throttled_total", help);
+    let plan = Arc::new(Plan {
+        by: by?,
+        limit: limit? as u64,
+        period_ns,
+        mode,
+        field: field?,
+        windows,
+        states: load.states.clone(),
+        name,
+        held,
+        unsaid: AtomicU64::new(0),
+        said_ns: AtomicU64::new(0),
+    });
+    Some(Box::new(move || Box::new(Throttle { plan: Arc::clone(&plan), key: Vec::new() })))
+}
+
+impl Filter for Throttle {
+    fn apply(&mut self, batch: &mut Batch, selected: &Selection) {
+        let Throttle { plan, key } = self;
+        let mut table = plan.windows.lock();
+        let mut now_ns = plan.windows.now_ns();
+        let mut held = 0;
+        for event in selected.iter() {
+            windows::write_key(batch, event, &plan.by, key);
+            let entered = plan.windows.enter(&mut table, key, now_ns, Rate::default);
+            let Some((window, _)) = entered else { continue };
+            if window.ends_ns <= now_ns {
+                window.begin(now_ns, plan.period_ns);
+            }
+            window.value.count += 1;
+            let beyond = window.value.count.saturating_sub(plan.limit);
+            if beyond > 0 {
+                held += 1;
+                match plan.mode {
+                    Mode::Wait => {
+                        now_ns = plan.wait(window.ends_ns);
+                        window.begin(now_ns, plan.period_ns);
+                        window.value.count = 1;
+                        continue;
+                    }
+                    Mode::Sample(one_in) if beyond.is_multiple_of(one_in) => held -= 1,
+                    Mode::Drop | Mode::Sample(_) => {
+                        window.value.held += 1;
+                        batch.events[event].dropped = true;
+                        continue;
+                    }
+                }
+            }
+            let before = std::mem::take(&mut window.value.held);
+            if before > 0 {
+                batch.set(event, &plan.field, Value::Int(before as i64));
+            }
+        }
+        drop(table);
+        plan.held.add(held);
+        plan.unsaid.fetch_add(held, Ordering::Relaxed);
+        plan.say(now_ns, false);
+    }
+
+    fn close(&mut self, _batch: &mut Batch, end: bool) {
+        let mut table = self.plan.windows.lock();
+        self.plan.windows.close(&mut table, end, usize::MAX, |_, _| {});
+        drop(table);
+        self.plan.say(self.plan.windows.now_ns(), end);
+    }
+}
+
+impl Plan {
+    /// Waits until the time has come; gives the time then.
+    fn wait(&self, until_ns: u64) -> u64 {
+        loop {
+            let now_ns = self.windows.now_ns();
+            let left = Duration::from_nanos(until_ns.saturating_sub(now_ns));
+            // In short rests, since the clock need not be the machine's.
+            let longest = Duration::from_millis(limits::THROTTLE_LOOK_MS);
+            if left.is_zero() || self.states.rest(left.min(longest)) {
+                return now_ns;
+            }
+        }
+    }
+
+    /// Says how many were held back, once a minute.
+    fn say(&self, now_ns: u64, end: bool) {
+        let (unsaid, said_ns) = (&self.unsaid, self.said_ns.load(Ordering::Relaxed));
+        let due = said_ns == 0 || now_ns - said_ns.min(now_ns) >= limits::COMPLAINT_MS * 1_000_000;
+        if unsaid.load(Ordering::Relaxed) == 0 || !(due || end) {
+            return;
+        }
+        self.said_ns.store(now_ns.max(1), Ordering::Relaxed);
+        let held = unsaid.swap(0, Ordering::Relaxed);
+        let what = if matches!(self.mode, Mode::Wait) { "made wait" } else { "dropped" };
+        tracing::info!(
+            "the filter `{}` {what} {held} events beyond its limit of {} in a window",
+            self.name,
+            self.limit
+        );
+    }
+}
+
+impl Window<Rate> {
+    fn begin(&mut self, now_ns: u64, period_ns: u64) {
+        self.ends_ns = now_ns.saturating_add(period_ns);
+        self.value.count = 0;
+    }
+}
+
+impl Held for Rate {
+    fn write(&self, _out: &mut Vec<u8>) {}
+
+    fn read(_bytes: &[u8]) -> Option<Rate> {
+        None
+    }
+
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests;

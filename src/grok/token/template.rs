@@ -1,0 +1,337 @@
+//! The way that most texts take through a token, checked eight bytes at a time.
+//!
+//! In: the nodes of a token and its tables. Out: a [`Template`]: so many bytes, each out of a set, some pairs of
+//! digits and some names out of a list, and the state that every such text leads to.
+//! Promises: what passes the template would have led the tables to the same state; what does not says nothing.
+//! On failure: `None` where no such way is long enough to be worth it.
+
+use super::super::ast::Node;
+use super::super::words::Words;
+use super::{NO_END, Token, UNSURE};
+
+/// Shorter ways are as quick by the tables.
+const MIN_LEN: usize = 4;
+/// Longer ones are left to the tables.
+const MAX_LEN: usize = 64;
+/// A repetition is followed so often at most.
+const MAX_TIMES: u32 = 16;
+/// A name has so many letters: those of months.
+const NAME: usize = 3;
+/// So many names may there be, and fewer are not worth it.
+const MAX_NAMES: usize = 64;
+const MIN_NAMES: usize = 4;
+/// A set of more bytes is not written out for names.
+const MAX_LETTERS: u32 = 4;
+
+/// A way of fixed length.
+#[derive(Clone, Debug)]
+pub struct Template {
+    /// The state that it begins in.
+    from: u16,
+    /// The state that it leads to.
+    pub then: u16,
+    words: Words,
+    pairs: Vec<Pair>,
+    names: Vec<Names>,
+}
+
+/// Two digits out of a list: a bit for each, by tens times sixteen plus ones.
+#[derive(Clone, Copy, Debug)]
+struct Pair {
+    at: usize,
+    list: [u64; 4],
+}
+
+/// Three bytes out of a list, each in a place of its own.
+#[derive(Clone, Debug)]
+struct Names {
+    at: usize,
+    factor: u32,
+    table: Box<[u32; 256]>,
+}
+
+impl Names {
+    fn new(at: usize, list: &[[u8; NAME]]) -> Option<Self> {
+        // Odd factors, until one gives each name a place of its own.
+        (0..4096u32).map(|n| n.wrapping_mul(0x9E37_79B8) | 1).find_map(|factor| {
+            let mut table = Box::new([0u32; 256]);
+            let apart = list.iter().all(|name| {
+                let name = number(*name);
+                let place = &mut table[(name.wrapping_mul(factor) >> 24) as usize];
+                let free = *place == 0 || *place == name;
+                *place = name;
+                free
+            });
+            apart.then_some(Self { at, factor, table })
+        })
+    }
+
+    fn holds(&self, name: [u8; NAME]) -> bool {
+        let name = number(name);
+        self.table[(name.wrapping_mul(self.factor) >> 24) as usize] == name
+    }
+}
+
+/// Three bytes as a number that is not 0.
+fn number([a, b, c]: [u8; NAME]) -> u32 {
+    u32::from_le_bytes([a, b, c, 1])
+}
+
+impl Pair {
+    fn holds(&self, tens: u8, ones: u8) -> bool {
+        self.list[usize::from(tens & 15) >> 2] >> (u32::from(tens & 3) << 4 | u32::from(ones & 15))
+            & 1
+            == 1
+    }
+}
+
+/// One byte of the way, or several that belong together.
+#[derive(Clone, Debug)]
+enum Item {
+    Set(u128),
+    Pair([u64; 4]),
+    Names(Vec<[u8; NAME]>),
+}
+
+impl Template {
+    /// The way through a token, if there is one that is long enough.
+    pub fn new(nodes: &[Node], token: &Token) -> Option<Self> {
+        let mut items = Vec::new();
+        let _ = nodes.iter().all(|node| extend(node, &mut items));
+        let mut starts = token.starts.iter().copied().filter(|start| *start > UNSURE);
+        let from = starts.next()?;
+        let (mut states, mut at, mut best) = (vec![from], 0, None);
+        for (number, item) in items.iter().enumerate() {
+            let next = passed(token, &states, item);
+            let Some(next) = next else { break };
+            at += item.len();
+            if at > MAX_LEN {
+                break;
+            }
+            states = next;
+            if let [then] = states[..]
+                && at >= MIN_LEN
+            {
+                best = Some((number + 1, then));
+            }
+        }
+        let (count, then) = best?;
+        Self::laid_out(&items[..count], (from, then))
+    }
+
+    fn laid_out(items: &[Item], (from, then): (u16, u16)) -> Option<Self> {
+        let (mut sets, mut pairs, mut names) = (Vec::new(), Vec::new(), Vec::new());
+        for item in items {
+            match item {
+                Item::Set(set) => sets.push(*set),
+                Item::Pair(list) => {
+                    pairs.push(Pair { at: sets.len(), list: *list });
+                    sets.extend([0x3FFu128 << b'0'; 2]);
+                }
+                Item::Names(list) => {
+                    names.push(Names::new(sets.len(), list)?);
+                    sets.extend([u128::MAX; NAME]);
+                }
+            }
+        }
+        Some(Self { from, then, words: Words::new(&sets)?, pairs, names })
+    }
+
+    /// Where the way ends, if a text takes it.
+    #[inline]
+    pub fn pass(&self, state: u16, text: &[u8], at: usize) -> Option<usize> {
+        if state != self.from || self.words.hold(text, at) != Some(true) {
+            return None;
+        }
+        let window = text.get(at..at + self.words.len)?;
+        for pair in &self.pairs {
+            let [tens, ones] = *window.get(pair.at..)?.first_chunk::<2>()?;
+            if !pair.holds(tens, ones) {
+                return None;
+            }
+        }
+        for names in &self.names {
+            if !names.holds(*window.get(names.at..)?.first_chunk::<NAME>()?) {
+                return None;
+            }
+        }
+        Some(at + self.words.len)
+    }
+}
+
+impl Item {
+    fn len(&self) -> usize {
+        match self {
+            Self::Set(_) => 1,
+            Self::Pair(_) => 2,
+            Self::Names(_) => NAME,
+        }
+    }
+}
+
+/// Where all texts of an item lead from some states; `None` if one of them leads nowhere, or ends on the way where
+/// the last end counts.
+fn passed(token: &Token, states: &[u16], item: &Item) -> Option<Vec<u16>> {
+    let step = |state: u16, byte: u8| {
+        let row = usize::from(state);
+        let next = token.next[row + usize::from(token.classes[usize::from(byte)])];
+        let ends = token.last && token.next[row + token.end_at] != NO_END;
+        (next > UNSURE && !ends).then_some(next)
+    };
+    let mut all = Vec::new();
+    for state in states {
+        match item {
+            Item::Set(set) => {
+                for byte in (0..128u8).filter(|byte| set >> byte & 1 == 1) {
+                    all.push(step(*state, byte)?);
+                }
+            }
+            Item::Pair(list) => {
+                for at in (0..256u16).filter(|at| list[usize::from(at >> 6)] >> (at & 63) & 1 == 1)
+                {
+                    let then = step(*state, b'0' + (at >> 4) as u8)?;
+                    all.push(step(then, b'0' + (at & 15) as u8)?);
+                }
+            }
+            Item::Names(list) => {
+                for name in list {
+                    all.push(name.iter().try_fold(*state, |state, byte| step(state, *byte))?);
+                }
+            }
+        }
+    }
+    all.sort_unstable();
+    all.dedup();
+    Some(all)
+}
+
+/// Adds the way that most texts take through a node; whether it comes to the node's end.
+fn extend(node: &Node, items: &mut Vec<Item>) -> bool {
+    match node {
+        Node::Empty | Node::Look(..) | Node::Assert(_) => true,
+        Node::Literal(text) => {
+            // A word tells only bytes below 128 apart.
+            items.extend(text.bytes().take_while(u8::is_ascii).map(|byte| Item::Set(1 << byte)));
+            text.is_ascii()
+        }
+        Node::Set(set) => {
+            items.push(Item::Set(set.ascii));
+            set.ascii != 0
+        }
+        Node::Concat(nodes) => nodes.iter().all(|node| extend(node, items)),
+        Node::Atomic(node) => extend(node, items),
+        Node::Alt(_) => match pairs(node) {
+            Some(list) if list != [0; 4] => {
+                items.push(Item::Pair(list));
+                true
+            }
+            _ => match names(node) {
+                Some(list) => {
+                    items.push(Item::Names(list));
+                    true
+                }
+                None => false,
+            },
+        },
+        Node::Repeat { node: inner, min, max, .. } => {
+            // Of one byte as many as needed: most texts have no more.
+            let one = max.is_none() && inner.as_set().is_some_and(|set| set.single().is_some());
+            if one {
+                return (0..(*min).min(MAX_TIMES)).all(|_| extend(inner, items));
+            }
+            let whole = max.is_some_and(|max| max <= MAX_TIMES);
+            let times = max.filter(|_| whole).unwrap_or(*min).min(MAX_TIMES);
+            (0..times).all(|_| extend(inner, items)) && whole
+        }
+        Node::Capture(..) | Node::Backref(..) => false,
+    }
+}
+
+/// The names of three letters that a node matches, if they are a few.
+fn names(node: &Node) -> Option<Vec<[u8; NAME]>> {
+    let all = written_out(node)?;
+    let names: Vec<[u8; NAME]> =
+        all.iter().filter_map(|text| <[u8; NAME]>::try_from(&text[..]).ok()).collect();
+    (MIN_NAMES..=MAX_NAMES).contains(&names.len()).then_some(names)
+}
+
+/// The ASCII texts that a node matches, as far as they are no longer than a name; `None` if they are many.
+fn written_out(node: &Node) -> Option<Vec<Vec<u8>>> {
+    let mut all = match node {
+        Node::Empty | Node::Look(..) | Node::Assert(_) => vec![Vec::new()],
+        Node::Literal(text) => vec![text.as_bytes().to_vec()],
+        Node::Set(set) if set.ascii.count_ones() <= MAX_LETTERS => {
+            (0..128u8).filter(|byte| set.has_ascii(*byte)).map(|byte| vec![byte]).collect()
+        }
+        Node::Concat(nodes) => row(nodes.iter())?,
+        Node::Alt(nodes) => {
+            let all: Option<Vec<_>> = nodes.iter().map(written_out).collect();
+            all?.into_iter().flatten().collect()
+        }
+        Node::Atomic(node) => written_out(node)?,
+        Node::Repeat { node, min, max: Some(max @ 1..=2), .. } => {
+            let times = (*min..=*max).map(|times| row((0..times).map(|_| &**node)));
+            let all: Option<Vec<_>> = times.collect();
+            all?.into_iter().flatten().collect()
+        }
+        _ => return None,
+    };
+    all.retain(|text| text.len() <= NAME && text.is_ascii());
+    (all.len() <= 4 * MAX_NAMES).then_some(all)
+}
+
+/// The same for nodes in a row.
+fn row<'a>(nodes: impl Iterator<Item = &'a Node>) -> Option<Vec<Vec<u8>>> {
+    let mut all = vec![Vec::new()];
+    for node in nodes {
+        let next = written_out(node)?;
+        let pairs = all.iter().flat_map(|one: &Vec<u8>| {
+            next.iter().map(move |other| [&one[..], &other[..]].concat())
+        });
+        all = pairs.filter(|text| text.len() <= NAME).collect();
+        if all.len() > 4 * MAX_NAMES {
+            return None;
+        }
+    }
+    Some(all)
+}
+
+/// The pairs of digits that a node matches; `None` if that is not simple to tell.
+fn pairs(node: &Node) -> Option<[u64; 4]> {
+    let mut list = [0u64; 4];
+    let choices = match node {
+        Node::Alt(nodes) => &nodes[..],
+        node => std::slice::from_ref(node),
+    };
+    for choice in choices {
+        let mut digits: Vec<u16> = Vec::new();
+        if !digits_of(choice, &mut digits) {
+            return None;
+        }
+        let [tens, ones] = digits[..] else { continue };
+        for ten in (0..10u16).filter(|ten| tens >> ten & 1 == 1) {
+            let row = u64::from(ones) << ((ten & 3) << 4);
+            list[usize::from(ten >> 2)] |= row;
+        }
+    }
+    Some(list)
+}
+
+/// The digits that a node takes one after the other, as bits, as many as it can.
+fn digits_of(node: &Node, digits: &mut Vec<u16>) -> bool {
+    match node {
+        Node::Concat(nodes) => nodes.iter().all(|node| digits_of(node, digits)),
+        Node::Repeat { node, max: Some(max @ 1..=2), .. } => {
+            (0..*max).all(|_| digits_of(node, digits))
+        }
+        Node::Literal(text) => text.bytes().all(|byte| {
+            digits.push(1u16 << (byte & 15));
+            byte.is_ascii_digit()
+        }),
+        node => {
+            let Some(set) = node.as_set() else { return false };
+            digits.push((set.ascii >> b'0' & 0x3FF) as u16);
+            set.ascii & !(0x3FFu128 << b'0') == 0
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! What the translations of Fluentd and Fluent Bit share.
+
+pub mod condition;
+pub mod draft;
+pub mod handover;
+pub mod network;
+pub mod parse;
+pub mod text;
+pub mod tags;

@@ -1,0 +1,514 @@
+//! `<filter>` elements to filters.
+//!
+//! In: an element and the streams that come to it. Out: filters under the streams' condition. Promises: events that
+//! other streams share are copied before they are changed, and are not dropped. On failure: a comment with its lines.
+
+use super::super::fluent::condition::{Condition, literal, matches};
+use super::super::fluent::draft::{Block, Value};
+use super::super::fluent::parse::{field, path, pattern_of};
+use super::super::fluent::tags::Tag;
+use super::super::fluent::text::{Filled, filled, is_true, list, time};
+use super::parse_section::parser_of;
+use super::route::{Conversion, Notes, Stream};
+use super::source::text;
+use super::syntax::Element;
+
+/// What a filter comes to.
+#[derive(Default)]
+struct Outcome {
+    blocks: Vec<Block>,
+    /// Events for which this does not hold are not for this way any more.
+    keeps: Option<Condition>,
+}
+
+impl Conversion {
+    /// `Some`: the events that stay on this way, where they may not be dropped.
+    pub fn filter(&mut self, element: &Element, taken: &mut [Stream]) -> Option<Condition> {
+        let kind = element.kind();
+        let mut notes = Notes::default();
+        let mut outcome = Outcome::default();
+        match kind.trim_start_matches("filter_") {
+            "record_transformer" | "record_modifier" => {
+                outcome.blocks = records(element, &kind, known_tag(taken), &mut notes);
+            }
+            "grep" => outcome.keeps = grep(element, &mut notes),
+            "parser" => outcome.blocks = parser(element, &mut notes),
+            "stdout" => return self.printing(element, &kind, taken),
+            "concat" => self.concat(element, taken, &mut notes),
+            "detect_exceptions" => self.detect_exceptions(element, taken, &mut notes),
+            "kubernetes_metadata" => {
+                self.use_container_codec(taken);
+                notes.difference(
+                    "`kubernetes` has namespace, pod and container from the file's path, no labels",
+                );
+            }
+            "geoip" => outcome.blocks = geoip(element, &mut notes),
+            "dedot" | "de_dot" => {
+                notes.difference("dots in names need no change: they are names of their own");
+            }
+            "prometheus" => notes.difference(
+                "counters of events are at http://127.0.0.1:9600/metrics, without these labels",
+            ),
+            "elasticsearch_genid" => notes.difference("documents have stable ids always"),
+            "flatten_hash" => notes.difference("nested fields stay nested"),
+            "typecast" => {
+                let types = super::parse_section::types(
+                    &text(element, "types", &mut notes).unwrap_or_default(),
+                );
+                outcome.blocks = conversions(&types);
+            }
+            "anonymizer" | "throttle" | "dns" | "ua_parser" | "record_demux" => {
+                notes.refusal = Some(format!(
+                    "write it as a filter of this pipeline (see docs/settings.md): `{kind}`"
+                ));
+            }
+            "" => notes.refusal = Some("it has no @type".to_string()),
+            other => notes.refusal = Some(format!("there is no filter `{other}`")),
+        }
+        if let (Some(keeps), Some(label)) = (&outcome.keeps, element.parameter("@label")) {
+            return Some(self.route_to_label(element, keeps.clone(), &label.value.source(), taken));
+        }
+        if !outcome.blocks.is_empty() && taken.iter().any(|stream| !stream.own) {
+            notes.difference("one event goes to all stores: the others have this change, too");
+        }
+        let when = self.condition(taken);
+        let comments = self.entry(element, &kind, notes);
+        match outcome.keeps {
+            Some(keeps) if taken.iter().all(|stream| stream.own) => {
+                let drops = when.and(keeps.negate());
+                if let Some(text) = drops.text() {
+                    let mut block = Block::of("drop").with("when", text);
+                    block.notes = comments;
+                    self.draft.filters.push(block.into());
+                }
+                None
+            }
+            Some(keeps) => Some(keeps),
+            None if outcome.blocks.is_empty() => {
+                if !comments.is_empty() {
+                    let block = Block { notes: comments, entries: Vec::new() };
+                    self.draft.filters.push(block.into());
+                }
+                None
+            }
+            None => {
+                self.add_filters(outcome.blocks, &when, &comments);
+                None
+            }
+        }
+    }
+
+    /// `@label` in a filter, which Fluentd does not heed: what it keeps is meant to go there, the rest goes on.
+    fn route_to_label(
+        &mut self,
+        element: &Element,
+        keeps: Condition,
+        label: &str,
+        taken: &[Stream],
+    ) -> Condition {
+        let mut notes = Notes::default();
+        notes.difference(format!(
+            "Fluentd does not heed @label in a filter; here the events go to {label}, the others on"
+        ));
+        let comments = self.entry(element, "grep", notes);
+        self.draft.filters.push(Block { notes: comments, entries: Vec::new() }.into());
+        let streams = taken
+            .iter()
+            .map(|stream| Stream { when: stream.when.clone().and(keeps.clone()), ..stream.clone() })
+            .collect();
+        self.route_label(label, streams);
+        keeps.negate()
+    }
+
+    /// Events are printed as they come by: an output of its own, for what comes out at the end.
+    pub fn printing(
+        &mut self,
+        element: &Element,
+        kind: &str,
+        taken: &[Stream],
+    ) -> Option<Condition> {
+        let mut notes = Notes::default();
+        notes.difference("events are printed as they are at the end of all filters");
+        let comments = self.entry(element, kind, notes);
+        let when = self.condition(taken);
+        let known = self
+            .draft
+            .outputs
+            .iter()
+            .any(|(_, block)| block.kind() == "stdout" && block.get("when").is_none());
+        if !known {
+            self.add_output("stdout", Block::of("stdout"), &when, comments);
+        }
+        None
+    }
+
+    /// Changes how an input's lines are joined; `false`: its codec joins none.
+    pub fn codec_of(&mut self, input: usize, change: impl Fn(&mut Vec<(String, Value)>)) -> bool {
+        let Some((_, block)) = self.draft.inputs.get_mut(input) else { return false };
+        let mut codec = match block.get("codec") {
+            Some(Value::Table(codec)) => codec.clone(),
+            Some(Value::Text(name)) => vec![("type".to_string(), name.as_str().into())],
+            _ => vec![("type".to_string(), "plain".into())],
+        };
+        let kind = match codec.first() {
+            Some((_, Value::Text(kind))) => kind.clone(),
+            _ => String::new(),
+        };
+        match kind.as_str() {
+            "plain" => {
+                codec[0].1 = "multiline".into();
+                change(&mut codec);
+            }
+            "container" => {
+                let mut inner = Vec::new();
+                change(&mut inner);
+                codec.retain(|(name, _)| name != "multiline");
+                codec.push(("multiline".to_string(), Value::Table(inner)));
+            }
+            "multiline" => return true,
+            _ => return false,
+        }
+        block.set("codec", codec);
+        true
+    }
+
+    fn concat(&mut self, element: &Element, taken: &[Stream], notes: &mut Notes) {
+        let start =
+            text(element, "multiline_start_regexp", notes).map(|pattern| pattern_of(&pattern));
+        let end = text(element, "multiline_end_regexp", notes).map(|pattern| pattern_of(&pattern));
+        let goes_on =
+            text(element, "continuous_line_regexp", notes).map(|pattern| pattern_of(&pattern));
+        let wait = text(element, "flush_interval", notes)
+            .and_then(|text| time(&text))
+            .filter(|time| time != "0s");
+        if start.is_none() && end.is_none() && goes_on.is_none() {
+            if element.parameter("n_lines").is_some() {
+                notes.refusal = Some(
+                    "lines are not joined by number; give the codec `multiline` a pattern".into(),
+                );
+            }
+            // Split lines of a container runtime.
+            self.use_container_codec(taken);
+            return;
+        }
+        let joined = taken.iter().all(|stream| {
+            self.codec_of(stream.input, |codec| {
+                for (name, pattern) in [("start", &start), ("end", &end), ("continue", &goes_on)] {
+                    if let Some(pattern) = pattern
+                        && !(name == "continue" && start.is_some())
+                    {
+                        codec.push((name.to_string(), pattern.as_str().into()));
+                    }
+                }
+                if let Some(wait) = &wait {
+                    codec.push(("timeout".to_string(), wait.as_str().into()));
+                }
+            })
+        });
+        if joined {
+            notes.difference("lines are joined where they are read, before all filters");
+        } else {
+            notes.refusal = Some(
+                "lines are joined only where they are read: set `codec` of the input".to_string(),
+            );
+        }
+    }
+
+    /// Stack traces are joined where they are read.
+    pub fn detect_exceptions(&mut self, element: &Element, taken: &[Stream], notes: &mut Notes) {
+        let languages =
+            text(element, "languages", notes).map(|text| list(&text)).unwrap_or_default();
+        let preset = match languages.as_slice() {
+            [one] if matches!(one.as_str(), "java" | "python" | "go" | "ruby") => one.clone(),
+            [one] if matches!(one.as_str(), "js" | "node" | "javascript") => "node".to_string(),
+            _ => "any".to_string(),
+        };
+        let joined = taken.iter().all(|stream| {
+            self.codec_of(stream.input, |codec| {
+                codec.push(("preset".to_string(), preset.as_str().into()));
+            })
+        });
+        if joined {
+            notes.difference("stack traces are joined where they are read, before all filters");
+        } else {
+            notes.refusal = Some(
+                "stack traces are joined only where lines are read: set `codec` of the input"
+                    .into(),
+            );
+        }
+    }
+
+    /// Inputs that read containers' files take the codec for it.
+    pub fn use_container_codec(&mut self, taken: &[Stream]) {
+        for stream in taken {
+            let Some((_, block)) = self.draft.inputs.get_mut(stream.input) else { continue };
+            let is_container = matches!(block.get("paths"), Some(Value::List(paths)) if paths.iter().any(
+                |path| matches!(path, Value::Text(path) if path.contains("/containers/"))));
+            if is_container && block.get("codec").is_none() {
+                block.set("codec", "container");
+            }
+        }
+    }
+}
+
+/// The tag of all these events, where there is one.
+pub fn known_tag(taken: &[Stream]) -> Option<&str> {
+    let Some(Tag::Fixed(tag)) = taken.first().map(|stream| &stream.tag) else { return None };
+    taken.iter().all(|stream| stream.tag == Tag::Fixed(tag.clone())).then_some(tag)
+}
+
+fn records(element: &Element, kind: &str, tag: Option<&str>, notes: &mut Notes) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut set: Vec<(String, Value)> = Vec::new();
+    let mut after = Vec::new();
+    let mut names = Vec::new();
+    let sections: Vec<&Element> =
+        element.elements().filter(|inner| inner.name == "record").collect();
+    let own = [
+        "@type",
+        "type",
+        "@id",
+        "@log_level",
+        "enable_ruby",
+        "renew_record",
+        "renew_time_key",
+        "keep_keys",
+        "remove_keys",
+        "auto_typecast",
+        "char_encoding",
+        "prepare_value",
+        "whitelist_keys",
+        "tag",
+        "@label",
+    ];
+    let bare = element.parameters().filter(|p| {
+        sections.is_empty() && kind == "record_modifier" && !own.contains(&p.name.as_str())
+    });
+    let parameters = sections.iter().flat_map(|section| section.parameters()).chain(bare);
+    for parameter in parameters {
+        let mut said = Vec::new();
+        let value = super::super::fluent::text::settled(&parameter.value, &mut said);
+        for note in said {
+            notes.difference(note);
+        }
+        names.push(parameter.name.clone());
+        if let Ok(json @ (serde_json::Value::Object(_) | serde_json::Value::Array(_))) =
+            serde_json::from_str(&value)
+        {
+            match of_json(&json, tag) {
+                Some(value) => set.push((path(&[&parameter.name]), value)),
+                None => notes.difference(format!("`{}` is left out: {value}", parameter.name)),
+            }
+            continue;
+        }
+        match filled(&value, tag) {
+            Ok(Filled { copies: Some(from), then, .. }) => {
+                let to = path(&[&parameter.name]);
+                if from != to {
+                    blocks.push(Block::of("copy").with("fields", vec![(from, to.clone().into())]));
+                }
+                after.extend(then.iter().map(|step| after_block(step, &to)));
+            }
+            Ok(Filled { text, .. }) => set.push((path(&[&parameter.name]), text.into())),
+            Err(code) => {
+                notes.refusal = Some(format!(
+                    "`{}`: Ruby is not run; write it with `set`, `gsub`, `script`: {code}",
+                    parameter.name
+                ));
+            }
+        }
+    }
+    if !set.is_empty() {
+        blocks.push(Block::of("set").with("fields", set));
+    }
+    blocks.extend(after);
+    let removed: Vec<String> =
+        text(element, "remove_keys", notes).map(|keys| list(&keys)).unwrap_or_default();
+    if !removed.is_empty() {
+        let removed: Vec<String> = removed.iter().map(|name| field(name)).collect();
+        blocks.push(Block::of("remove").with("fields", removed));
+    }
+    let kept = text(element, "keep_keys", notes).or_else(|| text(element, "whitelist_keys", notes));
+    let renews = text(element, "renew_record", notes).is_some_and(|value| is_true(&value));
+    if renews || element.parameter("whitelist_keys").is_some() {
+        names.extend(kept.map(|keys| list(&keys)).unwrap_or_default());
+        let names: Vec<String> =
+            names.iter().map(|name| format!("^{}$", regex::escape(name))).collect();
+        blocks.push(Block::of("prune").with("whitelist_names", names));
+    }
+    if let Some(key) = text(element, "renew_time_key", notes) {
+        let formats = vec!["UNIX".to_string(), "ISO8601".to_string()];
+        blocks.push(Block::of("date").with("field", field(&key)).with("formats", formats));
+    }
+    blocks
+}
+
+/// What is done to a value after it was set.
+pub fn after_block(step: &str, target: &str) -> Block {
+    match step {
+        "string" | "int" | "float" => {
+            Block::of("convert").with("fields", vec![(target.to_string(), Value::from(step))])
+        }
+        step => Block::of(step).with("field", target),
+    }
+}
+
+fn of_json(json: &serde_json::Value, tag: Option<&str>) -> Option<Value> {
+    use serde_json::Value as Json;
+    Some(match json {
+        Json::String(text) => Value::Text(filled(text, tag).ok()?.text),
+        Json::Bool(value) => Value::Boolean(*value),
+        Json::Number(number) => {
+            number.as_i64().map(Value::Integer).or_else(|| number.as_f64().map(Value::Float))?
+        }
+        Json::Array(items) => {
+            Value::List(items.iter().map(|item| of_json(item, tag)).collect::<Option<_>>()?)
+        }
+        Json::Object(entries) => Value::Table(
+            entries
+                .iter()
+                .map(|(key, value)| Some((key.clone(), of_json(value, tag)?)))
+                .collect::<Option<_>>()?,
+        ),
+        Json::Null => return None,
+    })
+}
+
+/// What stays.
+fn grep(element: &Element, notes: &mut Notes) -> Option<Condition> {
+    let mut keeps = Condition::Always(true);
+    for inner in element.elements() {
+        let condition = match inner.name.as_str() {
+            "regexp" => one_of_grep(inner, notes)?,
+            "exclude" => one_of_grep(inner, notes)?.negate(),
+            "and" | "or" => {
+                let parts: Vec<(bool, Condition)> = inner
+                    .elements()
+                    .map(|part| Some((part.name == "exclude", one_of_grep(part, notes)?)))
+                    .collect::<Option<_>>()?;
+                let excludes = parts.iter().any(|(excludes, _)| *excludes);
+                let conditions = parts.into_iter().map(|(_, condition)| condition);
+                let all = if inner.name == "and" {
+                    conditions.fold(Condition::Always(true), Condition::and)
+                } else {
+                    conditions.fold(Condition::Always(false), Condition::or)
+                };
+                if excludes { all.negate() } else { all }
+            }
+            _ => continue,
+        };
+        keeps = keeps.and(condition);
+    }
+    for parameter in element.parameters() {
+        let name = parameter.name.trim_end_matches(|c: char| c.is_ascii_digit());
+        if !matches!(name, "regexp" | "exclude") {
+            continue;
+        }
+        let value = parameter.value.source();
+        let Some((key, pattern)) = value.split_once(' ') else { continue };
+        let condition = condition_of(key, pattern.trim(), notes)?;
+        keeps = keeps.and(if name == "exclude" { condition.negate() } else { condition });
+    }
+    if let Some(pattern) = text(element, "pattern", notes) {
+        let key = text(element, "input_key", notes).or_else(|| text(element, "key", notes));
+        keeps = keeps.and(condition_of(&key.unwrap_or_else(|| "message".into()), &pattern, notes)?);
+    }
+    Some(keeps)
+}
+
+fn one_of_grep(element: &Element, notes: &mut Notes) -> Option<Condition> {
+    let key = text(element, "key", notes)?;
+    let pattern = text(element, "pattern", notes)?;
+    condition_of(&key, &pattern, notes)
+}
+
+/// `key =~ pattern`; a pattern that is one word between anchors is that word.
+pub fn condition_of(key: &str, pattern: &str, notes: &mut Notes) -> Option<Condition> {
+    let field = field(key);
+    let pattern = pattern_of(pattern);
+    let inner = pattern.strip_prefix('^').and_then(|p| p.strip_suffix('$')).unwrap_or_default();
+    let is_word =
+        |text: &str| text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | ' '));
+    if !inner.is_empty() && is_word(inner) {
+        return Some(Condition::atom(format!("{field} == {}", literal(inner))));
+    }
+    let alternatives =
+        inner.strip_prefix('(').and_then(|p| p.strip_suffix(')')).unwrap_or_default();
+    let words: Vec<String> =
+        alternatives.trim_start_matches("?:").split('|').map(str::to_string).collect();
+    if !alternatives.is_empty() && words.iter().all(|word| !word.is_empty() && is_word(word)) {
+        let words: Vec<String> = words.iter().map(|word| literal(word)).collect();
+        return Some(Condition::atom(format!("{field} in [{}]", words.join(", "))));
+    }
+    let (flags, rest) = match pattern.strip_prefix("(?i)") {
+        Some(rest) => ("i", rest),
+        None => ("", pattern.as_str()),
+    };
+    let rest = rest.replace("\\h", "[0-9a-fA-F]").replace("\\Z", "\\z").replace("(?m)", "(?s)");
+    if let Err(error) = regex::Regex::new(&rest) {
+        let why = error.to_string().lines().last().unwrap_or_default().to_string();
+        notes.refusal =
+            Some(format!("the pattern of a condition has no look-around ({why}): {pattern}"));
+        return None;
+    }
+    Some(matches(&field, &rest, flags))
+}
+
+fn parser(element: &Element, notes: &mut Notes) -> Vec<Block> {
+    let key = field(&text(element, "key_name", notes).unwrap_or_else(|| "message".to_string()));
+    let keeps = text(element, "reserve_data", notes).is_some_and(|value| is_true(&value));
+    let removes =
+        text(element, "remove_key_name_field", notes).is_some_and(|value| is_true(&value));
+    let target = text(element, "hash_value_field", notes).map(|target| field(&target));
+    if !keeps {
+        notes.difference("fields beside the parsed one stay (reserve_data false)");
+    }
+    if element.parameter("inject_key_prefix").is_some() {
+        notes.difference("inject_key_prefix is left out");
+    }
+    let parser = parser_of(element, notes);
+    match parser.filters(&key, target.as_deref()) {
+        Ok(mut blocks) => {
+            if let Some(first) = blocks.first_mut()
+                && (removes || !keeps)
+                && first.get("overwrite").is_none()
+                && parser.kind != "none"
+            {
+                first.set("remove_field", vec![key]);
+            }
+            blocks
+        }
+        Err(why) => {
+            notes.refusal = Some(why);
+            Vec::new()
+        }
+    }
+}
+
+/// A lookup for each field.
+pub fn geoip(element: &Element, notes: &mut Notes) -> Vec<Block> {
+    let keys = text(element, "geoip_lookup_keys", notes)
+        .or_else(|| text(element, "geoip_lookup_key", notes))
+        .unwrap_or_else(|| "host".to_string());
+    let database = text(element, "geoip2_database", notes)
+        .or_else(|| text(element, "geoip_database", notes))
+        .unwrap_or_else(|| "GeoLite2-City.mmdb".to_string());
+    notes.difference("what is found is in `geoip`, under the names of docs/settings.md");
+    notes.difference(format!("the database {database} is MaxMind's: download it"));
+    let block = |key: &String| {
+        Block::of("geoip")
+            .with("field", field(key))
+            .with("database", database.as_str())
+            .with("optional", true)
+    };
+    list(&keys).iter().map(block).collect()
+}
+
+/// A `convert` of these types.
+pub fn conversions(types: &[(String, String)]) -> Vec<Block> {
+    let known = |(key, kind): &(String, String)| {
+        Some((field(key), Value::from(super::super::fluent::parse::product_type(kind)?)))
+    };
+    let fields: Vec<(String, Value)> = types.iter().filter_map(known).collect();
+    if fields.is_empty() { Vec::new() } else { vec![Block::of("convert").with("fields", fields)] }
+}

@@ -1,0 +1,611 @@
+//! Logstash's filters as ours.
+//!
+//! In: a filter plugin. Out: filters. Promises: those that ours are named after go over setting by setting; each is
+//! loaded on trial. On failure: a TODO with the source and the nearest way.
+
+use super::specification::Kind::{Any, Field, FieldHash, Fields, Flag, Hash, Number, Text, Texts};
+use super::specification::{COMMON, Setting, apply, say_rest};
+use super::syntax::{Plugin, Value};
+use super::values::{self, Settings};
+use super::{Translator, mutate};
+use crate::import::document::{Filter, Step, Table, Value as Ours};
+use crate::import::report::Account;
+use crate::import::ruby::{self, Dialect};
+
+/// A filter that goes over setting by setting: its name there and here, its settings, those without effect.
+type Plain = (&'static str, &'static str, &'static [Setting], &'static [&'static str]);
+
+const SOURCE: Setting = ("source", "field", Field);
+const TARGET: Setting = ("target", "target", Field);
+const TAGS: Setting = ("tag_on_failure", "tag_on_failure", Texts);
+
+const PLAIN: [Plain; 24] = [
+    (
+        "json",
+        "json",
+        &[SOURCE, TARGET, ("skip_on_invalid_json", "skip_invalid", Flag), TAGS],
+        &["ecs_compatibility"],
+    ),
+    (
+        "kv",
+        "kv",
+        &[
+            SOURCE,
+            TARGET,
+            TAGS,
+            ("field_split", "field_split", Text),
+            ("field_split_pattern", "field_split_pattern", Text),
+            ("value_split", "value_split", Text),
+            ("value_split_pattern", "value_split_pattern", Text),
+            ("whitespace", "whitespace", Text),
+            ("include_brackets", "include_brackets", Flag),
+            ("prefix", "prefix", Text),
+            ("trim_key", "trim_key", Text),
+            ("trim_value", "trim_value", Text),
+            ("trimkey", "trim_key", Text),
+            ("trim", "trim_value", Text),
+            ("remove_char_key", "remove_char_key", Text),
+            ("remove_char_value", "remove_char_value", Text),
+            ("transform_key", "transform_key", Text),
+            ("transform_value", "transform_value", Text),
+            ("include_keys", "include_keys", Texts),
+            ("exclude_keys", "exclude_keys", Texts),
+            ("default_keys", "default_keys", Hash),
+            ("allow_duplicate_values", "allow_duplicate_values", Flag),
+            ("allow_empty_values", "allow_empty_values", Flag),
+            ("recursive", "recursive", Flag),
+            ("tag_on_timeout", "tag_on_timeout", Text),
+        ],
+        &["ecs_compatibility", "timeout_millis"],
+    ),
+    (
+        "dissect",
+        "dissect",
+        &[
+            ("mapping", "mapping", FieldHash),
+            ("convert_datatype", "convert_datatype", FieldHash),
+            TAGS,
+        ],
+        &[],
+    ),
+    (
+        "useragent",
+        "useragent",
+        &[
+            SOURCE,
+            TARGET,
+            ("prefix", "prefix", Text),
+            ("regexes", "regexes", Text),
+            ("lru_cache_size", "lru_cache_size", Number),
+            ("ecs_compatibility", "ecs_compatibility", Text),
+        ],
+        &[],
+    ),
+    (
+        "csv",
+        "csv",
+        &[
+            SOURCE,
+            TARGET,
+            ("columns", "columns", Texts),
+            ("separator", "separator", Text),
+            ("quote_char", "quote_char", Text),
+            ("convert", "convert", Hash),
+            ("autogenerate_column_names", "autogenerate_column_names", Flag),
+            ("skip_empty_columns", "skip_empty_columns", Flag),
+            ("skip_empty_rows", "skip_empty_rows", Flag),
+            ("skip_header", "skip_header", Flag),
+            TAGS,
+        ],
+        &["ecs_compatibility"],
+    ),
+    (
+        "translate",
+        "translate",
+        &[
+            ("source", "field", Field),
+            ("field", "field", Field),
+            TARGET,
+            ("destination", "target", Field),
+            ("dictionary", "dictionary", Hash),
+            ("dictionary_path", "dictionary_path", Text),
+            ("exact", "exact", Flag),
+            ("regex", "regex", Flag),
+            ("fallback", "fallback", Any),
+            ("override", "override", Flag),
+            ("iterate_on", "iterate_on", Field),
+        ],
+        &[
+            "ecs_compatibility",
+            "refresh_interval",
+            "refresh_behaviour",
+            "yaml_load_strategy",
+            "yaml_code_point_limit",
+        ],
+    ),
+    (
+        "cidr",
+        "cidr",
+        &[
+            ("address", "address", Texts),
+            ("network", "network", Texts),
+            ("network_path", "network_path", Text),
+            ("separator", "separator", Text),
+        ],
+        &["refresh_interval"],
+    ),
+    (
+        "syslog_pri",
+        "syslog_pri",
+        &[
+            ("syslog_pri_field_name", "field", Field),
+            ("ecs_compatibility", "ecs_compatibility", Text),
+            ("use_labels", "use_labels", Flag),
+            ("facility_labels", "facility_labels", Texts),
+            ("severity_labels", "severity_labels", Texts),
+        ],
+        &[],
+    ),
+    (
+        "urldecode",
+        "urldecode",
+        &[
+            ("field", "field", Field),
+            ("all_fields", "all_fields", Flag),
+            ("charset", "charset", Text),
+        ],
+        &[],
+    ),
+    (
+        "prune",
+        "prune",
+        &[
+            ("whitelist_names", "whitelist_names", Texts),
+            ("blacklist_names", "blacklist_names", Texts),
+            ("whitelist_values", "whitelist_values", Hash),
+            ("blacklist_values", "blacklist_values", Hash),
+            ("interpolate", "interpolate", Flag),
+        ],
+        &[],
+    ),
+    (
+        "truncate",
+        "truncate",
+        &[("fields", "fields", Fields), ("length_bytes", "length_bytes", Number)],
+        &[],
+    ),
+    (
+        "clone",
+        "clone",
+        &[("clones", "clones", Texts), ("ecs_compatibility", "ecs_compatibility", Text)],
+        &[],
+    ),
+    (
+        "split",
+        "split",
+        &[("field", "field", Field), TARGET, ("terminator", "terminator", Text)],
+        &[],
+    ),
+    ("drop", "drop", &[("percentage", "percentage", Number)], &[]),
+    (
+        "fingerprint",
+        "fingerprint",
+        &[
+            ("source", "source", Fields),
+            TARGET,
+            ("method", "method", Text),
+            ("key", "key", Text),
+            ("concatenate_sources", "concatenate_sources", Flag),
+            ("concatenate_all_fields", "concatenate_all_fields", Flag),
+            ("base64encode", "base64encode", Flag),
+            ("ecs_compatibility", "ecs_compatibility", Text),
+        ],
+        &[],
+    ),
+    (
+        "anonymize",
+        "anonymize",
+        &[("fields", "fields", Fields), ("algorithm", "algorithm", Text), ("key", "key", Text)],
+        &[],
+    ),
+    (
+        "dns",
+        "dns",
+        &[
+            ("resolve", "resolve", Fields),
+            ("reverse", "reverse", Fields),
+            ("action", "action", Text),
+            ("nameserver", "nameserver", Any),
+            ("hit_cache_size", "hit_cache_size", Number),
+            ("hit_cache_ttl", "hit_cache_ttl", Number),
+            ("failed_cache_size", "failed_cache_size", Number),
+            ("failed_cache_ttl", "failed_cache_ttl", Number),
+            ("hostsfile", "hostsfile", Texts),
+            ("max_retries", "max_retries", Number),
+            ("timeout", "timeout", Any),
+            ("tag_on_timeout", "tag_on_timeout", Texts),
+        ],
+        &[],
+    ),
+    (
+        "xml",
+        "xml",
+        &[
+            ("source", "source", Field),
+            TARGET,
+            ("store_xml", "store_xml", Flag),
+            ("xpath", "xpath", Hash),
+            ("namespaces", "namespaces", Hash),
+            ("force_array", "force_array", Flag),
+            ("force_content", "force_content", Flag),
+            ("remove_namespaces", "remove_namespaces", Flag),
+            ("suppress_empty", "suppress_empty", Flag),
+            ("parse_options", "parse_options", Text),
+        ],
+        &["ecs_compatibility"],
+    ),
+    (
+        "throttle",
+        "throttle",
+        &[
+            ("key", "key", Text),
+            ("before_count", "before_count", Any),
+            ("after_count", "after_count", Any),
+            ("period", "period", Any),
+            ("max_age", "max_age", Any),
+            ("max_counters", "max_counters", Any),
+        ],
+        &[],
+    ),
+    ("noop", "", &[], &[]),
+    ("uuid", "fingerprint", &[TARGET, ("overwrite", "overwrite", Flag)], &["ecs_compatibility"]),
+    ("json_encode", "set", &[], &[]),
+    (
+        "date",
+        "date",
+        &[TARGET, ("timezone", "timezone", Text), ("locale", "locale", Text), TAGS],
+        &[],
+    ),
+    (
+        "geoip",
+        "geoip",
+        &[SOURCE, ("target", "target", Field), ("fields", "fields", Texts), TAGS],
+        &["ecs_compatibility", "cache_size", "lru_cache_size", "default_database_type"],
+    ),
+];
+
+/// Filters that are not there, and the nearest way.
+const MISSING: [(&str, &str); 16] = [
+    ("multiline", "give the input the codec `multiline`: lines are joined where they are read"),
+    (
+        "jdbc_streaming",
+        "write the table to a file and use the filter `translate` with `dictionary_path`",
+    ),
+    (
+        "jdbc_static",
+        "write the table to a file and use the filter `translate` with `dictionary_path`",
+    ),
+    ("memcached", "use the filter `translate` with `dictionary_path`"),
+    (
+        "elasticsearch",
+        "use an enrich processor in an ingest pipeline (`pipeline` of the output `elasticsearch`)",
+    ),
+    ("http", "use the filter `translate` with `dictionary_path`, or an ingest pipeline"),
+    (
+        "elapsed",
+        "keep the start's time with a filter `aggregate`, or compute it in Elasticsearch by a transform",
+    ),
+    ("metrics", "the agent's own /metrics counts events; the filter `metric` counts others"),
+    ("aggregate", "the filter `aggregate` folds events; the source's Ruby code says what into"),
+    ("sleep", "leave it out: a slow output holds the inputs by itself"),
+    ("de_dot", "rename the fields with the filter `rename`"),
+    ("environment", "write the variables with the filter `set`: { name = \"${NAME}\" }"),
+    ("tld", "use the filter `grok` on the host's name"),
+    ("cipher", "use the filter `fingerprint` or `redact`"),
+    ("range", "write an `if` with the limits as its condition"),
+    ("extractnumbers", "use the filter `grok` with %{NUMBER:name}"),
+];
+
+/// Converts one.
+pub fn convert(translator: &mut Translator<'_>, plugin: &Plugin) -> Vec<Step> {
+    let mut account = translator.account("filter", plugin);
+    let mut settings = Settings::of(plugin);
+    let steps = match plugin.name.as_str() {
+        "grok" => grok(translator, &mut settings, &mut account),
+        "mutate" => mutate::convert(&mut settings, &mut account, translator.report),
+        "alter" => alter(translator, &mut settings),
+        "ruby" => script(&mut settings, &mut account),
+        name => match PLAIN.iter().find(|(known, ..)| *known == name) {
+            Some((_, "", ..)) => Vec::new(),
+            Some(plain) => goes_over(translator, plain, &mut settings, &mut account),
+            None => {
+                let nearest = MISSING.iter().find(|(known, _)| *known == name);
+                let instead = nearest.map_or(
+                    "say it with the filters of docs/settings.md, or in front",
+                    |(_, way)| *way,
+                );
+                account.missing(format!("there is no filter `{name}`"), instead);
+                Vec::new()
+            }
+        },
+    };
+    if !account.is_missing() {
+        say_rest(&mut settings, &mut account);
+    }
+    translator.finish_steps(account, steps, plugin.comments.clone())
+}
+
+fn goes_over(
+    translator: &mut Translator<'_>,
+    plain: &Plain,
+    settings: &mut Settings,
+    account: &mut Account,
+) -> Vec<Step> {
+    let (name, ours, known, ignored) = *plain;
+    let mut filter = Filter::new(ours);
+    settings.ignore(ignored);
+    if name == "date" {
+        date(settings, &mut filter, account);
+    }
+    apply(&mut filter.settings, settings, known, translator.report);
+    let table = &mut filter.settings;
+    match name {
+        "useragent" | "syslog_pri" | "fingerprint" | "clone"
+            if !translator.ecs && table.get("ecs_compatibility").is_none() =>
+        {
+            table.set("ecs_compatibility", "disabled");
+        }
+        "geoip" => geoip(translator, settings, table),
+        "uuid" => table.set("method", "UUID"),
+        "json_encode" => json_encode(settings, table),
+        "csv" => csv(settings, table, account),
+        "translate"
+            if table.get("target").is_none() && !translator.ecs && table.get("field").is_some() =>
+        {
+            // Logstash before 8 writes to `translation`.
+            table.set("target", "translation");
+        }
+        "split" => {
+            table.0.retain(|(key, value)| key != "terminator" || value.text() != Some("\\n"));
+        }
+        _ => {}
+    }
+    apply(&mut filter.settings, settings, &COMMON, translator.report);
+    vec![Step::Filter(filter)]
+}
+
+fn date(settings: &mut Settings, filter: &mut Filter, account: &mut Account) {
+    let mut items = settings.texts("match").unwrap_or_default();
+    // `match => { "field" => ["form", …] }`, too.
+    if items.is_empty() {
+        return account.missing("the filter says no `match`", "give `field` and `formats`");
+    }
+    let field = items.remove(0);
+    filter.settings.set("field", values::field(&field));
+    filter.settings.set("formats", Ours::texts(items));
+}
+
+fn geoip(translator: &mut Translator<'_>, settings: &mut Settings, table: &mut Table) {
+    let asn = settings.text("default_database_type").is_some_and(|kind| kind == "ASN");
+    let name = if asn { "GEOIP_ASN_DATABASE" } else { "GEOIP_DATABASE" };
+    let usual = if asn { "GeoLite2-ASN.mmdb" } else { "GeoLite2-City.mmdb" };
+    match settings.text("database") {
+        Some(path) => table.set("database", values::text(&path, translator.report)),
+        None => {
+            let what =
+                "the GeoIP database, which Logstash brings along (here: any MaxMind .mmdb file)";
+            translator.report.variables.insert(name.to_string(), what.to_string());
+            table.set("database", Ours::Variables(format!("${{{name}:-{usual}}}")));
+        }
+    }
+    // Logstash starts without its database, too, and tags what it cannot look up.
+    table.set("optional", true);
+}
+
+fn json_encode(settings: &mut Settings, table: &mut Table) {
+    let source = settings.text("source").unwrap_or_default();
+    let target = settings.text("target").unwrap_or_else(|| source.clone());
+    let text = format!("{{{}}}", values::field(&source));
+    table.set("fields", Table::default().with(&values::field(&target), text));
+}
+
+fn csv(settings: &mut Settings, table: &mut Table, account: &mut Account) {
+    if settings.flag("autodetect_column_names") == Some(true) {
+        account.missing(
+            "the filter takes its columns' names from the first line",
+            "write the names into `columns`",
+        );
+    }
+    settings.take("autodetect_column_names");
+    if let Some(Ours::Table(convert)) =
+        table.0.iter_mut().find(|(key, _)| key == "convert").map(|(_, v)| v)
+    {
+        let dates: Vec<String> = convert
+            .0
+            .iter()
+            .filter(|(_, kind)| kind.text().is_some_and(|k| k.starts_with("date")))
+            .map(|(n, _)| n.clone())
+            .collect();
+        convert.0.retain(|(name, _)| !dates.contains(name));
+        for name in dates {
+            account.differs(format!("the column `{name}` stays text: add a filter `date` for it"));
+        }
+    }
+}
+
+fn grok(
+    translator: &mut Translator<'_>,
+    settings: &mut Settings,
+    account: &mut Account,
+) -> Vec<Step> {
+    let mut fields: Vec<(String, Vec<String>)> = Vec::new();
+    for (name, value) in settings.hash("match").unwrap_or_default() {
+        let patterns = value.items().into_iter().filter_map(Value::text).map(str::to_string);
+        match fields.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, old)) => old.extend(patterns),
+            None => fields.push((name, patterns.collect())),
+        }
+    }
+    if let Some(patterns) = settings.texts("pattern") {
+        fields.push(("message".into(), patterns));
+    }
+    if fields.is_empty() {
+        account.missing("the filter says no `match`", "give `field` and `patterns`");
+        return Vec::new();
+    }
+    let mut shared = Table::default();
+    apply(
+        &mut shared,
+        settings,
+        &[
+            ("pattern_definitions", "definitions", Hash),
+            ("target", "target", Field),
+            ("ecs_compatibility", "ecs", Text),
+            ("overwrite", "overwrite", Fields),
+            ("break_on_match", "break_on_match", Flag),
+            ("named_captures_only", "named_captures_only", Flag),
+            ("keep_empty_captures", "keep_empty_captures", Flag),
+            TAGS,
+            ("tag_on_timeout", "tag_on_timeout", Text),
+        ],
+        translator.report,
+    );
+    settings.ignore(&["timeout_millis", "timeout_scope", "patterns_files_glob", "singles"]);
+    definitions(translator, settings, &mut shared, account);
+    let implied = |patterns: &Vec<String>| patterns.iter().any(|p| names_fields_by_itself(p));
+    if !translator.ecs && shared.get("ecs").is_none() && fields.iter().any(|(_, p)| implied(p)) {
+        shared.set("ecs", "disabled");
+    }
+    if fields.len() > 1 && shared.get("break_on_match") != Some(&Ours::Bool(false)) {
+        account.differs("the filters for further fields run also when the first one matched");
+    }
+    apply(&mut shared, settings, &COMMON, translator.report);
+    let step = |(name, patterns): (String, Vec<String>)| {
+        let mut filter = Filter::new("grok").with("field", values::field(&name));
+        filter.settings.set("patterns", Ours::texts(patterns));
+        filter.settings.0.extend(shared.0.clone());
+        Step::Filter(filter)
+    };
+    fields.into_iter().map(step).collect()
+}
+
+/// Whether a pattern uses a named one that makes fields of names that the dictionary chooses.
+fn names_fields_by_itself(pattern: &str) -> bool {
+    let names = [
+        "APACHELOG",
+        "SYSLOGBASE",
+        "SYSLOGLINE",
+        "SYSLOGPROG",
+        "SYSLOG5424",
+        "HTTPD",
+        "CISCO",
+        "HAPROXY",
+        "CATALINA",
+        "TOMCATLOG",
+        "NAGIOS",
+        "RUBY_LOGGER",
+        "RAILS3",
+        "REDISLOG",
+        "MONGO",
+        "POSTGRESQL",
+        "JAVASTACK",
+        "JAVAFILE",
+        "S3_ACCESS",
+        "ELB_",
+        "CLOUDFRONT",
+        "BACULA",
+        "BIND9",
+        "BRO_",
+        "SQUID",
+        "NETSCREEN",
+        "SHOREWALL",
+        "EXIM",
+        "MCOLLECTIVE",
+        "SFW2",
+        "ZEEK",
+        "SYSLOGFACILITY",
+        "RPROCESSING",
+        "CRON_ACTION",
+        "CRONLOG",
+    ];
+    pattern.split("%{").skip(1).any(|rest| {
+        let reference = rest.split('}').next().unwrap_or_default();
+        names.iter().any(|name| reference.split(':').next().unwrap_or_default().contains(name))
+    })
+}
+
+/// `patterns_dir`: the files in these folders.
+fn definitions(
+    translator: &mut Translator<'_>,
+    settings: &mut Settings,
+    table: &mut Table,
+    account: &mut Account,
+) {
+    let mut files = Vec::new();
+    for folder in settings.texts("patterns_dir").unwrap_or_default() {
+        let path = std::path::Path::new(&folder);
+        let beside = translator.folder.join(path.file_name().unwrap_or_default());
+        let found = translator.around.find(path);
+        let found = if found.is_empty() && path.is_absolute() {
+            translator.around.find(&beside)
+        } else {
+            found
+        };
+        if found.is_empty() {
+            let what = format!("the patterns of `{folder}` are not on this machine");
+            account.needs(what, "copy the folder here, and name its files in `definition_files`");
+            files.push(folder);
+        }
+        let absolute =
+            |path: &std::path::PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        files.extend(found.iter().map(|file| absolute(file).display().to_string()));
+    }
+    if !files.is_empty() {
+        table.set("definition_files", Ours::texts(files));
+    }
+}
+
+/// The filter `alter`: `coalesce`, `condrewrite`, `condrewriteother`.
+fn alter(translator: &mut Translator<'_>, settings: &mut Settings) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let texts = settings.texts("condrewrite").unwrap_or_default();
+    for triple in texts.chunks(3) {
+        if let [field, expected, new] = triple {
+            let field = values::field(field);
+            let mut filter = Filter::new("mutate").with(
+                "replace",
+                Table::default().with(&field, values::text(new, translator.report)),
+            );
+            filter.settings.add_when(&format!(
+                "{field} == \"{}\"",
+                expected.replace('\\', "\\\\").replace('"', "\\\"")
+            ));
+            steps.push(Step::Filter(filter));
+        }
+    }
+    steps
+}
+
+/// Ruby code: idioms as filters, else a skeleton of a script.
+fn script(settings: &mut Settings, account: &mut Account) -> Vec<Step> {
+    settings.ignore(&["tag_on_exception", "tag_with_exception_message"]);
+    let code = settings.text("code").unwrap_or_default();
+    if settings.has("path") || settings.has("init") || code.trim().is_empty() {
+        account.missing("Ruby code that is no idiom", "write it as a filter `script` (Lua)");
+        return Vec::new();
+    }
+    match ruby::statements(&code, Dialect::Logstash) {
+        Some(mut steps) => {
+            let mut common = Table::default();
+            apply(&mut common, settings, &COMMON, &mut crate::import::report::Report::default());
+            if let Some(Step::Filter(last)) = steps.last_mut() {
+                last.settings.0.extend(common.0);
+            }
+            steps
+        }
+        None => {
+            account.missing("Ruby code that is no idiom", "write it as a filter `script` (Lua)");
+            Vec::new()
+        }
+    }
+}

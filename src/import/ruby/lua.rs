@@ -1,0 +1,299 @@
+//! Ruby's statements in Lua, for the filter `script`.
+//!
+//! In: the tree. Out: code. Promises: what Ruby's methods do with numbers, texts and nil is kept: integer division
+//! rounds down, `to_i` of a text without a number is 0. On failure: `None` where a method has no counterpart.
+
+use super::syntax::{Expression, Statement};
+
+/// Functions that the code needs, by name.
+const FUNCTIONS: [(&str, &str); 7] = [
+    (
+        "to_i",
+        "local function to_i(v)\n  \
+           local n = tonumber(tostring(v):match('^%s*[+-]?%d+'))\n  \
+           return n and math.floor(n) or 0\nend",
+    ),
+    (
+        "to_f",
+        "local function to_f(v)\n  \
+           return (tonumber(tostring(v):match('^%s*[+-]?%d*%.?%d*')) or 0) + 0.0\nend",
+    ),
+    (
+        "div",
+        "local function div(a, b)\n  \
+           if math.type(a) == 'integer' and math.type(b) == 'integer' then return a // b end\n  \
+           return a / b\nend",
+    ),
+    (
+        "add",
+        "local function add(a, b)\n  if type(a) == 'string' then return a .. b end\n  return a + b\nend",
+    ),
+    ("text", "local function text(v)\n  if v == nil then return '' end\n  return tostring(v)\nend"),
+    (
+        "item",
+        "local function item(v, i)\n  \
+           if type(v) == 'table' and math.type(i) == 'integer' then\n    \
+             return v[i < 0 and #v + i + 1 or i + 1]\n  end\n  \
+           if type(v) == 'string' then return i < 0 and v:sub(i, i) or v:sub(i + 1, i + 1) end\n  \
+           return v and v[i]\nend",
+    ),
+    (
+        "parts",
+        "local function parts(v, by)\n  local list, from = {}, 1\n  while true do\n    \
+           local at, to = v:find(by, from, true)\n    \
+           list[#list + 1] = v:sub(from, at and at - 1)\n    \
+           if not at then return list end\n    from = to + 1\n  end\nend",
+    ),
+];
+
+/// The code of statements.
+pub(super) fn code(statements: &[Statement]) -> Option<String> {
+    let mut writer = Writer { out: String::new(), needs: Vec::new() };
+    writer.block(statements, 0)?;
+    let functions = FUNCTIONS.iter().filter(|(name, _)| writer.needs.contains(name));
+    let head: String = functions.map(|(_, code)| format!("{code}\n")).collect();
+    Some(head + &writer.out)
+}
+
+struct Writer {
+    out: String,
+    needs: Vec<&'static str>,
+}
+
+impl Writer {
+    fn need(&mut self, name: &'static str) -> &'static str {
+        if !self.needs.contains(&name) {
+            self.needs.push(name);
+        }
+        name
+    }
+
+    fn line(&mut self, indent: usize, text: &str) {
+        self.out.push_str(&"  ".repeat(indent));
+        self.out.push_str(text);
+        self.out.push('\n');
+    }
+
+    fn block(&mut self, statements: &[Statement], indent: usize) -> Option<()> {
+        for statement in statements {
+            match statement {
+                Statement::Set(field, value) => {
+                    let value = self.value(value)?;
+                    self.line(
+                        indent,
+                        &format!("event:set({}, {value})", quoted(&super::path(field))),
+                    );
+                }
+                Statement::Remove(field) => {
+                    self.line(indent, &format!("event:remove({})", quoted(&super::path(field))));
+                }
+                Statement::Tag(tag) => self.line(indent, &format!("event:tag({})", quoted(tag))),
+                Statement::Cancel => self.line(indent, "event:drop()"),
+                Statement::Let(name, value) => {
+                    let value = self.value(value)?;
+                    self.line(indent, &format!("{} = {value}", variable(name)));
+                }
+                Statement::If(condition, then, otherwise) => {
+                    let condition = self.value(condition)?;
+                    self.line(indent, &format!("if {condition} then"));
+                    self.block(then, indent + 1)?;
+                    if !otherwise.is_empty() {
+                        self.line(indent, "else");
+                        self.block(otherwise, indent + 1)?;
+                    }
+                    self.line(indent, "end");
+                }
+            }
+        }
+        Some(())
+    }
+
+    fn value(&mut self, expression: &Expression) -> Option<String> {
+        Some(match expression {
+            Expression::Field(field) => format!("event:get({})", quoted(&super::path(field))),
+            Expression::Text(text) => quoted(text),
+            Expression::Number(number) => number.clone(),
+            Expression::Word(word) => (*word).to_string(),
+            Expression::Name(name) => variable(name),
+            Expression::Joined(parts) => {
+                let text = self.need("text");
+                let mut found = Vec::new();
+                for part in parts {
+                    found.push(match part {
+                        Expression::Text(plain) => quoted(plain),
+                        other => format!("{text}({})", self.value(other)?),
+                    });
+                }
+                format!("({})", found.join(" .. "))
+            }
+            Expression::List(items) => {
+                let items =
+                    items.iter().map(|item| self.value(item)).collect::<Option<Vec<_>>>()?;
+                format!("{{ {} }}", items.join(", "))
+            }
+            Expression::Pattern(_) => return None,
+            Expression::Unary(sign, inner) => format!("({sign}{})", self.value(inner)?),
+            Expression::Binary(left, operator, right) => self.binary(left, operator, right)?,
+            Expression::Choice(condition, yes, no) => {
+                // `a and b or c` is only right where b holds.
+                let (condition, yes, no) =
+                    (self.value(condition)?, self.value(yes)?, self.value(no)?);
+                format!("(function() if {condition} then return {yes} end return {no} end)()")
+            }
+            Expression::At(value, index) => {
+                let item = self.need("item");
+                format!("{item}({}, {})", self.value(value)?, self.value(index)?)
+            }
+            Expression::Call(value, method, arguments) => self.call(value, method, arguments)?,
+        })
+    }
+
+    fn binary(&mut self, left: &Expression, operator: &str, right: &Expression) -> Option<String> {
+        let is_text = |e: &Expression| matches!(e, Expression::Text(_) | Expression::Joined(_));
+        let number = |e: &Expression| {
+            matches!(e, Expression::Number(_))
+                || matches!(e, Expression::Call(_, m, _) if m == "to_i" || m == "to_f")
+        };
+        let (a, b) = (self.value(left)?, self.value(right)?);
+        Some(match operator {
+            "+" if is_text(left) || is_text(right) => format!("({a} .. {b})"),
+            "+" if number(left) || number(right) => format!("({a} + {b})"),
+            "+" => format!("{}({a}, {b})", self.need("add")),
+            "/" => format!("{}({a}, {b})", self.need("div")),
+            "!=" => format!("({a} ~= {b})"),
+            "&&" | "and " => format!("({a} and {b})"),
+            "||" | "or " => format!("({a} or {b})"),
+            other => format!("({a} {other} {b})"),
+        })
+    }
+
+    fn call(
+        &mut self,
+        value: &Expression,
+        method: &str,
+        arguments: &[Expression],
+    ) -> Option<String> {
+        let own = self.value(value)?;
+        let text = |at: usize| match arguments.get(at) {
+            Some(Expression::Text(text)) => Some(quoted(text)),
+            _ => None,
+        };
+        Some(match (method, arguments.len()) {
+            ("to_i", 0) => format!("{}({own})", self.need("to_i")),
+            ("to_f", 0) => format!("{}({own})", self.need("to_f")),
+            ("hex", 0) => format!("(tonumber(({own}):match('^0?[xX]?(%x+)') or '0', 16))"),
+            ("uniq" | "flatten" | "compact", 0) => return None,
+            ("capitalize", 0) => {
+                let text = self.need("text");
+                format!("({text}({own}):lower():gsub('^%l', string.upper))")
+            }
+            ("end_with?", 1) => {
+                let Expression::Text(end) = &arguments[0] else { return None };
+                format!("(({own}):sub(-{}) == {})", end.len().max(1), text(0)?)
+            }
+            ("to_s", 0) => format!("{}({own})", self.need("text")),
+            ("downcase", 0) => format!("({own}):lower()"),
+            ("upcase", 0) => format!("({own}):upper()"),
+            ("strip", 0) => format!("({own}):match('^%s*(.-)%s*$')"),
+            ("chomp", 0) => format!("({own}):match('^(.-)\\r?\\n?$')"),
+            ("reverse", 0) => format!("({own}):reverse()"),
+            ("length" | "size" | "bytesize", 0) => format!("#({own})"),
+            ("nil?", 0) => format!("({own} == nil)"),
+            ("empty?", 0) => format!("(#({own}) == 0)"),
+            ("abs", 0) => format!("math.abs({own})"),
+            ("floor", 0) => format!("math.floor({own})"),
+            ("ceil", 0) => format!("math.ceil({own})"),
+            ("round", 0) => format!("math.floor({own} + 0.5)"),
+            ("round", 1) => {
+                let Expression::Number(digits) = &arguments[0] else { return None };
+                let factor =
+                    format!("1{}", "0".repeat(digits.parse::<usize>().ok().filter(|d| *d < 10)?));
+                format!("(math.floor({own} * {factor} + 0.5) / {factor})")
+            }
+            ("first", 0) => format!("({own})[1]"),
+            ("last", 0) => format!("{}({own}, -1)", self.need("item")),
+            ("split", 1) => format!("{}({own}, {})", self.need("parts"), text(0)?),
+            ("join", 1) => format!("table.concat({own}, {})", text(0)?),
+            ("include?", 1) => format!("(({own}):find({}, 1, true) ~= nil)", text(0)?),
+            ("start_with?", 1) => format!("(({own}):find({}, 1, true) == 1)", text(0)?),
+            ("gsub", 2) => {
+                let pattern = match &arguments[0] {
+                    Expression::Text(text) => escaped(text),
+                    Expression::Pattern(pattern) => lua_pattern(pattern)?,
+                    _ => return None,
+                };
+                let Expression::Text(new) = &arguments[1] else { return None };
+                if new.contains('\\') {
+                    return None;
+                }
+                format!("(({own}):gsub({}, {}))", quoted(&pattern), quoted(&new.replace('%', "%%")))
+            }
+            _ => return None,
+        })
+    }
+}
+
+fn variable(name: &str) -> String {
+    const KEYWORDS: [&str; 8] =
+        ["local", "function", "repeat", "until", "goto", "event", "text", "item"];
+    if KEYWORDS.contains(&name) { format!("{name}_") } else { name.to_string() }
+}
+
+/// A text as Lua writes it.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("'");
+    for c in text.chars() {
+        match c {
+            '\'' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('\'');
+    out
+}
+
+/// A plain text as a pattern of Lua.
+fn escaped(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_ascii_punctuation() { format!("%{c}") } else { c.to_string() })
+        .collect()
+}
+
+/// A simple pattern of Ruby as one of Lua: characters, classes, `+`, `*`, `^`, `$`.
+fn lua_pattern(pattern: &str) -> Option<String> {
+    let mut out = String::new();
+    let mut chars = pattern.chars().peekable();
+    let mut class = false;
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => match chars.next()? {
+                c @ ('s' | 'd' | 'S' | 'D') => out.extend(['%', c]),
+                'w' if class => out.push_str("%w_"),
+                'w' => out.push_str("[%w_]"),
+                'n' => out.push('\n'),
+                't' => out.push('\t'),
+                'r' => out.push('\r'),
+                c if c.is_ascii_punctuation() => out.extend(['%', c]),
+                _ => return None,
+            },
+            '[' if !class => {
+                class = true;
+                out.push(c);
+            }
+            ']' if class => {
+                class = false;
+                out.push(c);
+            }
+            '+' | '*' | '^' | '$' | '.' => out.push(c),
+            '-' if class => out.push(c),
+            '%' | '-' => out.extend(['%', c]),
+            '(' | ')' | '|' | '?' | '{' | '}' | '[' => return None,
+            c => out.push(c),
+        }
+    }
+    (!class).then_some(out)
+}

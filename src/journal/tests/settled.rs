@@ -1,0 +1,150 @@
+//! Disks that lie or go away for a while: what is found at a start, what cannot be read now, what cannot be freed.
+
+use super::support::*;
+use crate::storage::simulated::EIO;
+
+#[test]
+fn what_a_process_left_after_a_failed_sync_is_written_again_before_anything_builds_on_it() {
+    for fails_at_the_start in [false, true] {
+        let bench = Bench::new(&["logs"]);
+        let opened = bench.open();
+        append(&opened.journal, 1, 1);
+        opened.journal.shared.turn();
+        // The kernel calls the second frame clean after this, but it never reached the disk.
+        bench.storage.fail_syncs(Some(EIO));
+        append(&opened.journal, 2, 1);
+        opened.journal.close();
+        drop(opened);
+        bench.storage.fail_syncs(fails_at_the_start.then_some(EIO));
+        let opened = bench.open();
+        if fails_at_the_start {
+            assert!(bench.trouble().unwrap().contains("cannot sync"), "{:?}", bench.trouble());
+            bench.storage.fail_syncs(None);
+            assert!(opened.journal.shared.turn());
+            assert!(bench.trouble().is_none());
+        }
+        assert_eq!(offset_of(&opened), 2);
+        append(&opened.journal, 3, 1);
+        assert!(opened.journal.shared.turn());
+        for seed in 0..20 {
+            let mut after = Bench::new(&["logs"]);
+            after.storage = bench.storage.crash(seed);
+            let opened = after.open();
+            assert_eq!(numbers(&mut *opened.journal.feed(0).unwrap()), [1, 2, 3]);
+        }
+    }
+}
+
+#[test]
+fn a_start_that_cannot_sync_what_it_found_does_not_note_it_as_durable() {
+    let bench = Bench::new(&["logs"]);
+    let opened = bench.open();
+    append(&opened.journal, 1, 1);
+    opened.journal.shared.turn();
+    bench.storage.fail_syncs(Some(EIO));
+    append(&opened.journal, 2, 1);
+    opened.journal.close();
+    drop(opened);
+    // It ends before any sync succeeds: the next one must write the frame again, too.
+    bench.open().journal.close();
+    bench.storage.fail_syncs(None);
+    let opened = bench.open();
+    append(&opened.journal, 3, 1);
+    assert!(opened.journal.shared.turn());
+    for seed in 0..20 {
+        let mut after = Bench::new(&["logs"]);
+        after.storage = bench.storage.crash(seed);
+        assert_eq!(numbers(&mut *after.open().journal.feed(0).unwrap()), [1, 2, 3]);
+    }
+}
+
+#[test]
+fn no_frame_comes_in_before_what_was_found_is_durable() {
+    let bench = Bench::new(&["logs"]);
+    let opened = bench.open();
+    append(&opened.journal, 1, 1);
+    bench.storage.fail_syncs(Some(EIO));
+    opened.journal.close();
+    drop(opened);
+    let opened = bench.open_threaded();
+    let journal = opened.journal.clone();
+    let appending = std::thread::spawn(move || append(&journal, 2, 1));
+    until("trouble", || bench.trouble().is_some());
+    assert_eq!(opened.journal.stats().written, 1);
+    bench.storage.fail_syncs(None);
+    appending.join().unwrap();
+    until("fine again", || bench.trouble().is_none());
+}
+
+#[test]
+fn a_device_that_gives_nothing_for_a_while_costs_nothing() {
+    let bench = Bench::new(&["logs"]);
+    let opened = bench.open();
+    for n in 1..=3 {
+        append(&opened.journal, n, 1);
+    }
+    opened.journal.close();
+    drop(opened);
+    let opened = bench.open();
+    let mut logs = opened.journal.feed(0).unwrap();
+    bench.storage.fail_reads(Some(EIO));
+    for _ in 0..50 {
+        assert!(logs.next_now().is_none());
+    }
+    assert!(bench.trouble().unwrap().contains("cannot read"), "{:?}", bench.trouble());
+    bench.storage.fail_reads(None);
+    assert_eq!(numbers(&mut *logs), [1, 2, 3]);
+    assert!(bench.metrics.render().contains("logweir_journal_lost_bytes_total 0\n"));
+}
+
+#[test]
+fn a_full_journal_whose_frames_were_written_again_after_a_failed_sync_goes_on() {
+    let mut bench = Bench::new(&["logs"]);
+    bench.settings.max_bytes = 20_000;
+    let opened = bench.open_threaded();
+    let mut logs = opened.journal.feed(0).unwrap();
+    for n in 1..=5 {
+        opened.journal.append(padded(n, 1, 1000), None).unwrap();
+    }
+    until("synced", || opened.journal.stats().synced == 5);
+    bench.storage.fail_syncs(Some(EIO));
+    for n in 6..=15 {
+        opened.journal.append(padded(n, 1, 1000), None).unwrap();
+    }
+    until("trouble", || bench.trouble().is_some());
+    bench.storage.fail_syncs(None);
+    until("written again", || opened.journal.stats().synced == 15);
+    let first: Vec<_> = given(&mut *logs).into_iter().filter(|(n, _)| *n <= 5).collect();
+    logs.done(first.last().unwrap().1);
+    let (tell, hear) = std::sync::mpsc::channel();
+    let journal = opened.journal.clone();
+    std::thread::spawn(move || {
+        let taken = journal.append(padded(16, 1, 5000), None);
+        let _ = tell.send(taken.is_ok());
+    });
+    assert_eq!(hear.recv_timeout(SOON), Ok(true), "{:?}", bench.trouble());
+}
+
+#[test]
+fn outputs_see_nothing_of_what_was_found_before_it_is_durable() {
+    let bench = Bench::new(&["logs"]);
+    bench.storage.fail_syncs(Some(EIO));
+    let opened = bench.open();
+    let mut first = draft(1, 1);
+    first.position(crate::chunk::Position { new: true, ..position(1) });
+    let journal = opened.journal.clone();
+    assert!(opened.journal.feed(0).unwrap().next_now().is_none());
+    bench.storage.fail_syncs(None);
+    assert!(journal.shared.turn());
+    bench.storage.fail_syncs(Some(EIO));
+    journal.append(first, None).unwrap();
+    assert!(journal.feed(0).unwrap().next_now().is_none(), "its source is not on disk yet");
+    journal.close();
+    drop((journal, opened));
+    let opened = bench.open();
+    let mut logs = opened.journal.feed(0).unwrap();
+    assert!(logs.next_now().is_none(), "nor is it after a start");
+    bench.storage.fail_syncs(None);
+    assert!(opened.journal.shared.turn());
+    assert_eq!(numbers(&mut *logs), [1]);
+}

@@ -1,0 +1,350 @@
+//! Output `http`: events in the bodies of requests.
+//!
+//! In: frames. Out: requests to one address, their bodies lines of JSON, an array, or one document. Promises: a
+//! document is done when the server answered 2xx to the request that held it; one request is under way at a time, so
+//! that documents arrive in the order of the journal; what may pass (no answer, 408, 425, 429, 5xx) and what a person
+//! has to change (401, 403, 404, …) is tried again with growing pauses, for ever, and `Retry-After` is obeyed; of a
+//! body that the server refuses (400, 413, 422) the halves are tried, until the documents that it will not have stand
+//! alone: those are dead letters. A crash between answer and cursor sends them again. Redirects are not followed.
+//! On failure: health says `paused` with the server's words; nothing is lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, Url};
+use rustls::ClientConfig;
+
+use super::{Output, OutputLoad};
+use crate::delivery::{BoxFuture, DeadLetter, OutputContext};
+use crate::diagnostic::Diagnostic;
+use crate::frame::Frame;
+use crate::health::State;
+use crate::limits;
+use crate::metrics::Counter;
+use crate::settings::{Section, basic_authorization};
+use crate::template::Template;
+use crate::tls::ClientTls;
+
+mod request;
+
+#[cfg(test)]
+mod tests;
+
+use request::{Answer, Client};
+
+/// What a body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    /// A document a line.
+    Lines,
+    /// An array of documents.
+    Array,
+    /// One document.
+    Single,
+}
+
+struct Http {
+    client: Client,
+    format: Format,
+    batch_bytes: usize,
+    url: Url,
+}
+
+/// The output at work.
+struct Worker {
+    context: OutputContext,
+    http: Http,
+    delivered: Counter,
+    refused: Counter,
+    requests: Counter,
+    retry_ms: u64,
+}
+
+/// A document of one of the frames under way: the frame's place, and its number in it.
+type Held = (usize, usize);
+
+/// The agent stops.
+struct Stopped;
+
+pub(super) fn load(section: &Section<'_>, _: &mut OutputLoad<'_>) -> Option<Box<dyn Output>> {
+    let url = url(section);
+    let methods = [("post", Method::POST), ("put", Method::PUT)];
+    let method = section.choice_or("method", &methods, Method::POST);
+    let formats = [("lines", Format::Lines), ("array", Format::Array), ("single", Format::Single)];
+    let format = section.choice_or("format", &formats, Format::Lines);
+    let headers = headers(section, format);
+    let gzip = section.choice_or("compression", &[("gzip", true), ("none", false)], false);
+    let batch_bytes = section.bytes_or("batch_size", limits::HTTP_BATCH_BYTES_MAX as u64);
+    let timeout = section.duration_or("timeout", Duration::from_secs(30));
+    let tls = tls(section, url.as_ref());
+    if batch_bytes == 0 || timeout.is_zero() {
+        let key = if batch_bytes == 0 { "batch_size" } else { "timeout" };
+        section.error(section.span_of(key), format!("`{key}` is 0"), None);
+        return None;
+    }
+    let (url, headers) = (url?, headers?);
+    match Client::new((method, url.clone()), headers, tls?, timeout, gzip) {
+        Ok(client) => {
+            Some(Box::new(Http { client, format, batch_bytes: batch_bytes as usize, url }))
+        }
+        Err(why) => {
+            section.report(
+                Diagnostic::error("cannot make an HTTP client").because(why),
+                section.span(),
+            );
+            None
+        }
+    }
+}
+
+fn url(section: &Section<'_>) -> Option<Url> {
+    let text = section.required_string("url", "\"http://localhost:8080/logs\"")?;
+    match Url::parse(&text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(url),
+        // An address may carry a password, so it is never part of a message.
+        _ => {
+            let hint = "write for example: url = \"https://logs.example:8443/ingest\"".to_string();
+            section.error(text.span, "`url` is not a web address", Some(hint));
+            None
+        }
+    }
+}
+
+/// `headers`, `user` and `password`, `token`.
+fn headers(section: &Section<'_>, format: Format) -> Option<HeaderMap> {
+    let kind = if format == Format::Lines { "application/x-ndjson" } else { "application/json" };
+    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(kind))]);
+    let mut sound = true;
+    for (name, item) in section.entries("headers").unwrap_or_default() {
+        let crate::settings::Literal::String(text) = &item.literal else {
+            section.error(item.span.clone(), "a header must be a text", None);
+            sound = false;
+            continue;
+        };
+        let Some(text) = section.expand(text, &item.span) else {
+            sound = false;
+            continue;
+        };
+        match (HeaderName::try_from(name.value.as_str()), HeaderValue::try_from(text.value)) {
+            (Ok(name), Ok(mut value)) => {
+                value.set_sensitive(true);
+                headers.insert(name, value);
+            }
+            _ => {
+                let message = format!("`{}` is no header of HTTP", name.value);
+                section.error(item.span.clone(), message, None);
+                sound = false;
+            }
+        }
+    }
+    let (user, password) = (section.string("user"), section.secret("password"));
+    let token = section.secret("token");
+    sound &= ["password", "token"].into_iter().all(|key| {
+        !section.has(key) || if key == "token" { token.is_some() } else { password.is_some() }
+    });
+    let login = match (user, password, token) {
+        (Some(user), Some(password), None) => basic_authorization(&user, &password),
+        (None, None, Some(token)) => format!("Bearer {}", token.reveal()),
+        (None, None, None) => return sound.then_some(headers),
+        (Some(user), None, None) => {
+            section.error(user.span, "`user` is set, but `password` is not", None);
+            return None;
+        }
+        (_, password, token) => {
+            let span = token.or(password).map_or(section.span(), |secret| secret.span);
+            let hint = "set `user` and `password`, or `token`".to_string();
+            section.error(span, "it is not clear how the output shows who it is", Some(hint));
+            return None;
+        }
+    };
+    if let Ok(mut value) = HeaderValue::try_from(login) {
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
+    }
+    sound.then_some(headers)
+}
+
+/// TLS for `https`; reading the machine's authorities is left out where nobody needs them.
+fn tls(section: &Section<'_>, url: Option<&Url>) -> Option<ClientConfig> {
+    let tls = match section.section("tls") {
+        Some(table) => ClientTls::load(table)?,
+        None if url.is_some_and(|url| url.scheme() == "https") => ClientTls::system(),
+        None => ClientTls::unused(),
+    };
+    Some(tls.config())
+}
+
+impl Output for Http {
+    fn address(&self) -> Option<&Template> {
+        None
+    }
+
+    fn run(self: Box<Self>, context: OutputContext) -> BoxFuture<'static, ()> {
+        let metrics = &context.metrics;
+        let documents = |result| {
+            let help = "Documents by what became of them.";
+            metrics.with("result", result).counter("logweir_output_documents_total", help)
+        };
+        let worker = Worker {
+            delivered: documents("delivered"),
+            refused: documents("dead_letter"),
+            requests: metrics.counter("logweir_output_requests_total", "Requests sent."),
+            retry_ms: limits::RETRY_FIRST_MS,
+            http: *self,
+            context,
+        };
+        Box::pin(async move {
+            // A stop ends it in the middle; what was not reported done comes again.
+            let _ = worker.work().await;
+        })
+    }
+}
+
+impl Format {
+    fn body(self, frames: &[Arc<Frame>], documents: &[Held]) -> Vec<u8> {
+        let mut body = Vec::new();
+        if self == Format::Array {
+            body.push(b'[');
+        }
+        for (place, (frame, number)) in documents.iter().enumerate() {
+            if place > 0 && self == Format::Array {
+                body.push(b',');
+            }
+            body.extend_from_slice(frames[*frame].document(*number).body);
+            if self == Format::Lines {
+                body.push(b'\n');
+            }
+        }
+        if self == Format::Array {
+            body.push(b']');
+        }
+        body
+    }
+}
+
+impl Worker {
+    async fn work(mut self) -> Result<(), Stopped> {
+        self.context.health.set(State::Fine);
+        while let Some(first) = super::next_frame(&mut self.context).await {
+            let mut bytes = first.bytes().len();
+            let mut frames = vec![first];
+            while bytes < self.http.batch_bytes {
+                let Some(frame) = self.context.feed.next_now() else { break };
+                bytes += frame.bytes().len();
+                frames.push(frame);
+            }
+            for documents in self.batches(&frames) {
+                self.deliver(&frames, &documents).await?;
+            }
+            if let Some(last) = frames.last() {
+                self.context.feed.done(last.sequence());
+            }
+        }
+        Ok(())
+    }
+
+    /// The frames' documents, in requests of the size that was asked for.
+    fn batches(&self, frames: &[Arc<Frame>]) -> Vec<Vec<Held>> {
+        let bit = 1 << self.context.bit;
+        let (mut batches, mut batch, mut bytes) = (Vec::new(), Vec::new(), 0);
+        for (place, frame) in frames.iter().enumerate() {
+            for document in frame.documents().filter(|d| d.routes & bit != 0) {
+                let size = document.body.len() + 1;
+                let full =
+                    self.http.format == Format::Single || bytes + size > self.http.batch_bytes;
+                if full && !batch.is_empty() {
+                    batches.push(std::mem::take(&mut batch));
+                    bytes = 0;
+                }
+                batch.push((place, document.number));
+                bytes += size;
+            }
+        }
+        if !batch.is_empty() {
+            batches.push(batch);
+        }
+        batches
+    }
+
+    /// Sends documents until each is with the server or a dead letter.
+    async fn deliver(&mut self, frames: &[Arc<Frame>], documents: &[Held]) -> Result<(), Stopped> {
+        // What is left, the next at the end; a refused body comes back as its halves.
+        let mut left = vec![documents];
+        while let Some(part) = left.pop() {
+            match self.send(self.http.format.body(frames, part)).await? {
+                Ok(()) => self.delivered.add(part.len() as u64),
+                Err(why) => {
+                    if let [document] = part {
+                        self.refuse(frames, *document, &why).await?;
+                    } else {
+                        let (first, second) = part.split_at(part.len() / 2);
+                        left.extend([second, first]);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a body until the server says what it thinks of it: `Err`, it will not have it, and why.
+    async fn send(&mut self, body: Vec<u8>) -> Result<Result<(), String>, Stopped> {
+        let body = self.http.client.body(body);
+        loop {
+            self.requests.increment();
+            let (why, pause) = match self.http.client.send(body.clone()).await {
+                Answer::Accepted => {
+                    self.retry_ms = limits::RETRY_FIRST_MS;
+                    self.context.health.set(State::Fine);
+                    return Ok(Ok(()));
+                }
+                Answer::Refused(why) => return Ok(Err(why)),
+                Answer::Later(why, pause) => (why, pause),
+            };
+            let pause = pause.unwrap_or(Duration::from_millis(self.retry_ms));
+            self.retry_ms = (2 * self.retry_ms).min(limits::RETRY_MAX_MS);
+            self.pause(format!("{why}; {}", self.context.keeping), pause).await?;
+        }
+    }
+
+    /// Waits, and says why.
+    async fn pause(&mut self, why: String, pause: Duration) -> Result<(), Stopped> {
+        self.context.health.set(State::Paused(why));
+        tokio::select! {
+            () = tokio::time::sleep(pause) => Ok(()),
+            _ = self.context.stop.wait_for(|stop| *stop) => Err(Stopped),
+        }
+    }
+
+    async fn refuse(
+        &mut self,
+        frames: &[Arc<Frame>],
+        (frame, number): Held,
+        why: &str,
+    ) -> Result<(), Stopped> {
+        let document = frames[frame].document(number);
+        let mut id = Vec::new();
+        document.write_id(&mut id);
+        let letter = DeadLetter {
+            output: self.context.name.clone(),
+            address: self.http.url.path().to_string(),
+            id: String::from_utf8_lossy(&id).into_owned(),
+            reason: why.to_string(),
+            refused_ns: self.context.clock.now_ns(),
+            document: document.body.to_vec(),
+        };
+        loop {
+            let (store, letters) = (Arc::clone(&self.context.dead_letters), vec![letter.clone()]);
+            let stored = tokio::task::spawn_blocking(move || store.put(&letters)).await;
+            let why = match stored {
+                Ok(Ok(())) => break,
+                Ok(Err(why)) => why.to_string(),
+                Err(why) => why.to_string(),
+            };
+            let pause = Duration::from_millis(limits::RETRY_MAX_MS / 10);
+            self.pause(format!("cannot store dead letters: {why}"), pause).await?;
+        }
+        self.refused.increment();
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! One request, and what the answer means.
+//!
+//! In: a body. Out: an [`Answer`]. Promises: the address and the headers are secrets and never part of a message; of an
+//! answer only its beginning is read. On failure: see [`Answer`].
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use reqwest::header::{CONTENT_ENCODING, HeaderMap, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Method, Response, StatusCode, Url};
+use rustls::ClientConfig;
+
+/// Characters of an answer that are shown.
+const SHOWN_CHARACTERS: usize = 200;
+/// Longest pause that an answer can ask for; more is a mistake.
+const PAUSE_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// Where requests go, and how.
+pub(super) struct Client {
+    http: reqwest::Client,
+    method: Method,
+    url: Url,
+    gzip: bool,
+}
+
+/// What became of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// The server has it.
+    Accepted,
+    /// It may work later, or when a person changes something: why, and the pause that the server asks for.
+    Later(String, Option<Duration>),
+    /// The server will never have this body.
+    Refused(String),
+}
+
+impl Client {
+    pub(super) fn new(
+        (method, url): (Method, Url),
+        headers: HeaderMap,
+        tls: ClientConfig,
+        timeout: Duration,
+        gzip: bool,
+    ) -> Result<Client, String> {
+        let http = crate::names::client()
+            .user_agent(concat!("logweir/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers)
+            .redirect(Policy::none())
+            .no_proxy()
+            .timeout(timeout)
+            .connect_timeout(timeout.min(Duration::from_secs(10)))
+            .tls_backend_preconfigured(tls)
+            .build()
+            .map_err(|why| cause(&why))?;
+        Ok(Client { http, method, url, gzip })
+    }
+
+    /// A body as it is sent.
+    pub(super) fn body(&self, body: Vec<u8>) -> Bytes {
+        if !self.gzip {
+            return body.into();
+        }
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        // Writing into memory does not fail.
+        match encoder.write_all(&body).and_then(|()| encoder.finish()) {
+            Ok(compressed) => compressed.into(),
+            Err(_) => body.into(),
+        }
+    }
+
+    /// Sends a body.
+    pub(super) async fn send(&self, body: Bytes) -> Answer {
+        let mut request = self.http.request(self.method.clone(), self.url.clone());
+        if self.gzip {
+            request = request.header(CONTENT_ENCODING, "gzip");
+        }
+        match request.body(body).send().await {
+            Ok(response) => self.judge(response).await,
+            Err(why) => {
+                let said = cause(&why.without_url());
+                Answer::Later(format!("no answer from {}: {said}", self.server()), None)
+            }
+        }
+    }
+
+    async fn judge(&self, mut response: Response) -> Answer {
+        let status = response.status();
+        let pause = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let pause = pause.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+        let pause = pause.map(|pause| pause.min(PAUSE_MAX));
+        if status.is_success() {
+            return Answer::Accepted;
+        }
+        let first = response.chunk().await.ok().flatten().unwrap_or_default();
+        let said: String = String::from_utf8_lossy(&first).chars().take(SHOWN_CHARACTERS).collect();
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        let why = format!("{} answers {status} {said}", self.server()).trim().to_string();
+        match status {
+            StatusCode::BAD_REQUEST
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::UNPROCESSABLE_ENTITY => Answer::Refused(why),
+            status if status.is_redirection() => {
+                Answer::Later(format!("{why}: redirects are not followed; set `url`"), None)
+            }
+            _ => Answer::Later(why, pause),
+        }
+    }
+
+    /// The server without what may be secret in its address.
+    fn server(&self) -> String {
+        let port = self.url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{}{port}", self.url.host_str().unwrap_or_default())
+    }
+}
+
+/// The innermost cause, which says what happened ("connection refused").
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut at = error;
+    while let Some(source) = at.source() {
+        at = source;
+    }
+    at.to_string()
+}

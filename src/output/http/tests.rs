@@ -1,0 +1,185 @@
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::super::stage::Stage;
+use super::super::{Output, OutputLoad};
+use crate::diagnostic::Diagnostics;
+use crate::event::Keys;
+use crate::health::State;
+use crate::settings::{Document, ProcessEnvironment, Section};
+
+/// A server that answers each request as the test says, in order; then 200.
+struct Server {
+    address: std::net::SocketAddr,
+    /// Heads and bodies.
+    seen: Arc<Mutex<Vec<(String, String)>>>,
+}
+
+async fn server(answer: impl Fn(usize, &str) -> String + Send + Sync + 'static) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let requests = Arc::clone(&seen);
+    tokio::spawn(async move {
+        let answer = Arc::new(answer);
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let (requests, answer) = (Arc::clone(&requests), Arc::clone(&answer));
+            tokio::spawn(async move {
+                let mut bytes = Vec::new();
+                while socket.read_buf(&mut bytes).await.is_ok_and(|count| count > 0) {
+                    let text = String::from_utf8_lossy(&bytes).into_owned();
+                    let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+                    let length = head.split("content-length: ").nth(1).unwrap();
+                    let length: usize = length.split('\r').next().unwrap().parse().unwrap();
+                    if body.len() < length {
+                        continue;
+                    }
+                    let number = {
+                        let mut requests = requests.lock().unwrap();
+                        requests.push((head.to_string(), body.to_string()));
+                        requests.len() - 1
+                    };
+                    let answer = answer(number, body);
+                    let answer = format!("HTTP/1.1 {answer}\r\nContent-Length: 2\r\n\r\nno");
+                    socket.write_all(answer.as_bytes()).await.unwrap();
+                    bytes.clear();
+                }
+            });
+        }
+    });
+    Server { address, seen }
+}
+
+fn load(text: &str) -> (Option<Box<dyn Output>>, Vec<String>) {
+    let mut problems = Diagnostics::default();
+    let environment = Arc::new(ProcessEnvironment);
+    let folder = std::path::Path::new("/");
+    let document = Document::parse("t.toml", text.into(), folder, environment, &mut problems);
+    let problems = std::cell::RefCell::new(problems);
+    let section = Section::root(&document, &problems);
+    let mut keys = Keys::default();
+    let output = super::load(&section, &mut OutputLoad { name: "out", keys: &mut keys });
+    section.finish();
+    let said = problems.into_inner().0.iter().map(ToString::to_string).collect();
+    (output, said)
+}
+
+fn start(settings: &str) -> (Stage, tokio::task::JoinHandle<()>) {
+    let (output, said) = load(settings);
+    assert_eq!(said, Vec::<String>::new());
+    let (stage, context) = Stage::new(crate::storage::disk());
+    (stage, tokio::spawn(output.unwrap().run(context)))
+}
+
+fn document(n: usize) -> (&'static str, String) {
+    ("x", format!("{{\"n\":{n}}}"))
+}
+
+const OK: &str = "200 OK";
+
+#[tokio::test]
+async fn documents_go_out_in_the_form_that_was_asked_for() {
+    for (format, kind, bodies) in [
+        ("lines", "x-ndjson", vec!["{\"n\":1}\n{\"n\":2}\n"]),
+        ("array", "json", vec!["[{\"n\":1},{\"n\":2}]"]),
+        ("single", "json", vec!["{\"n\":1}", "{\"n\":2}"]),
+    ] {
+        let server = server(|_, _| OK.into()).await;
+        let (mut stage, _task) = start(&format!(
+            "url = \"http://{}/in?x=1\"\nformat = \"{format}\"\ntoken = \"t0\"\nheaders = {{ X-A = \"b\" }}",
+            server.address
+        ));
+        let sequence = stage.frame(&[document(1), document(2), ("", "{\"other\":1}".into())]);
+        stage.until_done(sequence).await;
+        let seen = server.seen.lock().unwrap();
+        assert_eq!(seen.iter().map(|(_, body)| body.as_str()).collect::<Vec<_>>(), bodies);
+        let head = &seen[0].0;
+        for line in ["POST /in?x=1 HTTP/1.1", "authorization: Bearer t0", "x-a: b", kind] {
+            assert!(head.contains(line), "{line} is not in\n{head}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_may_pass_is_tried_again_and_health_says_why() {
+    let server = server(|number, _| match number {
+        0 => "503 Service Unavailable\r\nRetry-After: 1".into(),
+        1 => "401 Unauthorized".into(),
+        _ => OK.into(),
+    })
+    .await;
+    let (mut stage, _task) = start(&format!("url = \"http://{}/\"", server.address));
+    let sequence = stage.frame(&[document(1)]);
+    let paused = async {
+        loop {
+            if let State::Paused(why) = stage.state() {
+                return why;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let why = paused.await;
+    assert!(why.contains("answers 503"), "{why}");
+    assert!(why.ends_with("everything is kept in the journal"), "{why}");
+    stage.until_done(sequence).await;
+    assert_eq!(server.seen.lock().unwrap().len(), 3);
+    assert_eq!(stage.state(), State::Fine);
+    assert_eq!(stage.letters(), []);
+}
+
+#[tokio::test]
+async fn only_the_document_that_is_refused_becomes_a_dead_letter() {
+    let server =
+        server(
+            |_, body| {
+                if body.contains("\"n\":3}") { "400 Bad Request".into() } else { OK.into() }
+            },
+        )
+        .await;
+    let (mut stage, _task) = start(&format!("url = \"http://{}/\"", server.address));
+    let documents: Vec<_> = (0..8).map(document).collect();
+    let sequence = stage.frame(&documents);
+    stage.until_done(sequence).await;
+    let letters = stage.letters();
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].document, b"{\"n\":3}");
+    assert!(letters[0].reason.contains("answers 400 Bad Request no"), "{}", letters[0].reason);
+    let taken: Vec<String> = server.seen.lock().unwrap().iter().map(|(_, b)| b.clone()).collect();
+    let taken: Vec<&String> = taken.iter().filter(|body| !body.contains("\"n\":3}")).collect();
+    // In order, each once.
+    let all: String = taken.into_iter().cloned().collect();
+    assert_eq!(
+        all,
+        "{\"n\":0}\n{\"n\":1}\n{\"n\":2}\n{\"n\":4}\n{\"n\":5}\n{\"n\":6}\n{\"n\":7}\n"
+    );
+    assert_eq!(stage.counted("logweir_output_documents_total{result=\"delivered\"}"), 7);
+    assert_eq!(stage.counted("logweir_output_documents_total{result=\"dead_letter\"}"), 1);
+}
+
+#[tokio::test]
+async fn a_batch_is_no_larger_than_asked_for() {
+    let server = server(|_, _| OK.into()).await;
+    let settings = format!("url = \"http://{}/\"\nbatch_size = \"20B\"", server.address);
+    let (mut stage, _task) = start(&settings);
+    let sequence = stage.frame(&[document(1), document(2), document(3)]);
+    stage.until_done(sequence).await;
+    let bodies: Vec<usize> = server.seen.lock().unwrap().iter().map(|(_, b)| b.len()).collect();
+    assert_eq!(bodies, [16, 8]);
+}
+
+#[test]
+fn what_is_wrong_with_the_settings_is_said() {
+    for (text, wanted) in [
+        ("", "`url` is missing"),
+        ("url = \"ftp://x\"", "`url` is not a web address"),
+        ("url = \"http://x\"\nuser = \"u\"", "`user` is set, but `password` is not"),
+        ("url = \"http://x\"\npassword = \"p\"", "how the output shows who it is"),
+        ("url = \"http://x\"\nheaders = { \"a b\" = \"c\" }", "is no header"),
+        ("url = \"http://x\"\nbatch_size = 0", "`batch_size` is 0"),
+    ] {
+        let (output, said) = load(text);
+        assert!(output.is_none() && said.iter().any(|s| s.contains(wanted)), "{text}: {said:?}");
+    }
+}

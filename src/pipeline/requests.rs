@@ -1,0 +1,264 @@
+//! Does with dead letters what `logweir dlq` asks for.
+//!
+//! Is: an input of the journal whose source is the store of dead letters. In: requests. Out: letters as documents of
+//! their output, with the ids that they had; answers. Promises: a letter leaves the store only after its document is
+//! safe in the journal; how far a request came stands in the frame that holds the documents, so that one that was
+//! interrupted goes on exactly there: nothing lost, nothing journaled twice.
+//! On failure: the request stays, and is taken up again: after a pause, or at the next start.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::chunk::{Closed, Position, Stored, ack};
+use crate::delivery::Stop;
+use crate::frame::{Draft, Head, WHOLE_ID};
+use crate::journal::Journal;
+use crate::journal::dead_letter::{
+    Action, Answer, LetterKey, Request, Requests, Selection, Store, StoredLetter, read_all,
+};
+use crate::limits;
+use crate::metrics::{Counter, Metrics};
+use crate::storage::SharedStorage;
+
+/// The key of the position that tells how far a replay came.
+const POSITION_KEY: u64 = u64::from_be_bytes(*b"replay\0\0");
+/// The first byte of its identity, so that no input takes it for its own; the request's name follows.
+const IDENTITY: u8 = b'R';
+
+/// Everything that requests are carried out with.
+pub(super) struct Desk {
+    requests: Requests,
+    store: Arc<Store>,
+    letters: PathBuf,
+    storage: SharedStorage,
+    journal: Journal,
+    /// Name and bit of each output.
+    outputs: BTreeMap<String, u32>,
+    /// The request that was begun, and the last letter of it that is in the journal.
+    begun: Mutex<Option<(String, LetterKey)>>,
+    replayed: Counter,
+    dropped: Counter,
+    stop: Stop,
+}
+
+/// Why a request was not done.
+enum Interrupted {
+    /// The agent stops; it goes on after the next start.
+    Closed,
+    /// Files cannot be read or written.
+    Failed(io::Error),
+}
+
+impl From<Closed> for Interrupted {
+    fn from(_: Closed) -> Self {
+        Interrupted::Closed
+    }
+}
+
+impl From<io::Error> for Interrupted {
+    fn from(why: io::Error) -> Self {
+        Interrupted::Failed(why)
+    }
+}
+
+impl Desk {
+    /// For the pipeline with this folder; `positions` as the journal had them at its start.
+    pub(super) fn new(
+        folder: &Path,
+        (storage, metrics): (&SharedStorage, &Metrics),
+        (store, journal): (Arc<Store>, Journal),
+        outputs: BTreeMap<String, u32>,
+        positions: &[Position],
+        stop: Stop,
+    ) -> Desk {
+        let ours = positions.iter().find(|p| p.key == POSITION_KEY);
+        let begun = ours.and_then(|p| {
+            let (first, name) = p.identity.split_first()?;
+            let name = String::from_utf8_lossy(name).into_owned();
+            (*first == IDENTITY).then_some((name, LetterKey(p.offset)))
+        });
+        let counter = |name, help| metrics.counter(name, help);
+        Desk {
+            requests: Requests::new(storage, folder),
+            store,
+            letters: folder.join("dead-letters"),
+            storage: Arc::clone(storage),
+            journal,
+            outputs,
+            begun: Mutex::new(begun),
+            replayed: counter(
+                "logweir_dead_letters_replayed_total",
+                "Dead letters put back to their output.",
+            ),
+            dropped: counter(
+                "logweir_dead_letters_dropped_total",
+                "Dead letters removed by `logweir dlq drop`.",
+            ),
+            stop,
+        }
+    }
+
+    /// Carries out what is asked for until the agent stops.
+    pub(super) async fn serve(self: Arc<Self>) {
+        let mut stop = self.stop.clone();
+        self.requests.forget_answers();
+        loop {
+            if !self.requests.names().is_empty() {
+                let desk = Arc::clone(&self);
+                // It ends when the journal is closed; a panic of it must not end the agent.
+                let _ = tokio::task::spawn_blocking(move || desk.work()).await;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(limits::REQUEST_LOOK_MS)) => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+        }
+    }
+
+    /// Carries out everything that is asked for now.
+    fn work(&self) {
+        for name in self.requests.names() {
+            let done = match self.requests.read(&name) {
+                Ok(request) => self.carry_out(&name, &request),
+                Err(why) => {
+                    let failed = Some(format!("the request cannot be read: {why}"));
+                    Ok(Answer { failed, ..Answer::default() })
+                }
+            };
+            let answered = done.and_then(|answer| Ok(self.requests.answer(&name, &answer)?));
+            match answered {
+                Ok(()) => self.forget(&name),
+                Err(Interrupted::Closed) => return,
+                Err(Interrupted::Failed(why)) => {
+                    tracing::warn!(
+                        "the request `{name}` about dead letters is tried again: {why}; \
+                         remove its file from `requests` to give it up"
+                    );
+                    return;
+                }
+            }
+        }
+    }
+
+    fn carry_out(&self, name: &str, request: &Request) -> Result<Answer, Interrupted> {
+        let selection = &request.selection;
+        let mut answer = Answer::default();
+        match request.action {
+            Action::Replay => {
+                self.replay(name, selection, &mut answer)?;
+                let back = |s: &StoredLetter| {
+                    selection.takes(s) && self.outputs.contains_key(&s.letter.output)
+                };
+                self.store.remove(&back)?;
+                self.replayed.add(answer.done);
+                tracing::info!("{} dead letters are put back to their outputs", answer.done);
+            }
+            Action::Drop => {
+                answer.done = self.store.remove(&|stored| selection.takes(stored))?;
+                self.dropped.add(answer.done);
+                tracing::info!("{} dead letters are dropped, as asked", answer.done);
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Appends the letters to the journal; returns when they are safe there.
+    fn replay(
+        &self,
+        name: &str,
+        selection: &Selection,
+        answer: &mut Answer,
+    ) -> Result<(), Interrupted> {
+        let after = self.begun().clone().filter(|(begun, _)| begun == name).map(|(_, key)| key);
+        let mut without: BTreeMap<String, u64> = BTreeMap::new();
+        let mut batch = Batch::new(&self.journal);
+        let mut last: Option<Stored> = None;
+        for stored in read_all(&self.storage, &self.letters)?.filter(|s| selection.takes(s)) {
+            if *self.stop.borrow() {
+                return Err(Interrupted::Closed);
+            }
+            let Some(bit) = self.outputs.get(&stored.letter.output) else {
+                *without.entry(stored.letter.output).or_default() += 1;
+                continue;
+            };
+            answer.done += 1;
+            if after.is_some_and(|after| stored.key <= after) {
+                continue;
+            }
+            if batch.draft.is_full() {
+                last = Some(self.append(name, &mut batch)?);
+            }
+            batch.add(&stored, *bit)?;
+        }
+        if !batch.draft.is_empty() {
+            last = Some(self.append(name, &mut batch)?);
+        }
+        if let Some(stored) = last {
+            stored.wait_blocking()?;
+        }
+        answer.without_output = without.into_iter().collect();
+        Ok(())
+    }
+
+    fn append(&self, name: &str, batch: &mut Batch) -> Result<Stored, Closed> {
+        let Batch { mut draft, last, .. } = std::mem::replace(batch, Batch::new(&self.journal));
+        let identity = [&[IDENTITY], name.as_bytes()].concat();
+        draft.position(Position { key: POSITION_KEY, offset: last.0, identity, new: false });
+        let (ack, stored) = ack();
+        self.journal.append(draft, Some(ack))?;
+        *self.begun() = Some((name.to_string(), last));
+        Ok(stored)
+    }
+
+    /// The request is answered: nothing needs to know how far it came.
+    fn forget(&self, name: &str) {
+        let begun = self.begun().take_if(|(begun, _)| begun == name);
+        if begun.is_some() {
+            let mut draft = Draft::new(self.journal.buffer());
+            let (key, identity) = (POSITION_KEY, Vec::new());
+            draft.position(Position { key, offset: 0, identity, new: false });
+            // A journal that is closed keeps it; then it is of a request that never comes again.
+            let _ = self.journal.append(draft, None);
+        }
+    }
+
+    fn begun(&self) -> std::sync::MutexGuard<'_, Option<(String, LetterKey)>> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Letters on their way into one frame.
+struct Batch {
+    draft: Draft,
+    last: LetterKey,
+}
+
+impl Batch {
+    fn new(journal: &Journal) -> Batch {
+        Batch { draft: Draft::new(journal.buffer()), last: LetterKey::default() }
+    }
+
+    /// Adds a letter to a draft that is not full.
+    fn add(&mut self, stored: &StoredLetter, bit: u32) -> io::Result<()> {
+        let letter = &stored.letter;
+        let full = || io::Error::other("a frame that is not full has no room for two strings");
+        let address = self.draft.string(letter.address.as_bytes()).ok_or_else(full)?;
+        // Without an id the server chose one, and chooses another one now.
+        let prefix = match letter.id.as_str() {
+            "" => None,
+            id => Some(self.draft.string(id.as_bytes()).ok_or_else(full)?),
+        };
+        let suffix = if prefix.is_some() { WHOLE_ID } else { self.draft.document_count() as u64 };
+        self.draft.body().extend_from_slice(&letter.document);
+        let head = Head { routes: 1 << bit, time_ns: letter.refused_ns, prefix, suffix, sub: 0 };
+        self.draft.add(head, &[address]);
+        self.last = stored.key;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

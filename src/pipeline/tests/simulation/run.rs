@@ -1,0 +1,408 @@
+//! One run: actions done to the whole pipeline, then everything heals, and the account is made up.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::actions::{Action, Fault};
+use super::cluster::{Cluster, Mood};
+use super::life::{DEAD_LETTERS, Life, OUTPUTS, Options, Outside, heal_disk};
+use super::random::{PausedClock, Random};
+use super::twist::Twist;
+use super::writer::{FOLDER, Form, Kind, Writer};
+use crate::clock::SharedClock;
+use crate::journal::dead_letter;
+use crate::storage::SharedStorage;
+use crate::storage::simulated::{EIO, ENOSPC, SimulatedStorage};
+
+/// Rounds that may pass until everything is delivered once all faults are over; 100 ms each.
+const HEALING_ROUNDS: u64 = 3_000;
+
+/// What a run ended with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Differs when anything that can be seen from outside differs.
+    pub trace: u64,
+    pub lines: u64,
+    pub lives: u64,
+}
+
+struct Run {
+    outside: Outside,
+    options: Options,
+    writer: Writer,
+    wall: Arc<PausedClock>,
+    life: Option<Life>,
+    /// A file changed its name since the agent ended.
+    moved: bool,
+    /// Actions until the next start.
+    away: u64,
+    /// The end that the storage will have.
+    end: Option<(bool, u64, u64)>,
+    /// Documents of each output that full journals of earlier lives have dropped.
+    dropped: [u64; 2],
+    lives: u64,
+    trace: u64,
+}
+
+/// Does the actions of a seed; an error says what was wrong.
+pub fn run(seed: u64, options: Options, actions: &[Action]) -> Result<Outcome, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let runtime = Arc::new(runtime);
+    let _within = runtime.enter();
+    let storage = SimulatedStorage::default();
+    let wall = Arc::new(PausedClock::new(seed));
+    let clock: SharedClock = wall.clone();
+    let clusters = [Cluster::new(seed ^ 1), Cluster::new(seed ^ 2)];
+    if options.twists.has(Twist::Inodes) {
+        storage.reuse_inodes();
+    }
+    let writer = Writer::new(&storage, options.form);
+    let outside = Outside { runtime: Arc::clone(&runtime), clock, storage, clusters };
+    let (life, end) = (None, None);
+    let (moved, away, lives) = (false, 0, 0);
+    let (dropped, trace) = ([0; 2], seed);
+    let mut run =
+        Run { outside, options, writer, wall, life, moved, away, end, dropped, lives, trace };
+    run.start()?;
+    for (number, action) in actions.iter().enumerate() {
+        let done = run.act(*action).and_then(|()| run.after());
+        done.map_err(|why| format!("action {number}, {action:?}: {why}"))?;
+        run.note();
+    }
+    run.heal()?;
+    run.check()?;
+    run.note();
+    let outcome = Outcome { trace: run.trace, lines: run.writer.lines, lives: run.lives };
+    if let Some(life) = run.life.take() {
+        life.crash();
+    }
+    Ok(outcome)
+}
+
+impl Run {
+    fn start(&mut self) -> Result<(), String> {
+        self.lives += 1;
+        self.moved = false;
+        self.writer.wakes.clear();
+        // A journal that cannot be read at the start is a damaged one: it goes on without.
+        self.outside.storage.fail_reads_below(Path::new("/data"), None);
+        self.life = Some(Life::start(&self.outside, &self.options)?);
+        Ok(())
+    }
+
+    fn act(&mut self, action: Action) -> Result<(), String> {
+        if let Action::Rotate | Action::CopyTruncate | Action::Recreate | Action::Gzip(_) = action
+            && !self.make_known()
+        {
+            return Ok(());
+        }
+        let Run { writer, outside, .. } = self;
+        match action {
+            Action::Append(count) => writer.append(count),
+            Action::Begin => writer.begin(),
+            Action::Complete => writer.complete(),
+            Action::Rotate => writer.rotate(),
+            Action::Reopen => writer.reopen(),
+            Action::CopyTruncate => writer.copy_truncate(),
+            Action::Truncate => writer.truncate(),
+            Action::Recreate => writer.recreate(),
+            Action::Gzip(n) => writer.gzip(n),
+            Action::Jump(seconds) => self.wall.jump(seconds),
+            Action::Disk(Fault::LogReads) if self.options.twists.has(Twist::Blind) => {
+                harm(&outside.storage, Fault::LogReads);
+            }
+            Action::Disk(Fault::LogReads) => {
+                let Some(life) = &mut self.life else { return Ok(()) };
+                // Whether a new file is a copy is found out by reading it.
+                for _ in 0..60 {
+                    life.round(&mut writer.wakes)?;
+                }
+                harm(&outside.storage, Fault::LogReads);
+            }
+            Action::Disk(fault) => harm(&outside.storage, fault),
+            Action::Cluster(number, mood) => outside.clusters[number].set_mood(mood),
+            other => return self.act_within(other),
+        }
+        Ok(())
+    }
+
+    /// Before a file moves: what comes and goes between two looks of the agent is not promised, nor is that a copy
+    /// is known for one when the power goes before anything of its original is on disk. `false`: it may not move.
+    fn make_known(&mut self) -> bool {
+        if self.options.twists.has(Twist::Moves) {
+            heal_disk(&self.outside.storage);
+            return true;
+        }
+        let Some(life) = &mut self.life else { return !std::mem::replace(&mut self.moved, true) };
+        let blind = self.options.twists.has(Twist::Blind)
+            && self.outside.storage.fails_reads_below(Path::new(FOLDER));
+        heal_disk(&self.outside.storage);
+        if blind {
+            harm(&self.outside.storage, Fault::LogReads);
+        }
+        life.look(&mut self.writer.wakes);
+        life.journal.sync();
+        !self.outside.storage.has_ended()
+    }
+
+    /// What only a living process does.
+    fn act_within(&mut self, action: Action) -> Result<(), String> {
+        let Some(life) = &mut self.life else { return Ok(()) };
+        match action {
+            Action::Look => life.look(&mut self.writer.wakes),
+            Action::Read(most) => _ = life.read(most),
+            Action::Work(most) => _ = life.work(most)?,
+            Action::Turn => life.turn(),
+            Action::Pass(ms) => life.pass(ms),
+            Action::Rounds(count) => {
+                for _ in 0..count {
+                    life.round(&mut self.writer.wakes)?;
+                }
+            }
+            Action::Crash { machine, after, seed, away } if self.end.is_none() => {
+                self.outside.storage.end_after(after);
+                self.end = Some((machine, seed, away));
+            }
+            Action::Crash { .. } => {}
+            Action::Stop { ms, away } => {
+                if let Some(life) = self.life.take() {
+                    let dropped = life.stop(ms)?;
+                    self.count_dropped(dropped);
+                }
+                self.away = away;
+                if self.end.is_none() {
+                    return Ok(());
+                }
+                // What was to come at its end comes now, with nobody there.
+                self.crash(away)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Ends and starts that are due.
+    fn after(&mut self) -> Result<(), String> {
+        if self.life.is_some() {
+            if self.outside.storage.has_ended() {
+                let away = self.end.map_or(0, |(.., away)| away);
+                self.crash(away)?;
+            }
+        } else if self.away == 0 {
+            self.start()?;
+        } else {
+            self.away -= 1;
+        }
+        Ok(())
+    }
+
+    fn crash(&mut self, away: u64) -> Result<(), String> {
+        if let Some(life) = self.life.take() {
+            self.count_dropped(life.dropped_at_end());
+            life.crash();
+        }
+        let (machine, seed, _) = self.end.take().unwrap_or_default();
+        self.writer.complete();
+        let old = &self.outside.storage;
+        self.outside.storage = if machine { old.crash(seed) } else { old.kill() };
+        self.writer.moved_to(&self.outside.storage);
+        if machine && self.options.twists.has(Twist::LogEnds) {
+            self.writer.lose_end(&mut Random(seed ^ 0x656e_6473));
+        }
+        self.away = away;
+        if away == 0 {
+            self.start()?;
+        }
+        Ok(())
+    }
+
+    fn count_dropped(&mut self, dropped: [u64; 2]) {
+        for (sum, more) in self.dropped.iter_mut().zip(dropped) {
+            *sum += more;
+        }
+    }
+
+    fn heal(&mut self) -> Result<(), String> {
+        if self.end.is_some() {
+            self.crash(0)?;
+        }
+        heal_disk(&self.outside.storage);
+        self.outside.clusters.iter().for_each(|cluster| cluster.set_mood(Mood::Up));
+        self.writer.complete();
+        if self.life.is_none() {
+            self.start()?;
+        }
+        let Some(life) = &mut self.life else { return Ok(()) };
+        // Longer than what is held back for comparison, and than a rescan takes to come.
+        for _ in 0..120 {
+            life.round(&mut self.writer.wakes)?;
+        }
+        for _ in 0..HEALING_ROUNDS {
+            if life.journal.drained() && life.check_drained().is_ok() {
+                return Ok(());
+            }
+            life.round(&mut self.writer.wakes)?;
+        }
+        life.check_drained().map_err(|why| {
+            let (stats, states) = (life.journal.stats(), life.health.states());
+            format!("healed, but never done: {why}\n{stats:?}\n{states:?}\n{:?}", life.problem())
+        })
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let letters = self.letters()?;
+        let mut ids: BTreeMap<u64, String> = BTreeMap::new();
+        let mut faults = String::new();
+        for (number, cluster) in self.outside.clusters.iter().enumerate() {
+            let output = OUTPUTS[number];
+            for wrong in cluster.wrong() {
+                let _ = writeln!(faults, "{output}: {wrong}");
+            }
+            let mut stored: BTreeSet<u64> = BTreeSet::new();
+            for (id, body) in cluster.documents() {
+                let Some(n) = self.number_of(&body)? else { continue };
+                // A torn line may end before its secret.
+                let torn =
+                    self.options.twists.has(Twist::LogEnds) && self.writer.perhaps.contains(&n);
+                if self.options.form == Form::Stack
+                    && !torn
+                    && !body.contains(&format!("end of {n}."))
+                {
+                    let _ =
+                        writeln!(faults, "{output}: a part of an event of several lines: {body}");
+                }
+                if body.contains("hunter2") || (!body.contains("***") && !torn) {
+                    let _ = writeln!(faults, "{output}: not redacted: {body}");
+                }
+                if !stored.insert(n) && !self.writer.perhaps_twice.contains(&n) {
+                    let _ = writeln!(faults, "{output}: line {n} is there twice");
+                }
+                if !self.writer.perhaps_twice.contains(&n) {
+                    same_id(&mut ids, n, &id, &mut faults);
+                }
+            }
+            let mut dead: BTreeSet<u64> = BTreeSet::new();
+            for (_, id, n) in letters.iter().filter(|(name, ..)| name == output) {
+                dead.insert(*n);
+                if !self.writer.perhaps_twice.contains(n) {
+                    same_id(&mut ids, *n, id, &mut faults);
+                }
+            }
+            let now = self.life.as_ref().map_or(0, |life| life.dropped(number));
+            let mut may_miss = self.dropped[number] + now;
+            for n in 1..=self.writer.lines {
+                let (to, refused) = fate(number, n);
+                let place = (stored.contains(&n), dead.contains(&n));
+                let fits = place == (to && !refused, to && refused);
+                let missing = place == (false, false);
+                let gone = self.writer.perhaps.contains(&n) && missing;
+                // What a full journal has dropped is counted.
+                let dropped = !fits && !gone && missing && may_miss > 0;
+                may_miss -= u64::from(dropped);
+                if !fits && !gone && !dropped {
+                    let at = self.writer.place_of(n);
+                    let _ = writeln!(
+                        faults,
+                        "{output}: line {n}: (stored, dead) is {place:?}; in {at:?}"
+                    );
+                }
+            }
+        }
+        order_within_files(&ids, &mut faults);
+        if faults.is_empty() {
+            return Ok(());
+        }
+        let many = faults.lines().count();
+        let first: Vec<&str> = faults.lines().take(12).collect();
+        Err(format!("{many} faults at the end:\n{}", first.join("\n")))
+    }
+
+    /// Output, id and line number of each dead letter.
+    fn letters(&self) -> Result<Vec<(String, String, u64)>, String> {
+        let storage: SharedStorage = Arc::new(self.outside.storage.clone());
+        let letters = dead_letter::read_all(&storage, Path::new(DEAD_LETTERS));
+        let letters = letters.map_err(|why| format!("no dead letters: {why}"))?;
+        let mut found = Vec::new();
+        for l in letters {
+            let body = String::from_utf8_lossy(&l.letter.document).into_owned();
+            if let Some(n) = self.number_of(&body)? {
+                found.push((l.letter.output, l.letter.id, n));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The line of a document; `None`: it is of a torn one.
+    fn number_of(&self, body: &str) -> Result<Option<u64>, String> {
+        match number_of(body) {
+            Err(_) if self.options.twists.has(Twist::LogEnds) && !body.contains("hunter2") => {
+                Ok(None)
+            }
+            other => other.map(Some),
+        }
+    }
+
+    /// Takes what can be seen into the trace.
+    fn note(&mut self) {
+        let (writes, syncs) = self.outside.storage.counts();
+        let counts = self.outside.clusters.each_ref().map(Cluster::counts);
+        let sizes = self.outside.clusters.each_ref().map(|c| c.documents().len() as u64);
+        let seen = [writes, syncs, counts[0].0, counts[0].1, counts[1].0, counts[1].1];
+        for value in seen.into_iter().chain(sizes).chain([self.outside.clock.elapsed_ns()]) {
+            self.trace = (self.trace ^ value).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
+        }
+    }
+}
+
+/// Whether a line goes to an output, and whether it is refused there.
+fn fate(output: usize, n: u64) -> (bool, bool) {
+    let kind = Kind::of(n);
+    let error = matches!(kind, Kind::Error | Kind::BadError);
+    let to = if OUTPUTS[output] == "errors" { error } else { kind != Kind::Debug };
+    (to, matches!(kind, Kind::Bad | Kind::BadError))
+}
+
+fn number_of(body: &str) -> Result<u64, String> {
+    let value: serde_json::Value =
+        serde_json::from_str(body).map_err(|why| format!("{why}: {body}"))?;
+    value["n"].as_u64().ok_or_else(|| format!("no number: {body}"))
+}
+
+fn same_id(ids: &mut BTreeMap<u64, String>, n: u64, id: &str, faults: &mut String) {
+    let known = ids.entry(n).or_insert_with(|| id.to_string());
+    if known != id {
+        let _ = writeln!(faults, "line {n} has the ids {known} and {id}");
+    }
+}
+
+/// Ids hold the file's number and the line's offset in it: lines of a file come in the order they were written.
+fn order_within_files(ids: &BTreeMap<u64, String>, faults: &mut String) {
+    let mut last: BTreeMap<&str, u64> = BTreeMap::new();
+    for (n, id) in ids {
+        let Some((file, offset)) = id.split_once('-') else { continue };
+        let offset = u64::from_str_radix(offset, 16).unwrap_or(0);
+        if last.insert(file, offset).is_some_and(|last| last >= offset) {
+            let _ =
+                writeln!(faults, "line {n} has the id {id}, which is not behind the one before");
+        }
+    }
+}
+
+fn harm(storage: &SimulatedStorage, fault: Fault) {
+    heal_disk(storage);
+    match fault {
+        Fault::Writes => storage.fail_writes(Some(ENOSPC)),
+        Fault::Syncs => storage.fail_syncs(Some(EIO)),
+        Fault::Reads => storage.fail_reads_below(Path::new("/data"), Some(EIO)),
+        Fault::LogReads => storage.fail_reads_below(Path::new(FOLDER), Some(EIO)),
+        Fault::Space(left) => storage.leave_space(left),
+        Fault::Short => storage.read_short(true),
+        Fault::None => {}
+    }
+}

@@ -1,0 +1,335 @@
+//! `tests/import/`: configurations of other agents, the pipelines that they become, and what is said.
+//!
+//! A folder's name begins with the language. `source.conf` is imported; its pipeline is `expected.toml`, the account
+//! `report.txt`. `UPDATE_GOLDEN=1` writes both anew.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::support::{logweir, stderr, stdout, with_input};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/import")
+}
+
+fn language(case: &str) -> &'static str {
+    let known = ["logstash", "fluentd", "fluent-bit"];
+    known.into_iter().find(|language| case.starts_with(language)).unwrap()
+}
+
+/// The import of a case: its folder, and what the program did.
+fn imported(case: &str, more: &[&str]) -> (TempDir, Output) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = logweir();
+    command.current_dir(root().join(case)).args(["import", language(case), "source.conf", "-o"]);
+    let output = command.arg(folder.path()).args(more).output().unwrap();
+    (folder, output)
+}
+
+fn compare(path: &Path, text: &str, wrong: &mut Vec<String>) {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(path, text).unwrap();
+    }
+    let expected = fs::read_to_string(path).unwrap_or_default();
+    if expected != text {
+        wrong.push(format!("{}:\n{text}", path.display()));
+    }
+}
+
+#[test]
+fn every_configuration_becomes_the_pipeline_and_the_account_that_are_expected() {
+    let mut wrong = Vec::new();
+    let mut cases = 0;
+    for entry in fs::read_dir(root()).unwrap() {
+        let case = entry.unwrap().file_name().into_string().unwrap();
+        let (folder, output) = imported(&case, &[]);
+        let code = output.status.code().unwrap();
+        let said = stderr(&output).replace(&*folder.path().to_string_lossy(), "OUT");
+        compare(
+            &root().join(&case).join("report.txt"),
+            &format!("{said}exit code {code}\n"),
+            &mut wrong,
+        );
+        let pipeline = folder.path().join("source.toml");
+        let text = fs::read_to_string(&pipeline).unwrap_or_default();
+        compare(&root().join(&case).join("expected.toml"), &text, &mut wrong);
+        let check = logweir().arg("check").arg(&pipeline).output().unwrap();
+        if check.status.code() != Some(0) {
+            wrong.push(format!("{case}: check refuses it:\n{}", stderr(&check)));
+        }
+        cases += 1;
+    }
+    assert!(cases >= 4, "there are only {cases}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The events that a pipeline makes of the input of a golden folder.
+fn events(pipeline: &Path, input: &str, golden: &str) -> Vec<Value> {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let lines = fs::read(repository.join("tests/golden").join(golden)).unwrap();
+    let mut command = logweir();
+    command.env("GEOIP_DATABASE", repository.join("pipelines/demo-city.mmdb"));
+    command.env("ENVIRONMENT", "test");
+    let output = with_input(command.arg("try").arg(pipeline).args(["--input", input]), &lines);
+    assert!(output.status.success(), "{}", stderr(&output));
+    stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn shipped(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines").join(name)
+}
+
+#[test]
+fn the_logstash_configuration_gives_the_events_of_the_shipped_pipeline_without_a_todo() {
+    let (folder, output) = imported("logstash-mcp-server", &[]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    let pipeline = folder.path().join("source.toml");
+    assert!(!fs::read_to_string(&pipeline).unwrap().contains("TODO"));
+    for input in ["beats", "tcp"] {
+        let golden = format!("mcp-server/input.{input}.log");
+        let (own, wanted) = (
+            events(&pipeline, input, &golden),
+            events(&shipped("mcp-server.toml"), input, &golden),
+        );
+        assert!(!own.is_empty());
+        for (mut own, wanted) in own.into_iter().zip(wanted) {
+            // The names of the outputs are the source's.
+            let routes = |event: &Value| event["@route"].as_array().map_or(0, Vec::len);
+            assert_eq!(routes(&own), routes(&wanted));
+            own["@route"] = wanted["@route"].clone();
+            assert_eq!(own, wanted);
+        }
+    }
+}
+
+#[test]
+fn the_fluentd_configuration_gives_the_events_of_the_shipped_pipeline_without_a_todo() {
+    let (folder, output) = imported("fluentd-mcp-server", &[]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    let pipeline = folder.path().join("source.toml");
+    assert!(!fs::read_to_string(&pipeline).unwrap().contains("TODO"));
+    let golden = "fluentd-mcp-server/input.mcp.log";
+    let own = events(&pipeline, "mcp-server", golden);
+    let wanted = events(&shipped("fluentd-mcp-server.toml"), "mcp", golden);
+    assert_eq!(own.len(), wanted.len());
+    for (own, wanted) in own.iter().zip(&wanted) {
+        for field in
+            ["@timestamp", "level", "message", "service", "environment", "hostname", "@log_name"]
+        {
+            assert_eq!(own[field], wanted[field], "{field}");
+        }
+        let routes = |event: &Value| -> BTreeSet<String> {
+            let names = event["@route"].as_array().unwrap().iter();
+            names.map(|name| name.as_str().unwrap().replace("alerts", "slack")).collect()
+        };
+        assert_eq!(routes(own), routes(wanted));
+    }
+}
+
+#[test]
+fn exit_codes_tell_what_became_of_it_and_json_is_one_object() {
+    for (case, code, todo) in
+        [("logstash-mcp-server", 2, 0), ("fluent-bit-web", 3, 1), ("logstash-mistake", 3, 0)]
+    {
+        let (_folder, output) = imported(case, &["--json"]);
+        assert_eq!(output.status.code(), Some(code), "{case}");
+        let account: Value = serde_json::from_str(&stdout(&output)).unwrap();
+        assert_eq!(account["not_convertible"], todo, "{case}");
+        assert!(account["converted"].as_u64().unwrap() > 0);
+        assert!(account["converted_with_difference"].is_u64());
+    }
+    let (folder, _) = imported("logstash-mcp-server", &[]);
+    let mut again = logweir();
+    again.current_dir(root().join("logstash-mcp-server"));
+    let output =
+        again.args(["import", "logstash", "source.conf", "-o"]).arg(folder.path()).output();
+    assert!(stderr(&output.unwrap()).contains("is there already: nothing was written"));
+}
+
+#[test]
+fn the_wrong_language_is_recognised_and_the_rest_of_the_folder_is_converted() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = |case: &str| fs::read_to_string(root().join(case).join("source.conf")).unwrap();
+    fs::write(folder.path().join("a.conf"), source("logstash-mcp-server")).unwrap();
+    fs::write(folder.path().join("b.conf"), source("fluentd-mcp-server")).unwrap();
+    let output = logweir().args(["import", "logstash"]).arg(folder.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stderr(&output).contains("this looks like Fluentd"), "{}", stderr(&output));
+    assert!(stdout(&output).contains("type = \"beats\""));
+}
+
+#[test]
+fn no_secret_of_the_source_is_written_anywhere() {
+    let (folder, output) = imported("fluent-bit-web", &[]);
+    let text = fs::read_to_string(folder.path().join("source.toml")).unwrap() + &stderr(&output);
+    for secret in ["s3cret", "k3y"] {
+        assert!(!text.contains(secret), "{secret} is in\n{text}");
+    }
+    assert!(text.contains("FORWARD_SHARED_KEY") && text.contains("HTTP_X_API_KEY"), "{text}");
+}
+
+/// Changes of good configurations, from a seed: none makes the import panic (10,000 in `LOGWEIR_LONG`'s form).
+#[test]
+fn no_change_of_a_configuration_makes_the_import_panic() {
+    use logweir::import::source::{NoFiles, SourceFile};
+    use logweir::import::{Given, GivenFile, Language, import};
+    let rounds = if std::env::var_os("LOGWEIR_LONG").is_some() { 2_500 } else { 40 };
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = move |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % below.max(1) as u64) as usize
+    };
+    const PIECES: [&str; 18] = [
+        "{", "}", "[", "]", "\"", "'", "#", "=>", "<", ">", "</", "${", "%{", "\n", "\\", "/",
+        "\u{20ac}", "if ",
+    ];
+    for (case, language) in [
+        ("logstash-mcp-server", Language::Logstash),
+        ("fluentd-mcp-server", Language::Fluentd),
+        ("fluent-bit-web", Language::FluentBit),
+        ("logstash-mistake", Language::Logstash),
+    ] {
+        let source = fs::read_to_string(root().join(case).join("source.conf")).unwrap();
+        for _ in 0..rounds {
+            let mut text: Vec<char> = source.chars().collect();
+            for _ in 0..=next(4) {
+                let at = next(text.len());
+                match next(4) {
+                    0 => drop(text.splice(at..at, PIECES[next(PIECES.len())].chars())),
+                    1 => drop(text.drain(at..(at + next(30)).min(text.len()))),
+                    2 => text.truncate(at),
+                    _ => {
+                        let piece: Vec<char> = text[at..(at + next(60)).min(text.len())].to_vec();
+                        let to = next(text.len());
+                        text.splice(to..to, piece);
+                    }
+                }
+            }
+            let source = SourceFile::new("a.conf", text.into_iter().collect::<String>());
+            let files = vec![GivenFile { source, folder: None }];
+            let outcome = import(language, Given { files, around: &NoFiles });
+            let _ = (outcome.problems.to_string(), outcome.report.table());
+            for pipeline in &outcome.pipelines {
+                assert!(pipeline.print().ends_with('\n'));
+            }
+        }
+    }
+}
+
+/// The fenced blocks of a kind, in a text.
+fn blocks<'a>(text: &'a str, kind: &str) -> Vec<&'a str> {
+    let start = format!("```{kind}\n");
+    text.split(&start).skip(1).filter_map(|rest| rest.split("\n```").next()).collect()
+}
+
+#[test]
+fn the_moves_of_the_guide_give_the_same_line_before_and_after() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/moving.md");
+    let guide = fs::read_to_string(guide).unwrap();
+    let mut moves = 0;
+    for (title, language) in
+        [("Logstash", "logstash"), ("Fluentd", "fluentd"), ("Fluent Bit", "fluent-bit")]
+    {
+        let chapter = guide.split(&format!("## From {title}\n")).nth(1).unwrap();
+        let chapter = chapter.split("\n## ").next().unwrap();
+        let [source] = blocks(chapter, "conf")[..] else { panic!("{title} has one source") };
+        let [line] = blocks(chapter, "log")[..] else { panic!("{title} has one line") };
+        let [after] = blocks(chapter, "json")[..] else { panic!("{title} has one result") };
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("app.conf"), source).unwrap();
+        let mut command = logweir();
+        let command = command.args(["import", language, "app.conf", "-o", "."]);
+        let output = command.current_dir(folder.path()).output().unwrap();
+        assert!(matches!(output.status.code(), Some(0 | 2)), "{}", stderr(&output));
+        let mut command = logweir();
+        command.arg("try").arg(folder.path().join("app.toml"));
+        let output = with_input(&mut command, format!("{line}\n").as_bytes());
+        let event: Value = serde_json::from_str(stdout(&output).trim()).unwrap();
+        let wanted: Value = serde_json::from_str(after).unwrap();
+        for (name, value) in wanted.as_object().unwrap() {
+            assert_eq!(event[name], *value, "{title}: {name} of {event}");
+        }
+        // What the agent adds by itself, and nothing else.
+        let own = ["host", "source", "@route"];
+        let other = event.as_object().unwrap().keys();
+        let other: Vec<&String> = other
+            .filter(|name| wanted.get(name.as_str()).is_none() && !own.contains(&name.as_str()))
+            .collect();
+        assert!(other.is_empty(), "{title}: {other:?} of {event}");
+        moves += 1;
+    }
+    assert_eq!(moves, 3);
+}
+
+/// The lines that the imported pipeline prints until one of them holds `last`.
+fn lines_until(last: &str, pipelines: &Path, data: &Path) -> Vec<String> {
+    let mut command = logweir();
+    command.args(["run", "--admin", "off", "--data-dir"]).arg(data).arg(pipelines);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    let mut seen = Vec::new();
+    for line in output.lines() {
+        let event: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        let message = event["message"].as_str().unwrap_or_default().to_string();
+        let found = message == last;
+        seen.push(message);
+        if found {
+            break;
+        }
+    }
+    let id = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    seen
+}
+
+#[test]
+fn reading_goes_on_where_the_old_agent_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("a.log"), "one\ntwo\nthree\n").unwrap();
+    fs::write(at("b.log"), "other\n").unwrap();
+    let inode = fs::metadata(at("a.log")).unwrap().ino();
+    // Another file's inode: what was read of it is gone.
+    let positions = format!(
+        "{}\t{:016x}\t{inode:016x}\n{}\t{:016x}\t{:016x}\n",
+        at("a.log").display(),
+        8,
+        at("gone.log").display(),
+        4,
+        1,
+    );
+    fs::write(at("pos"), positions).unwrap();
+    let source = format!(
+        "<source>\n@type tail\npath {0}/*.log\npos_file {0}/pos\nread_from_head true\ntag t\n<parse>\n@type none\n\
+         </parse>\n</source>\n<match t>\n@type stdout\n</match>\n",
+        folder.path().display()
+    );
+    fs::write(at("fluent.conf"), source).unwrap();
+    let mut command = logweir();
+    command.args(["import", "fluentd", "--adopt-positions", "-o"]).arg(at("out"));
+    let output = command.arg(at("fluent.conf")).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).contains("gone.log` is not there any more"), "{}", stderr(&output));
+    let mut seen = Vec::new();
+    for last in ["three", "four"] {
+        seen.extend(lines_until(last, &at("out"), &at("data")));
+        let mut file = fs::OpenOptions::new().append(true).open(at("a.log")).unwrap();
+        file.write_all(b"four\n").unwrap();
+    }
+    // The order of two files is free: each line of both once, and none that was read before.
+    seen.retain(|line| line != "other");
+    assert_eq!(seen, ["three", "four"]);
+    let refused =
+        logweir().args(["import", "fluentd", "--adopt-positions", "x.conf"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(64));
+}
