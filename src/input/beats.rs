@@ -18,10 +18,10 @@ mod tests;
 
 use std::sync::Arc;
 
-use super::listener::{Connection, Listener, Traffic, source_of};
+use super::listener::{Connection, Listener, Traffic};
+use super::origin::Origin;
 use super::{Input, InputContext, InputLoad};
 use crate::delivery::BoxFuture;
-use crate::event::{Key, Literal};
 use crate::limits;
 use crate::settings::Section;
 use frame::Bounds;
@@ -33,8 +33,7 @@ struct Beats {
     bounds: Bounds,
     /// Milliseconds between signs of life.
     alive_ms: u64,
-    fields: Vec<(Key, Literal)>,
-    source_key: Key,
+    origin: Origin,
 }
 
 /// Reads an `[inputs.NAME]` table with `type = "beats"`.
@@ -46,10 +45,9 @@ impl Beats {
     fn read(section: &Section<'_>, load: &mut InputLoad<'_>) -> Option<Beats> {
         let listener = Listener::load(section, load, "\"0.0.0.0:5044\"");
         let bounds = bounds(section);
-        let source_key = load.keys.intern("source");
-        let fields = std::mem::take(&mut load.fields);
+        let origin = Origin::load(load);
         let alive_ms = limits::BEATS_ALIVE_MS;
-        Some(Beats { listener: listener?, bounds: bounds?, alive_ms, fields, source_key })
+        Some(Beats { listener: listener?, bounds: bounds?, alive_ms, origin })
     }
 
     async fn serve(self, context: InputContext) {
@@ -63,9 +61,8 @@ impl Beats {
             self.alive_ms,
             self.bounds,
         ));
-        let (fields, source_key) = (Arc::new(self.fields), self.source_key);
         let handle = move |connection: Connection| {
-            let source = source_of(&input, &fields, source_key, connection.peer);
+            let source = self.origin.of_connection(&input, connection.peer);
             Session::run(connection, source, Arc::clone(&shared))
         };
         self.listener.serve(traffic, context.health, context.stop, handle).await;

@@ -19,10 +19,10 @@ mod tests;
 
 use std::sync::Arc;
 
-use super::listener::{Connection, Listener, Traffic, source_of};
+use super::listener::{Connection, Listener, Traffic};
+use super::origin::Origin;
 use super::{Input, InputContext, InputLoad};
 use crate::delivery::BoxFuture;
-use crate::event::{Key, Literal};
 use crate::limits;
 use crate::settings::{Secret, Section};
 use handshake::SharedKey;
@@ -34,8 +34,7 @@ struct Forward {
     message_bytes_max: usize,
     inflated_bytes_max: u64,
     shared_key: Option<Secret>,
-    fields: Vec<(Key, Literal)>,
-    source_key: Key,
+    origin: Origin,
 }
 
 /// Reads an `[inputs.NAME]` table with `type = "forward"`.
@@ -50,8 +49,7 @@ impl Forward {
         let inflated = section.bytes_or("max_inflated", limits::FORWARD_INFLATED_BYTES_MAX);
         let shared_key = section.secret("shared_key").map(|key| key.value);
         let refused = section.has("shared_key") && shared_key.is_none();
-        let source_key = load.keys.intern("source");
-        let fields = std::mem::take(&mut load.fields);
+        let origin = Origin::load(load);
         if !(1024..=1 << 30).contains(&message) {
             let message =
                 format!("`max_message` is {message} bytes, but must be from 1KiB to 1GiB");
@@ -64,8 +62,7 @@ impl Forward {
             message_bytes_max: message as usize,
             inflated_bytes_max: inflated,
             shared_key,
-            fields,
-            source_key,
+            origin,
         })
     }
 
@@ -83,9 +80,8 @@ impl Forward {
             inflated_bytes_max: self.inflated_bytes_max,
             key,
         });
-        let (fields, source_key) = (Arc::new(self.fields), self.source_key);
         let handle = move |connection: Connection| {
-            let source = source_of(&input, &fields, source_key, connection.peer);
+            let source = self.origin.of_connection(&input, connection.peer);
             Session::run(connection, source, Arc::clone(&shared))
         };
         self.listener.serve(traffic, context.health, context.stop, handle).await;

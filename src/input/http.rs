@@ -16,10 +16,10 @@ mod tests;
 
 use std::sync::Arc;
 
-use super::listener::{Connection, Listener, Traffic, source_of};
+use super::listener::{Connection, Listener, Traffic};
+use super::origin::Origin;
 use super::{Input, InputContext, InputLoad};
 use crate::delivery::BoxFuture;
-use crate::event::{Key, Literal};
 use crate::limits;
 use crate::settings::{Secret, Section, basic_authorization};
 use service::Shared;
@@ -33,8 +33,7 @@ struct Http {
     /// Who may send, if not everybody.
     login: Option<(String, Secret)>,
     body_bytes_max: usize,
-    fields: Vec<(Key, Literal)>,
-    source_key: Key,
+    origin: Origin,
 }
 
 /// Reads an `[inputs.NAME]` table with `type = "http"`.
@@ -47,8 +46,7 @@ impl Http {
         let listener = Listener::load(section, load, "\"0.0.0.0:8080\"");
         let body = section.bytes_or("max_body", limits::HTTP_BODY_BYTES_MAX as u64);
         let (user, password) = (section.string("user"), section.secret("password"));
-        let source_key = load.keys.intern("source");
-        let fields = std::mem::take(&mut load.fields);
+        let origin = Origin::load(load);
         if !(1024..=1 << 30).contains(&body) {
             let message = format!("`max_body` is {body} bytes, but must be from 1KiB to 1GiB");
             section.error(section.span_of("max_body"), message, None);
@@ -67,7 +65,7 @@ impl Http {
             }
         };
         let listener = listener?;
-        Some(Http { listener, login, body_bytes_max: body as usize, fields, source_key })
+        Some(Http { listener, login, body_bytes_max: body as usize, origin })
     }
 
     async fn serve(self, context: InputContext) {
@@ -81,9 +79,8 @@ impl Http {
             body_bytes_max: self.body_bytes_max,
             login: self.login.map(|(user, password)| basic_authorization(&user, &password)),
         });
-        let (fields, source_key) = (Arc::new(self.fields), self.source_key);
         let handle = move |connection: Connection| {
-            let source = source_of(&input, &fields, source_key, connection.peer);
+            let source = self.origin.of_connection(&input, connection.peer);
             service::serve(connection, source, Arc::clone(&shared))
         };
         self.listener.serve(traffic, context.health, context.stop, handle).await;

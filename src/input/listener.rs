@@ -16,7 +16,7 @@ mod guests;
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::task::Poll;
@@ -40,7 +40,6 @@ use super::{InputContext, InputLoad};
 use crate::clock::SharedClock;
 use crate::delivery::Stop;
 use crate::diagnostic::Diagnostic;
-use crate::event::{Key, Literal, Source, SourceKind};
 use crate::health::{Part, State};
 use crate::limits;
 use crate::metrics::{Counter, Gauge};
@@ -419,38 +418,6 @@ pub(super) fn character_boundary(text: &[u8], at: usize) -> usize {
         return if start + length > at && start > 0 { start } else { at };
     }
     at
-}
-
-/// What one connection is to the pipeline.
-pub(super) fn source_of(
-    input: &Arc<str>,
-    given: &[(Key, Literal)],
-    source: Key,
-    peer: SocketAddr,
-) -> Arc<Source> {
-    Arc::new(Source {
-        id: Source::new_id(),
-        input: Arc::clone(input),
-        kind: SourceKind::Stream,
-        fields: fields_of(given, source, peer),
-    })
-}
-
-/// The given fields and where the connection comes from (ECS `source.ip`, `source.port`); a `source` that the user
-/// wrote stays as it is.
-fn fields_of(given: &[(Key, Literal)], source: Key, peer: SocketAddr) -> Vec<(Key, Literal)> {
-    let mut fields = given.to_vec();
-    if !fields.iter().any(|(key, _)| *key == source) {
-        let ip = Literal::Str(address_of(peer).to_string());
-        let port = Literal::Int(i64::from(peer.port()));
-        fields.push((source, Literal::Object(vec![("ip".into(), ip), ("port".into(), port)])));
-    }
-    fields
-}
-
-/// An IPv4 address that came in on an IPv6 socket is shown as the IPv4 address that it is.
-fn address_of(peer: SocketAddr) -> IpAddr {
-    peer.ip().to_canonical()
 }
 
 async fn handshake(

@@ -9,12 +9,12 @@ mod framing;
 
 use std::sync::Arc;
 
-use super::listener::{Address, Connection, Listener, Traffic, source_of};
+use super::listener::{Address, Connection, Listener, Traffic};
+use super::origin::Origin;
 use super::tcp::session::{Session, Shared};
 use super::udp::Receiver;
 use super::{Input, InputContext, InputLoad};
 use crate::delivery::BoxFuture;
-use crate::event::{Key, Literal};
 use crate::settings::Section;
 use framing::Unframed;
 
@@ -26,8 +26,7 @@ struct Syslog {
     udp: Option<Address>,
     tcp: Option<Listener>,
     line_bytes_max: usize,
-    fields: Vec<(Key, Literal)>,
-    source_key: Key,
+    origin: Origin,
 }
 
 /// Reads an `[inputs.NAME]` table with `type = "syslog"`.
@@ -39,14 +38,12 @@ pub(super) fn load(section: &Section<'_>, load: &mut InputLoad<'_>) -> Option<Bo
     let line_bytes_max = super::tcp::line_bytes_max(section);
     // The address was judged with the listener's settings.
     let address = listener.as_ref().and_then(|_| Address::load_udp(section, load, example));
-    let source_key = load.keys.intern("source");
-    let fields = std::mem::take(&mut load.fields);
+    let origin = Origin::load(load);
     Some(Box::new(Syslog {
         udp: Some(address?).filter(|_| udp),
         tcp: Some(listener?).filter(|_| tcp),
         line_bytes_max: line_bytes_max?,
-        fields,
-        source_key,
+        origin,
     }))
 }
 
@@ -60,19 +57,17 @@ impl Syslog {
     async fn serve(self, context: InputContext) {
         let receives = self.udp.map(|address| {
             let context = context.share("udp");
-            let fields = self.fields.clone();
-            Receiver::new(context, fields, self.source_key, false).run(address)
+            Receiver::new(context, self.origin.clone(), false).run(address)
         });
         let datagrams = async {
             if let Some(receives) = receives {
                 receives.await;
             }
         };
-        let (fields, source_key, line_bytes_max) =
-            (Arc::new(self.fields), self.source_key, self.line_bytes_max);
+        let (origin, line_bytes_max) = (self.origin, self.line_bytes_max);
         let streams = async {
             if let Some(listener) = self.tcp {
-                serve_streams(listener, context, fields, source_key, line_bytes_max).await;
+                serve_streams(listener, context, origin, line_bytes_max).await;
             }
         };
         tokio::join!(datagrams, streams);
@@ -82,8 +77,7 @@ impl Syslog {
 async fn serve_streams(
     listener: Listener,
     context: InputContext,
-    fields: Arc<Vec<(Key, Literal)>>,
-    source_key: Key,
+    origin: Origin,
     line_bytes_max: usize,
 ) {
     let traffic = Traffic::of(&context);
@@ -92,7 +86,7 @@ async fn serve_streams(
     let shared =
         Arc::new(Shared::new(intake, clock, Arc::clone(&traffic), listener.idle, line_bytes_max));
     let handle = move |connection: Connection| {
-        let source = source_of(&input, &fields, source_key, connection.peer);
+        let source = origin.of_connection(&input, connection.peer);
         let stream = Box::new(Unframed::new(connection.stream));
         let connection = Connection { stream, ..connection };
         Session::new(connection, source, Arc::clone(&shared)).run()

@@ -18,10 +18,10 @@ mod tests;
 
 use std::sync::Arc;
 
-use super::listener::{Connection, Listener, Traffic, source_of};
+use super::listener::{Connection, Listener, Traffic};
+use super::origin::Origin;
 use super::{Input, InputContext, InputLoad};
 use crate::delivery::BoxFuture;
-use crate::event::{Key, Literal};
 use crate::limits;
 use crate::settings::Section;
 use session::{Session, Shared};
@@ -30,8 +30,7 @@ use session::{Session, Shared};
 struct Tcp {
     listener: Listener,
     line_bytes_max: usize,
-    fields: Vec<(Key, Literal)>,
-    source_key: Key,
+    origin: Origin,
 }
 
 /// Reads an `[inputs.NAME]` table with `type = "tcp"`.
@@ -43,9 +42,8 @@ impl Tcp {
     fn read(section: &Section<'_>, load: &mut InputLoad<'_>) -> Option<Tcp> {
         let listener = Listener::load(section, load, "\"0.0.0.0:5000\"");
         let line_bytes_max = line_bytes_max(section);
-        let source_key = load.keys.intern("source");
-        let fields = std::mem::take(&mut load.fields);
-        Some(Tcp { listener: listener?, line_bytes_max: line_bytes_max?, fields, source_key })
+        let origin = Origin::load(load);
+        Some(Tcp { listener: listener?, line_bytes_max: line_bytes_max?, origin })
     }
 
     async fn serve(self, context: InputContext) {
@@ -58,9 +56,8 @@ impl Tcp {
             self.listener.idle,
             self.line_bytes_max,
         ));
-        let (fields, source_key) = (Arc::new(self.fields), self.source_key);
         let handle = move |connection: Connection| {
-            let source = source_of(&input, &fields, source_key, connection.peer);
+            let source = self.origin.of_connection(&input, connection.peer);
             Session::new(connection, source, Arc::clone(&shared)).run()
         };
         self.listener.serve(traffic, context.health, context.stop, handle).await;

@@ -16,10 +16,11 @@ use tokio::net::UdpSocket;
 use tokio::time::sleep;
 
 use super::listener::{Address, stopped};
+use super::origin::Origin;
 use super::{Input, InputContext, InputLoad};
 use crate::chunk::{Chunk, Closed};
 use crate::delivery::BoxFuture;
-use crate::event::{Key, Literal, Source, SourceKind};
+use crate::event::Source;
 use crate::health::State;
 use crate::limits::{self, CHUNK_BYTES};
 use crate::metrics::Counter;
@@ -36,15 +37,13 @@ const KERNEL_BYTES: usize = 4 * 1024 * 1024;
 struct Udp {
     address: Address,
     split_lines: bool,
-    fields: Vec<(Key, Literal)>,
-    source_key: Key,
+    origin: Origin,
 }
 
 /// A socket's datagrams on their way into the pipeline.
 pub(super) struct Receiver {
     context: InputContext,
-    fields: Vec<(Key, Literal)>,
-    source_key: Key,
+    origin: Origin,
     split_lines: bool,
     senders: HashMap<IpAddr, Sender>,
     bytes: Counter,
@@ -64,32 +63,26 @@ struct Sender {
 pub(super) fn load(section: &Section<'_>, load: &mut InputLoad<'_>) -> Option<Box<dyn Input>> {
     let split_lines = section.bool_or("split_lines", false);
     let address = Address::load_udp(section, load, "\"0.0.0.0:5140\"");
-    let source_key = load.keys.intern("source");
-    let fields = std::mem::take(&mut load.fields);
-    Some(Box::new(Udp { address: address?, split_lines, fields, source_key }))
+    let origin = Origin::load(load);
+    Some(Box::new(Udp { address: address?, split_lines, origin }))
 }
 
 impl Input for Udp {
     fn run(self: Box<Self>, context: InputContext) -> BoxFuture<'static, ()> {
-        let receiver = Receiver::new(context, self.fields, self.source_key, self.split_lines);
+        let receiver = Receiver::new(context, self.origin, self.split_lines);
         Box::pin(receiver.run(self.address))
     }
 }
 
 impl Receiver {
     /// Nothing received yet.
-    pub(super) fn new(
-        context: InputContext,
-        fields: Vec<(Key, Literal)>,
-        source_key: Key,
-        split_lines: bool,
-    ) -> Receiver {
+    pub(super) fn new(context: InputContext, origin: Origin, split_lines: bool) -> Receiver {
         let bytes =
             context.metrics.counter("logweir_input_bytes_total", "Bytes received, after TLS.");
         let datagrams =
             context.metrics.counter("logweir_input_datagrams_total", "Datagrams received.");
         let senders = HashMap::new();
-        Receiver { context, fields, source_key, split_lines, senders, bytes, datagrams }
+        Receiver { context, origin, split_lines, senders, bytes, datagrams }
     }
 
     /// Receives until told to stop.
@@ -135,15 +128,8 @@ impl Receiver {
 
     fn take(&mut self, datagram: &[u8], peer: SocketAddr) {
         let ip = peer.ip().to_canonical();
-        let (input, key) = (&self.context.name, self.source_key);
-        let fields = &self.fields;
         let sender = self.senders.entry(ip).or_insert_with(|| Sender {
-            source: Arc::new(Source {
-                id: Source::new_id(),
-                input: Arc::clone(input),
-                kind: SourceKind::Stream,
-                fields: sender_fields(fields, key, ip),
-            }),
+            source: self.origin.of_sender(&self.context.name, peer),
             offset: 0,
             text: Vec::new(),
         });
@@ -198,16 +184,6 @@ impl Receiver {
     }
 }
 
-/// The given fields and the sender's address (ECS `source.ip`); its port says nothing with datagrams.
-fn sender_fields(given: &[(Key, Literal)], source: Key, ip: IpAddr) -> Vec<(Key, Literal)> {
-    let mut fields = given.to_vec();
-    if !fields.iter().any(|(key, _)| *key == source) {
-        let ip = Literal::Str(ip.to_string());
-        fields.push((source, Literal::Object(vec![("ip".into(), ip)])));
-    }
-    fields
-}
-
 /// Appends a datagram as lines; line ends, blanks and zero bytes at its end are not part of it.
 fn append_lines(datagram: &[u8], split: bool, text: &mut Vec<u8>) {
     let padding = |b: &u8| matches!(b, b'\n' | b'\r' | 0);
@@ -228,18 +204,20 @@ fn append_lines(datagram: &[u8], split: bool, text: &mut Vec<u8>) {
 mod tests {
     use super::super::fixture::{load, pipeline, soon};
     use super::*;
+    use crate::event::Literal;
 
     async fn start(settings: &str) -> (SocketAddr, super::super::fixture::Pipeline) {
         let text = format!("listen = \"127.0.0.1:0\"\n{settings}");
-        let ((address, split), said) = load(&text, std::path::Path::new("/"), |section, load| {
-            (Address::load_udp(section, load, ""), section.bool_or("split_lines", false))
-        });
+        let ((address, origin, split), said) =
+            load(&text, std::path::Path::new("/"), |section, load| {
+                let address = Address::load_udp(section, load, "");
+                (address, Origin::load(load), section.bool_or("split_lines", false))
+            });
         assert_eq!(said, Vec::<String>::new());
         let address = address.unwrap();
         let mut bound = address.bound();
         let (context, pipeline) = pipeline(4);
-        let key = crate::event::Keys::default().intern("source");
-        tokio::spawn(Receiver::new(context, Vec::new(), key, split).run(address));
+        tokio::spawn(Receiver::new(context, origin, split).run(address));
         let address = soon(bound.wait_for(Option::is_some)).await.unwrap().unwrap();
         (address, pipeline)
     }
@@ -274,14 +252,13 @@ mod tests {
     async fn an_address_that_is_taken_is_tried_again() {
         let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let text = format!("listen = \"{}\"", taken.local_addr().unwrap());
-        let (address, _) = load(&text, std::path::Path::new("/"), |section, load| {
-            Address::load_udp(section, load, "")
+        let (loaded, _) = load(&text, std::path::Path::new("/"), |section, load| {
+            Some((Address::load_udp(section, load, "")?, Origin::load(load)))
         });
-        let address = address.unwrap();
+        let (address, origin) = loaded.unwrap();
         let mut bound = address.bound();
         let (context, pipeline) = pipeline(4);
-        let key = crate::event::Keys::default().intern("source");
-        tokio::spawn(Receiver::new(context, Vec::new(), key, false).run(address));
+        tokio::spawn(Receiver::new(context, origin, false).run(address));
         let paused = async {
             while !matches!(pipeline.health.states()[0].1, State::Paused(_)) {
                 tokio::task::yield_now().await;

@@ -80,8 +80,8 @@ fn a_request_too_large_for_the_node_is_split_and_a_document_too_large_is_a_dead_
     agent.until("the large document is a dead letter of both", || dead(&agent) == 2);
     let advice = "raise the server's `http.max_content_length`, or make the documents smaller";
     for part in ["app/outputs.logs", "app/outputs.plain"] {
-        let why = agent.until_health(part, "degraded");
-        assert!(why.ends_with(&format!("(too large for the server): {advice}")), "{why}");
+        // Health says it for a minute, which a busy machine may need to store all the others; the log keeps it.
+        agent.until_logged(&format!("(too large for the server): {advice} part={part}"));
     }
     agent.until_logged("too large for the server (413) and is split; requests now have at most");
     agent.until_logged("set `bulk_size` or raise the server's `http.max_content_length`");
