@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::json::{self, JsonError, RawKind};
 use super::marks::Marks;
-use super::names::{Names, Present};
+use super::names::{Names, Places, Present};
 use super::{Field, Key, Keys, Literal, NodeId, Path, Segment, Source, Span, Value};
 
 /// The events of one chunk of input and the bytes they borrow from.
@@ -34,10 +34,10 @@ pub struct Batch {
 }
 
 /// Fields, and which names of the configuration they may have: most look-ups ask for what is not there.
-#[derive(Default)]
 struct Object {
     fields: Vec<Field>,
     present: Present,
+    places: Places,
 }
 
 /// One event; its fields are the object `root` of its batch.
@@ -121,7 +121,8 @@ impl Batch {
         let event = self.add_event(time_ns, offset);
         let object = &mut self.objects[self.objects_used - 1];
         let text = (&self.text[..], &self.marks);
-        if let Some(present) = names.read(text, span, &self.keys, &mut object.fields) {
+        let out = (&mut object.fields, &mut object.places);
+        if let Some(present) = names.read(text, span, &self.keys, out) {
             object.present = present;
             return Some(event);
         }
@@ -145,7 +146,8 @@ impl Batch {
             self.marks.cover(&self.text);
         }
         let from = out.len();
-        if names.read((&self.text, &self.marks), span, &self.keys, out).is_some() {
+        let read = (&mut *out, &mut Places::NONE.clone());
+        if names.read((&self.text, &self.marks), span, &self.keys, read).is_some() {
             return Ok(());
         }
         out.truncate(from);
@@ -242,7 +244,8 @@ impl Batch {
     /// A new empty object of the pool.
     pub fn new_object(&mut self) -> NodeId {
         if self.objects_used == self.objects.len() {
-            self.objects.push(Object { fields: Vec::with_capacity(8), present: Present::NONE });
+            let fields = Vec::with_capacity(8);
+            self.objects.push(Object { fields, present: Present::NONE, places: Places::NONE });
         }
         let object = &mut self.objects[self.objects_used];
         object.fields.clear();
@@ -373,6 +376,7 @@ impl Batch {
     fn push_in(&mut self, node: NodeId, field: Field) {
         let object = &mut self.objects[node.0 as usize];
         object.present = object.present.with(field.key);
+        object.places.put(field.key, object.fields.len());
         object.fields.push(field);
     }
 
@@ -534,9 +538,13 @@ impl Batch {
     #[inline]
     fn position(&self, node: NodeId, key: Key) -> Option<usize> {
         let object = &self.objects[node.0 as usize];
-        if key.number().is_some() {
+        if let Some(number) = key.number() {
             if !object.present.may_have(key) {
                 return None;
+            }
+            let guess = object.places.guess(number);
+            if object.fields.get(guess).is_some_and(|field| field.key == key) {
+                return Some(guess);
             }
             return object.fields.iter().position(|f| f.key == key);
         }

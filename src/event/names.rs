@@ -33,6 +33,11 @@ pub struct Names {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Present(u64);
 
+/// For each name of the configuration where an object had it last, as far as 64 places can tell. Only a guess, which
+/// whoever looks there checks: fields come and go without a word to it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Places([u8; 64]);
+
 #[derive(Clone, Debug)]
 struct Name {
     /// The token, then anything.
@@ -66,6 +71,25 @@ impl Present {
     }
 }
 
+impl Places {
+    /// Nothing is known.
+    pub(super) const NONE: Places = Places([0; 64]);
+
+    /// A field was put at `at`.
+    #[inline]
+    pub(super) fn put(&mut self, key: Key, at: usize) {
+        if let Some(number) = key.number() {
+            self.0[number & 63] = at as u8;
+        }
+    }
+
+    /// Where the name with this number may be.
+    #[inline]
+    pub(super) fn guess(&self, number: usize) -> usize {
+        usize::from(self.0[number & 63])
+    }
+}
+
 impl Default for Names {
     fn default() -> Self {
         let mut names =
@@ -82,7 +106,7 @@ impl Names {
         (text, marks): (&[u8], &Marks),
         span: Span,
         keys: &Keys,
-        out: &mut Vec<Field>,
+        (out, places): (&mut Vec<Field>, &mut Places),
     ) -> Option<Present> {
         let text = &text[..span.end()];
         let mut at = after_blanks(text, span.start as usize);
@@ -105,6 +129,7 @@ impl Names {
             let key = match name.key {
                 Some(key) => {
                     present = present.with(key);
+                    places.put(key, out.len());
                     key
                 }
                 None => {
