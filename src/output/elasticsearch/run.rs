@@ -30,6 +30,10 @@ const _: () = assert!(
     "an output ends by itself before the agent gives up waiting for it"
 );
 
+/// While documents wait for more of them anyway, frames gather for so long before the output looks again: a wake-up
+/// for each frame costs more than what is done with it.
+const GATHER_NS: u64 = 2_000_000;
+
 /// What a task reports.
 enum Done {
     Answered(u64, Result<Answer, Failure>),
@@ -132,6 +136,7 @@ async fn set_up(settings: &Settings, client: &Client, context: &mut OutputContex
 
 impl Runner {
     async fn work(&mut self) {
+        let mut took = false;
         loop {
             self.book();
             while !self.closed
@@ -141,6 +146,7 @@ impl Runner {
                 let now = self.now();
                 self.scheduler.take(frame, now);
                 self.book();
+                took = true;
                 // Compressing a batch takes a while: others on this thread come in between.
                 tokio::task::yield_now().await;
             }
@@ -149,8 +155,10 @@ impl Runner {
             if self.closed && self.scheduler.is_empty() {
                 return;
             }
-            let pause = self.pause(deadline);
-            let wants_frame = !self.closed && self.scheduler.wants_frame();
+            let gathers = std::mem::take(&mut took) && self.scheduler.is_collecting();
+            let gathered = gathers.then(|| self.now() + GATHER_NS);
+            let pause = self.pause(deadline.into_iter().chain(gathered).min());
+            let wants_frame = !self.closed && !gathers && self.scheduler.wants_frame();
             let busy = !self.tasks.is_empty();
             let woken = tokio::select! {
                 biased;
@@ -168,6 +176,7 @@ impl Runner {
                 Woken::Frame(Some(frame)) => {
                     let now = self.now();
                     self.scheduler.take(frame, now);
+                    took = true;
                 }
                 Woken::Time => {}
             }

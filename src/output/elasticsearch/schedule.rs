@@ -27,6 +27,9 @@ use crate::frame::Frame;
 mod answers;
 mod state;
 
+/// A request that is not full is held back so many times `bulk_wait` while another one is under way.
+const HELD_TIMES: u64 = 5;
+
 /// The settings that matter here.
 #[derive(Clone, Debug)]
 pub(super) struct Policy {
@@ -38,7 +41,7 @@ pub(super) struct Policy {
     pub(super) form: Form,
     /// Bytes of a request before compression.
     pub(super) bulk_bytes: usize,
-    /// Nanoseconds between two requests that are not full.
+    /// Nanoseconds between two requests that are not full; see [`HELD_TIMES`].
     pub(super) bulk_wait_ns: u64,
     /// Most requests under way.
     pub(super) requests: usize,
@@ -244,6 +247,11 @@ impl Scheduler {
         self.frame.is_none() && self.open_documents() == 0
     }
 
+    /// Whether documents wait until their request is full or due.
+    pub(super) fn is_collecting(&self) -> bool {
+        !self.builder.is_empty()
+    }
+
     /// Bytes that documents take up here. A request counts as it is before compression: that is what it becomes
     /// when its documents are refused.
     pub(super) fn bytes(&self) -> usize {
@@ -357,12 +365,15 @@ impl Scheduler {
     }
 
     /// When the builder's documents are to be sent: at once when full or when there was silence before, else so
-    /// that small requests keep a distance.
+    /// that small requests keep a distance, and a larger one while the server has another one to answer: until then
+    /// more documents come, and one request costs less than two.
     fn cut_ns(&self, now_ns: u64) -> Option<u64> {
         if self.builder.is_empty() {
             return None;
         }
-        let calm = self.sent_ns.map_or(now_ns, |sent| sent + self.policy.bulk_wait_ns);
+        let waits = if self.in_flight_count() > 0 { HELD_TIMES } else { 1 };
+        let wait_ns = self.policy.bulk_wait_ns.saturating_mul(waits);
+        let calm = self.sent_ns.map_or(now_ns, |sent| sent.saturating_add(wait_ns));
         Some(if self.builder_full { now_ns } else { calm })
     }
 

@@ -180,6 +180,28 @@ fn documents_flow_and_the_cursor_reaches_the_end() {
 }
 
 #[test]
+fn a_request_that_is_not_full_waits_for_the_answer_to_the_one_before_but_not_for_ever() {
+    let mut world = World::new(false, 1, frames(1, 1, "logs-x"));
+    world.run();
+    assert_eq!(world.under_way.len(), 1, "after silence at once");
+    for answered in [true, false] {
+        let sent_ns = world.now_ns;
+        world.frames.extend(frames(3, 2, "logs-x").drain(1..2));
+        world.now_ns += 20 * MS;
+        assert_eq!(world.run(), Some(sent_ns + 100 * MS));
+        assert_eq!(world.under_way.len(), 1, "the one before is not answered");
+        if answered {
+            let shipment = world.under_way.remove(0);
+            world.serve(&shipment, |_| None);
+        } else {
+            world.now_ns = sent_ns + 100 * MS;
+        }
+        world.run();
+        assert_eq!(world.under_way.len(), 1 + usize::from(!answered));
+    }
+}
+
+#[test]
 fn a_frame_without_documents_for_this_output_passes_at_once() {
     let other = frame(9, &[("", "{}".into())]);
     let mut world = World::new(false, 1, vec![other]);
