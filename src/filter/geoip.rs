@@ -23,29 +23,26 @@ use crate::settings::Section;
 
 mod database;
 mod format;
+mod kept;
 mod pages;
 mod record;
 mod reserved;
 
 use database::{Database, Watched};
 use format::Fault;
+use kept::Kept;
 use pages::Pages;
 use record::Name;
 
-/// Sets of addresses whose JSON one thread keeps; a power of two.
-const KEPT_SETS: usize = 2048;
 /// A longer text is no address, with blanks around it perhaps.
 const MAX_ADDRESS: usize = 64;
-/// Addresses of a set, the last used first: with one place for each slot, thousands of addresses that come again and
-/// again would push one another out.
-const KEPT_WAYS: usize = 4;
 
 struct GeoIp {
     plan: Arc<Plan>,
     database: Arc<Database>,
     /// This thread's, of that database.
     pages: Pages,
-    kept: Vec<Option<Kept>>,
+    kept: Kept<Place>,
 }
 
 struct Plan {
@@ -57,12 +54,6 @@ struct Plan {
     watched: Watched,
     clock: SharedClock,
     failure: Failure,
-}
-
-/// An address as the event writes it, and what became of it.
-struct Kept {
-    text: Box<[u8]>,
-    place: Place,
 }
 
 /// What the database says about an address.
@@ -119,7 +110,7 @@ pub(super) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<M
             plan: Arc::clone(&plan),
             database,
             pages: Pages::default(),
-            kept: Vec::new(),
+            kept: Kept::default(),
         })
     }))
 }
@@ -166,9 +157,8 @@ impl Filter for GeoIp {
         let plan = Arc::clone(&self.plan);
         plan.watched.refresh(plan.clock.elapsed_ns());
         let database = plan.watched.current();
-        if self.kept.is_empty() || !Arc::ptr_eq(&database, &self.database) {
+        if !Arc::ptr_eq(&database, &self.database) {
             self.kept.clear();
-            self.kept.resize_with(KEPT_SETS * KEPT_WAYS, || None);
             self.pages = Pages::default();
             self.database = database;
         }
@@ -191,21 +181,10 @@ impl GeoIp {
         };
         let text = first.and_then(|first| batch.str_bytes(first));
         let known = text.filter(|text| text.len() <= MAX_ADDRESS).and_then(|text| {
-            let from = set(&text) * KEPT_WAYS;
-            let set = &mut kept[from..from + KEPT_WAYS];
-            let same = |kept: &Option<Kept>| kept.as_ref().is_some_and(|k| *k.text == *text);
-            let found = set.iter().position(same);
-            if found != Some(0) {
-                set[..=found.unwrap_or(KEPT_WAYS - 1)].rotate_right(1);
-            }
-            if found.is_none() {
-                // What could not be read is tried again the next time.
-                let place = place(database, pages, plan, address(&text)?);
-                set[0] = place.ok().map(|place| Kept { text: (*text).into(), place });
-            }
-            set[0].as_ref()
+            // What could not be read is tried again the next time.
+            kept.get(&text, || place(database, pages, plan, address(&text)?).ok())
         });
-        match known.map(|known| &known.place) {
+        match known {
             Some(Place::Known(json)) => {
                 let object = Value::Json(batch.push_text(json));
                 match batch.get(event, &plan.target) {
@@ -229,11 +208,6 @@ impl GeoIp {
 fn address(text: &[u8]) -> Option<IpAddr> {
     let address: IpAddr = std::str::from_utf8(text).ok()?.trim().parse().ok()?;
     Some(address.to_canonical())
-}
-
-fn set(text: &[u8]) -> usize {
-    use std::hash::BuildHasher;
-    foldhash::fast::FixedState::default().hash_one(text) as usize % KEPT_SETS
 }
 
 /// Puts the members of an object into the one that is there.

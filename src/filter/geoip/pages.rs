@@ -18,6 +18,8 @@ const WAYS: usize = 4;
 #[derive(Debug, Default)]
 pub(super) struct Pages {
     kept: Vec<Option<Page>>,
+    /// The number of the page that was used last, and where it is kept: a record is read in many small pieces.
+    last: Option<(u64, usize)>,
 }
 
 #[derive(Debug)]
@@ -29,7 +31,25 @@ struct Page {
 
 impl Pages {
     /// Fills `out` with what stands at `at`.
+    #[inline]
     pub(super) fn read(&mut self, file: &dyn File, at: u64, out: &mut [u8]) -> io::Result<()> {
+        let Some(here) = self.here(at, out.len()) else { return self.read_pages(file, at, out) };
+        match out {
+            [one] => *one = here[0],
+            _ => out.copy_from_slice(here),
+        }
+        Ok(())
+    }
+
+    /// What stands at `at`, if all of it is in the page that was used last.
+    #[inline]
+    fn here(&self, at: u64, length: usize) -> Option<&[u8]> {
+        let (number, slot) = self.last.filter(|(number, _)| *number == at / PAGE as u64)?;
+        let from = (at - number * PAGE as u64) as usize;
+        self.kept.get(slot)?.as_ref()?.bytes.get(from..from + length)
+    }
+
+    fn read_pages(&mut self, file: &dyn File, at: u64, out: &mut [u8]) -> io::Result<()> {
         let mut done = 0;
         while done < out.len() {
             let place = at + done as u64;
@@ -53,9 +73,8 @@ impl Pages {
         let from = (number as usize % SETS) * WAYS;
         let set = &mut self.kept[from..from + WAYS];
         let same = |kept: &Option<Page>| kept.as_ref().is_some_and(|page| page.number == number);
-        if same(&set[0]) {
-            return Ok(set[0].as_ref().map_or(&[], |page| &page.bytes));
-        }
+        // The set is turned below, and reading may fail.
+        self.last = None;
         let found = set.iter().position(same);
         set[..=found.unwrap_or(WAYS - 1)].rotate_right(1);
         if found.is_none() {
@@ -70,6 +89,7 @@ impl Pages {
             }
             set[0] = Some(Page { number, bytes });
         }
+        self.last = Some((number, from));
         Ok(set[0].as_ref().map_or(&[], |page| &page.bytes))
     }
 }

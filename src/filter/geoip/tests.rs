@@ -145,7 +145,7 @@ fn what_is_not_found_is_tagged_and_private_addresses_are_no_failure() {
 }
 
 #[test]
-fn two_addresses_of_one_slot_do_not_mix() {
+fn many_addresses_do_not_mix() {
     let mut trial = Trial::new(&filter(CITY, "fields = [\"ip\",\"country_code2\"]"));
     for round in 0..2 {
         for n in 0..20_000_u32 {

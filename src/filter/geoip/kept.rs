@@ -1,0 +1,100 @@
+//! What became of the addresses that came lately.
+//!
+//! Is: a new table and an old one. In: an address as the event writes it, and what became of it. Out: the same again.
+//! Promises: an address is known as long as fewer than [`MOST`] others came since it was asked for last, however their
+//! hashes fall; at most twice as many are held. What is asked for moves from the old table to the new one; a new one
+//! that is full becomes the old one, whose addresses are forgotten. On failure: nothing can fail.
+
+use std::hash::BuildHasher as _;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+/// Addresses of one table.
+const MOST: usize = 6144;
+
+pub(super) struct Kept<T> {
+    new: HashTable<Entry<T>>,
+    old: HashTable<Entry<T>>,
+}
+
+struct Entry<T> {
+    hash: u64,
+    text: Box<[u8]>,
+    value: T,
+}
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Kept { new: HashTable::new(), old: HashTable::new() }
+    }
+}
+
+impl<T> Kept<T> {
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        *self = Kept::default();
+    }
+
+    /// What became of an address; `make` says it where nobody knows, and `None` is asked for again the next time.
+    pub(super) fn get(&mut self, text: &[u8], make: impl FnOnce() -> Option<T>) -> Option<&T> {
+        let hash = FixedState::default().hash_one(text);
+        let same = |entry: &Entry<T>| entry.hash == hash && *entry.text == *text;
+        if self.new.find(hash, same).is_none() {
+            let entry = match self.old.find_entry(hash, same) {
+                Ok(found) => found.remove().0,
+                Err(_) => Entry { hash, text: text.into(), value: make()? },
+            };
+            self.add(entry);
+        }
+        self.new.find(hash, same).map(|entry| &entry.value)
+    }
+
+    fn add(&mut self, entry: Entry<T>) {
+        if self.new.len() == MOST {
+            self.old = std::mem::take(&mut self.new);
+        }
+        self.new.insert_unique(entry.hash, entry, |entry| entry.hash);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_addresses_are_known_and_the_others_are_forgotten() {
+        let mut kept = Kept::default();
+        let mut made = 0;
+        let mut ask = |n: usize| {
+            let value = kept.get(n.to_string().as_bytes(), || {
+                made += 1;
+                Some(n)
+            });
+            assert_eq!(value, Some(&n));
+            assert!(kept.new.len() <= MOST && kept.old.len() <= MOST);
+            made
+        };
+        for round in 0..3 {
+            for n in 0..MOST {
+                let made = ask(n);
+                assert_eq!(made, if round == 0 { n + 1 } else { MOST });
+            }
+        }
+        // One that is asked for stays, whatever passes.
+        for n in MOST..4 * MOST {
+            ask(n);
+            assert_eq!(ask(0), n + 1);
+        }
+        assert_eq!(ask(1), 4 * MOST + 1, "long forgotten");
+    }
+
+    #[test]
+    fn what_could_not_be_told_is_asked_for_again() {
+        let mut kept = Kept::default();
+        assert_eq!(kept.get(b"a", || None), None);
+        assert_eq!(kept.get(b"a", || Some(1)), Some(&1));
+        kept.clear();
+        assert_eq!(kept.get(b"a", || Some(2)), Some(&2));
+    }
+}
