@@ -232,8 +232,19 @@ impl Redact {
 
     fn object(&mut self, batch: &mut Batch, node: NodeId) {
         let (mut at, mut renamed) = (0, 0);
+        let marks_tell_all = self.rules.marks_tell_all();
         while let Some(field) = batch.object(node).get(at).copied() {
             let named = self.names(batch, field.key);
+            // Most fields: a text without a mark under a name of the settings.
+            if let Value::Str(span) = field.value
+                && marks_tell_all
+                && !named
+                && field.key.number().is_some()
+                && self.marks.within(span.start as usize, span.end()) == Some(false)
+            {
+                at += 1;
+                continue;
+            }
             let fate = self.member(batch, named, field.value);
             let name = self.name(batch, field.key, &mut renamed);
             if matches!(fate, Fate::Goes)
@@ -270,6 +281,7 @@ impl Redact {
     }
 
     /// Whether a field of this name is a secret; names of the settings are asked for once.
+    #[inline]
     fn names(&mut self, batch: &Batch, key: Key) -> bool {
         let Some(number) = key.number() else { return self.rules.names(batch.key_name(key)) };
         if let Some(Some(named)) = self.named.get(number) {

@@ -71,6 +71,7 @@ impl Marks {
     ///
     /// A mark within them that the search passed over began within another one, which it overlaps; that one then
     /// reaches into them, so that nothing is missed.
+    #[inline]
     pub(super) fn within(&self, from: usize, to: usize) -> Option<bool> {
         if to > self.searched {
             return None;
