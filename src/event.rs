@@ -21,6 +21,7 @@ mod source;
 mod value;
 
 pub use batch::{Batch, Event, Selection};
+pub use body::Body;
 pub use json::{JsonError, decode_escapes, parse_object, parse_value, write_escaped, write_string};
 pub use keys::{Key, Keys};
 pub use names::Names;

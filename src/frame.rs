@@ -53,7 +53,7 @@ pub struct Head {
     pub sub: u16,
 }
 
-/// A sealed frame: immutable, checked.
+/// A sealed frame: immutable.
 pub struct Frame {
     bytes: Vec<u8>,
     header: Header,
@@ -126,6 +126,11 @@ impl Draft {
     /// Takes what was written to [`Draft::body`] since the last call as a document. `addresses` holds one string
     /// (index, channel, path; empty for none) for each set bit of `routes`, lowest bit first.
     pub fn add(&mut self, head: Head, addresses: &[StringId]) {
+        self.add_until(self.bytes.len(), head, addresses);
+    }
+
+    /// As [`Draft::add`], while the bytes of [`Draft::body`] are elsewhere and `end` of them are written.
+    pub fn add_until(&mut self, end: usize, head: Head, addresses: &[StringId]) {
         debug_assert_eq!(addresses.len(), head.routes.count_ones() as usize);
         let entry = layout::Entry {
             routes: head.routes,
@@ -134,11 +139,11 @@ impl Draft {
             sub: head.sub,
             prefix: head.prefix.map_or(NO_PREFIX, |p| p.0),
             body_from: self.body_end as u32,
-            body_to: self.bytes.len() as u32,
+            body_to: end as u32,
             addresses_from: self.addresses.len() as u32,
         };
         self.documents.push(entry.bytes());
-        self.body_end = self.bytes.len();
+        self.body_end = end;
         self.addresses.extend(addresses.iter().map(|a| a.0));
     }
 
@@ -164,7 +169,7 @@ impl Draft {
 
     /// Whether the next document should go to another frame.
     pub fn is_full(&self) -> bool {
-        self.bytes.len() >= FRAME_BYTES_USUAL || self.strings.len() >= FRAME_STRINGS_USUAL
+        self.body_end >= FRAME_BYTES_USUAL || self.strings.len() >= FRAME_STRINGS_USUAL
     }
 
     /// The positions so far.
@@ -173,7 +178,14 @@ impl Draft {
     }
 
     /// Gives the frame its place in the journal and its checksum.
-    pub fn seal(mut self, epoch: u64, sequence: u64) -> Frame {
+    pub fn seal(self, epoch: u64, sequence: u64) -> Frame {
+        let mut frame = self.seal_in_memory(epoch, sequence);
+        layout::add_checksum(&mut frame.bytes);
+        frame
+    }
+
+    /// As [`Draft::seal`], for a frame that is never written anywhere: it has no checksum.
+    pub fn seal_in_memory(mut self, epoch: u64, sequence: u64) -> Frame {
         let mut header = Header { epoch, sequence, ..Header::default() };
         let out = &mut self.bytes;
         header.strings_from = out.len() as u32;
@@ -195,7 +207,7 @@ impl Draft {
             layout::write_position(position, out);
         }
         header.length = out.len() as u32;
-        header.seal(out);
+        header.write(out);
         Frame { bytes: self.bytes, header, memory: None }
     }
 }

@@ -12,21 +12,31 @@ const BLOCKS: usize = 64;
 const ROOM: usize = 1024;
 
 /// Bytes that are being written at the end of a vector.
-pub(super) struct Body {
+pub struct Body {
     bytes: Vec<u8>,
     at: usize,
 }
 
 impl Body {
     /// Goes on after what is in `bytes`.
-    pub(super) fn after(mut bytes: Vec<u8>) -> Body {
+    pub fn after(mut bytes: Vec<u8>) -> Body {
         let at = bytes.len();
         bytes.resize(at + ROOM, 0);
         Body { bytes, at }
     }
 
+    /// What was written, and what was there before.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.at]
+    }
+
+    /// Takes back what was written behind `length`.
+    pub fn truncate(&mut self, length: usize) {
+        self.at = self.at.min(length);
+    }
+
     /// What was written.
-    pub(super) fn into_bytes(mut self) -> Vec<u8> {
+    pub fn into_bytes(mut self) -> Vec<u8> {
         self.bytes.truncate(self.at);
         self.bytes
     }
@@ -135,7 +145,7 @@ impl Body {
     }
 
     /// Appends what is written into the vector itself.
-    pub(super) fn append_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+    pub fn append_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         self.bytes.truncate(self.at);
         write(&mut self.bytes);
         self.at = self.bytes.len();

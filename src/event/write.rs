@@ -28,16 +28,21 @@ impl Batch {
     /// Writes the event as one JSON document: `@timestamp` first, `@metadata` left out.
     pub fn write_event(&self, event: usize, out: &mut Vec<u8>) {
         let mut body = Body::after(std::mem::take(out));
+        self.write_document(event, &mut body);
+        *out = body.into_bytes();
+    }
+
+    /// As [`Batch::write_event`], for many events one behind the other.
+    pub fn write_document(&self, event: usize, body: &mut Body) {
         body.put_all(b"{\"@timestamp\":\"");
         body.put_all(&iso8601_ms(self.events[event].time_ns));
         body.put_all(b"\"");
         for field in self.fields(event) {
             if field.key != Key::METADATA {
-                self.write_field(field, &mut body);
+                self.write_field(field, body);
             }
         }
         body.put_all(b"}");
-        *out = body.into_bytes();
     }
 
     /// As [`Batch::write_event`], with strings cut to `most` bytes and other values left out that are longer.

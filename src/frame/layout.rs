@@ -90,6 +90,12 @@ pub fn header_epoch(bytes: &[u8]) -> Option<u64> {
     bytes.get(24..32).map(|_| u64_at(bytes, 24))
 }
 
+/// Puts the checksum into a finished frame.
+pub(super) fn add_checksum(bytes: &mut [u8]) {
+    let checksum = crc32c::crc32c(&bytes[CHECKSUM_AT + 4..]);
+    bytes[CHECKSUM_AT..CHECKSUM_AT + 4].copy_from_slice(&checksum.to_le_bytes());
+}
+
 impl Header {
     pub(super) fn read(bytes: &[u8]) -> Result<Header, FrameError> {
         let length = header_length(bytes)?;
@@ -110,8 +116,8 @@ impl Header {
         })
     }
 
-    /// Writes the header over the first bytes of a finished frame and puts the checksum in.
-    pub(super) fn seal(&self, bytes: &mut [u8]) {
+    /// Writes the header over the first bytes of a finished frame, without its checksum.
+    pub(super) fn write(&self, bytes: &mut [u8]) {
         bytes[..4].copy_from_slice(&MAGIC);
         let words = [VERSION, self.length];
         for (n, word) in words.iter().enumerate() {
@@ -132,8 +138,6 @@ impl Header {
         for (n, word) in words.iter().enumerate() {
             bytes[32 + n * 4..36 + n * 4].copy_from_slice(&word.to_le_bytes());
         }
-        let checksum = crc32c::crc32c(&bytes[CHECKSUM_AT + 4..]);
-        bytes[CHECKSUM_AT..CHECKSUM_AT + 4].copy_from_slice(&checksum.to_le_bytes());
     }
 
     pub(super) fn check(&self, bytes: &[u8]) -> Result<(), FrameError> {

@@ -1,6 +1,10 @@
 use super::*;
 
 fn sample() -> Frame {
+    draft().seal(0xabc, 12)
+}
+
+fn draft() -> Draft {
     let mut draft = Draft::new(Vec::new());
     let prefix = draft.string(b"gen");
     let logs = draft.string(b"logs-x").unwrap();
@@ -10,7 +14,7 @@ fn sample() -> Frame {
     draft.body().extend_from_slice(b"{}");
     draft.add(Head { routes: 0b100, time_ns: 9, prefix: None, suffix: 1, sub: 2 }, &[errors]);
     draft.position(Position { key: 3, offset: 4, identity: b"who".to_vec(), new: true });
-    draft.seal(0xabc, 12)
+    draft
 }
 
 #[test]
@@ -30,6 +34,15 @@ fn a_sealed_frame_reads_back_as_it_was_filled() {
     assert_eq!(id(0), "gen-000000004d");
     assert_eq!(id(1), "0000000000000abc-000000000c-000001-0002");
     assert_eq!(frame.positions()[0].identity, b"who");
+}
+
+#[test]
+fn a_frame_for_memory_is_the_same_without_a_checksum() {
+    let (sealed, frame) = (sample(), draft().seal_in_memory(0xabc, 12));
+    let mut bytes = frame.bytes().to_vec();
+    assert!(Frame::open(bytes.clone()).is_err(), "it cannot pass for one that was written");
+    layout::add_checksum(&mut bytes);
+    assert_eq!(bytes, sealed.bytes());
 }
 
 #[test]

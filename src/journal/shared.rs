@@ -93,7 +93,10 @@ impl Shared {
         let _gate = lock(&self.gate);
         self.admit(draft.size() as u64)?;
         let sequence = lock(&self.state).written + 1;
-        let mut frame = draft.seal(self.epoch, sequence);
+        let mut frame = match self.settings.mode {
+            Mode::Disk => draft.seal(self.epoch, sequence),
+            Mode::Memory => draft.seal_in_memory(self.epoch, sequence),
+        };
         frame.hold(&self.budget, Use::Journal);
         let frame = Arc::new(frame);
         let documents = self.count_documents(&frame);

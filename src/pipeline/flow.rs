@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::chunk::Position;
 use crate::decode::{Codec, Decoder};
-use crate::event::{Batch, Keys, SourceKind};
+use crate::event::{Batch, Body, Keys, SourceKind};
 use crate::filter::{Chain, ChainPlan, States};
 use crate::frame::{Draft, Head};
 use crate::limits::{CUT_VALUE_BYTES, DOCUMENT_BYTES_MAX};
@@ -201,6 +201,7 @@ impl Flow {
         draft.reserve(batch.events.len() - from);
         let (mut dropped, mut without_output, mut journaled) = (0, 0, 0);
         let mut next = None;
+        let mut body = Body::after(std::mem::take(draft.body()));
         let watched = self.plan.states().tap().is_watched(Point::Output);
         for number in from..batch.events.len() {
             let event = batch.events[number];
@@ -217,16 +218,16 @@ impl Flow {
                 without_output += 1;
                 continue;
             }
-            let start = draft.body().len();
-            batch.write_event(number, draft.body());
-            if draft.body().len() - start > DOCUMENT_BYTES_MAX {
-                draft.body().truncate(start);
+            let start = body.bytes().len();
+            batch.write_document(number, &mut body);
+            if body.bytes().len() - start > DOCUMENT_BYTES_MAX {
+                body.truncate(start);
                 batch.add_tag(number, "_document_cut");
-                batch.write_event_cut(number, CUT_VALUE_BYTES, draft.body());
+                body.append_with(|out| batch.write_event_cut(number, CUT_VALUE_BYTES, out));
                 self.plan.cut.increment();
             }
             if watched {
-                self.show_output(&draft.body()[start..], event.time_ns);
+                self.show_output(&body.bytes()[start..], event.time_ns);
             }
             let suffix = if prefix.is_some() { event.offset } else { number as u64 };
             let head = Head {
@@ -236,9 +237,10 @@ impl Flow {
                 suffix,
                 sub: event.sub,
             };
-            draft.add(head, &self.routing.addresses);
+            draft.add_until(body.bytes().len(), head, &self.routing.addresses);
             journaled += 1;
         }
+        *draft.body() = body.into_bytes();
         self.plan.dropped_by_filter.add(dropped);
         self.plan.dropped_without_output.add(without_output);
         self.plan.journaled.add(journaled);
