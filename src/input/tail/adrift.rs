@@ -159,7 +159,11 @@ impl Tailer {
         let Some(generation) = self.generations.get(&id) else { return Found::Nowhere };
         let copies = generation.copies.clone();
         let written = generation.written_ns().saturating_sub(COARSE_NS);
-        let fits = |s: &&Sibling| !self.is_bound(&s.path, &s.facts) && self.is_copy_name(id, s);
+        let fits = |s: &&Sibling| {
+            !self.is_bound(&s.path, &s.facts)
+                && !self.is_other_file(id, &s.facts)
+                && self.is_copy_name(id, s)
+        };
         // What was written no earlier than the lost file, the oldest first: the next copy is its own.
         let (later, earlier): (Vec<&Sibling>, Vec<&Sibling>) =
             siblings.iter().filter(fits).partition(|s| s.facts.modified_ns >= written);
@@ -252,6 +256,16 @@ impl Tailer {
     fn is_bound(&self, path: &Path, facts: &FileFacts) -> bool {
         let bound = self.generation_at(path).and_then(|id| self.generations.get(&id));
         bound.is_some_and(|generation| generation.inode.may_be(&Inode::from(facts)))
+    }
+
+    // The file of another generation under a name that was not looked at yet is no copy; the birth says that it is no
+    // new file with the same number.
+    fn is_other_file(&self, id: u64, facts: &FileFacts) -> bool {
+        let inode = Inode::from(facts);
+        let known = self.inodes.get(&inode).and_then(|other| self.generations.get(other));
+        known.is_some_and(|other| {
+            other.id != id && !other.lost && inode.born_ns != 0 && other.inode.may_be(&inode)
+        })
     }
 
     // By name; where nothing was read yet, so that content proves nothing, also by age and size.
