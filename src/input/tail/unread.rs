@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::copies::HOLD_NS;
 use super::generation::Generation;
-use super::identity::{Content, HEAD_BYTES};
+use super::identity::{Content, HEAD_BYTES, Inode};
 use super::names::{self, Style};
 use super::tailer::{POLL_NS, Place, Tailer, Timer};
 use crate::storage::FileFacts;
@@ -126,8 +126,7 @@ impl Tailer {
         }
         tracing::info!(path = %path.display(), "a rotated file was not read yet, so it is read now");
         self.parts.counts.found.increment();
-        let family = self.families.get(label).into_iter().flatten();
-        let since = family.filter_map(|id| Some(self.generations.get(id)?.since_ns)).min();
+        let since = self.since_of_unread(label, &Inode::from(facts));
         let id = self.add(label, facts, compressed);
         self.leaving.push(id);
         if let Some(generation) = self.generations.get_mut(&id) {
@@ -146,6 +145,17 @@ impl Tailer {
         self.tell_position(id);
         self.queue(id);
         self.count_lag(id);
+    }
+
+    // An unread file may be as old as the oldest of its family, but is younger than what was in the same file before
+    // it was truncated: of those, a start gives the file to the youngest.
+    fn since_of_unread(&self, label: &Arc<Path>, inode: &Inode) -> Option<i64> {
+        let family = || self.families.get(label).into_iter().flatten();
+        let known = || family().filter_map(|id| self.generations.get(id));
+        let oldest = known().map(|generation| generation.since_ns).min()?;
+        let before = known().filter(|generation| generation.inode.may_be(inode));
+        let after = before.map(|generation| generation.since_ns.saturating_add(1)).max();
+        Some(oldest.max(after.unwrap_or(oldest)))
     }
 
     /// Brings what is known of generations that were not begun up to date: content cannot tell them, so a rotation

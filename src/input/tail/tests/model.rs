@@ -436,7 +436,11 @@ proptest! {
 fn histories_that_once_went_wrong() {
     use Step::{Append, Away, Blink, Copy, Cut, Down, Gzip, Look, Partial, Rename, Reopen};
     let away = |times| Away(vec![Rotation::Rename { lines: 1, gzip: false }; times]);
-    let histories: [(bool, &[Step]); 12] = [
+    let twice = vec![
+        Rotation::Rename { lines: 58, gzip: false },
+        Rotation::Copy { lines: 32, gzip: false },
+    ];
+    let histories: [(bool, &[Step]); 13] = [
         (false, &[Blink(1), away(1), Step::Pass(1)]),
         (true, &[Blink(1), away(3), Blink(4), Gzip, away(3), away(3), away(3)]),
         (true, &[Append(4), Down(3, true), Blink(3), Copy, away(1)]),
@@ -449,6 +453,7 @@ fn histories_that_once_went_wrong() {
         (true, &[Partial, Look, Copy, Gzip, Down(27, false)]),
         (false, &[Blink(1), Away(vec![Rotation::Copy { lines: 31, gzip: false }]), Cut(1, false)]),
         (true, &[Down(1, false), Rename, Rename, Gzip, Partial, Look, Copy]),
+        (false, &[Blink(4), Look, Append(41), Look, Append(16), Copy, Away(twice), Step::Restart]),
     ];
     for (inside, steps) in histories {
         for exact in [false, true] {
