@@ -175,3 +175,65 @@ fn a_slack_that_was_away_is_told_what_happened_meanwhile() {
     let token = slack.path.rsplit('/').next().unwrap();
     assert!(!agent.log().contains(token), "the webhook's secret is not in the log");
 }
+
+const ROUTED: &str = r##"
+[inputs.app]
+type = "file"
+paths = ["@HOME@/app.log"]
+codec = "json"
+[outputs.alerts]
+type = "slack"
+webhook_url = "@SLACK@"
+channel = "#alerts"
+color = "warning"
+text = "{message}"
+group_wait = "500ms"
+repeat_interval = "3s"
+[[outputs.alerts.routes]]
+severity = ["CRITICAL", "FATAL"]
+channel = "#critical"
+color = "danger"
+mention = "@here"
+[outputs.alerts.routes.escalation]
+after = "2s"
+channel = "#on-call"
+"##;
+
+#[test]
+fn a_severity_has_its_channel_and_what_does_not_end_goes_to_another_one() {
+    let arguments = ["--rate", "0", "--channel", "#alerts", "--channel", "#critical"];
+    let slack = Slack::start(&[&arguments[..], &["--channel", "#on-call"]].concat());
+    let home = Home::new();
+    home.pipeline(ROUTED, &[("SLACK", &slack.webhook())]);
+    home.append("app.log", line("WARNING", "disk at ninety percent"));
+    home.append("app.log", line("CRITICAL", "node 1 is down"));
+    let agent = home.start();
+    let in_channel = |channel: &str| {
+        let Value::Array(all) = slack.ask("/__messages?accepted=1") else { return Vec::new() };
+        let payloads = all.into_iter().map(|message| message["payload"].clone());
+        payloads.filter(|payload| payload["channel"] == channel).collect::<Vec<_>>()
+    };
+    agent.until("both are told", || {
+        !in_channel("#alerts").is_empty() && !in_channel("#critical").is_empty()
+    });
+    let critical = &in_channel("#critical")[0];
+    assert_eq!(critical["text"], "<!here>", "{critical}");
+    assert_eq!(critical["attachments"][0]["color"], "danger", "{critical}");
+    assert_eq!(critical["attachments"][0]["text"], "node 1 is down", "{critical}");
+    let warning = &in_channel("#alerts")[0];
+    assert_eq!(warning["attachments"][0]["color"], "warning", "{warning}");
+    assert_eq!(warning.get("text"), None, "{warning}");
+    // It goes on until somebody else hears it, and what was held back is counted in the channel.
+    let mut number = 1;
+    agent.until("it is escalated and told again", || {
+        number += 1;
+        home.append("app.log", line("CRITICAL", &format!("node {number} is down")));
+        let again = in_channel("#critical").len() > 1;
+        again && !in_channel("#on-call").is_empty()
+    });
+    let on_call = &in_channel("#on-call")[0];
+    let said = "_still comes 2 s after it was first told_";
+    assert_eq!(on_call["text"], said, "{on_call}");
+    assert!(on_call["attachments"][0]["text"].as_str().unwrap().contains("is down\n    ×"));
+    agent.until_health("app/outputs.alerts", "ok");
+}

@@ -127,7 +127,9 @@ fn every_setting_is_described_and_no_other_one() {
         compare(&format!("Filter `{kind}`"), &tables["filters[1]"], shared, &mut wrong);
     }
     for (kind, _) in logweir::output::KINDS {
-        let inner = "tls = { \"?\" = 0 }\ntemplate = { \"?\" = 0 }";
+        let more = "\"?\" = 0, escalation = { \"?\" = 0 }";
+        let slack = format!("routes = [{{ {more} }}]\ntime_intervals = {{ x = {{ \"?\" = 0 }} }}");
+        let inner = format!("tls = {{ \"?\" = 0 }}\ntemplate = {{ \"?\" = 0 }}\n{slack}");
         let tables = known(&format!("[outputs.x]\ntype = \"{kind}\"\n\"?\" = 0\n{inner}\n"));
         let keys = if tables.contains_key("outputs.x.template") {
             with_inner(&tables, "outputs.x", "template")
@@ -138,6 +140,15 @@ fn every_setting_is_described_and_no_other_one() {
         compare(&format!("Output `{kind}`"), &keys, &shared, &mut wrong);
         if let Some(tls) = tables.get("outputs.x.tls") {
             compare("TLS of outputs", tls, &[], &mut wrong);
+        }
+        for (table, title) in [
+            ("routes[1]", "Routes of `slack`"),
+            ("routes[1].escalation", "Escalation of `slack`"),
+            ("time_intervals.x", "Time intervals of `slack`"),
+        ] {
+            if let Some(keys) = tables.get(&format!("outputs.x.{table}")) {
+                compare(title, keys, &[], &mut wrong);
+            }
         }
     }
     let tables = "[journal]\n\"?\" = 0\n[dead_letters]\n\"?\" = 0\n[[tests]]\n\"?\" = 0\n";

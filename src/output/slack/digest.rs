@@ -29,38 +29,61 @@ pub(super) struct Digest {
     since: Option<Instant>,
 }
 
-struct Group {
-    mask: String,
-    text: String,
-    count: u64,
-    first_ns: i64,
-    last_ns: i64,
+/// A kind of message.
+pub(super) struct Group {
+    pub(super) mask: String,
+    pub(super) text: String,
+    pub(super) count: u64,
+    pub(super) first_ns: i64,
+    pub(super) last_ns: i64,
 }
 
 /// How much of a digest a message told.
 #[derive(Clone, Copy)]
 pub(super) struct Told {
-    groups: usize,
+    pub(super) groups: usize,
     uncounted: u64,
 }
 
 impl Digest {
     pub(super) fn add(&mut self, text: &str, time_ns: i64) {
+        let text = cut(text);
+        let (mask, text) = (mask(text), text.to_string());
+        self.put(Group { mask, text, count: 1, first_ns: time_ns, last_ns: time_ns });
+    }
+
+    /// Adds what was counted elsewhere.
+    pub(super) fn put(&mut self, new: Group) {
         self.since.get_or_insert_with(Instant::now);
-        let boundary = |at: &usize| text.is_char_boundary(*at);
-        let end = (0..=TEXT_BYTES_MAX.min(text.len())).rev().find(boundary).unwrap_or(0);
-        let text = &text[..end];
-        let mask = mask(text);
-        if let Some(group) = self.groups.iter_mut().find(|g| g.mask == mask) {
-            group.count += 1;
-            group.first_ns = group.first_ns.min(time_ns);
-            group.last_ns = group.last_ns.max(time_ns);
+        if let Some(group) = self.groups.iter_mut().find(|g| g.mask == new.mask) {
+            group.count += new.count;
+            group.first_ns = group.first_ns.min(new.first_ns);
+            group.last_ns = group.last_ns.max(new.last_ns);
         } else if self.groups.len() < GROUPS_MAX {
-            let text = text.to_string();
-            self.groups.push(Group { mask, text, count: 1, first_ns: time_ns, last_ns: time_ns });
+            self.groups.push(new);
         } else {
-            self.uncounted_kinds += 1;
+            self.uncounted_kinds += new.count;
         }
+    }
+
+    /// Takes over the kinds that `which` chooses, and what was only counted.
+    pub(super) fn take_from(&mut self, other: &mut Digest, which: impl Fn(&Group) -> bool) {
+        for group in other.groups.extract_if(.., |group| which(group)) {
+            self.put(group);
+        }
+        if other.uncounted_kinds > 0 {
+            self.since.get_or_insert_with(Instant::now);
+            self.uncounted_kinds += std::mem::take(&mut other.uncounted_kinds);
+        }
+    }
+
+    pub(super) fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// Documents in it.
+    pub(super) fn count(&self) -> u64 {
+        self.groups.iter().map(|group| group.count).sum::<u64>() + self.uncounted_kinds
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -77,11 +100,8 @@ impl Digest {
     }
 
     /// The next message, and how much it tells.
-    pub(super) fn message(&self, title: Option<&str>) -> (String, Told) {
+    pub(super) fn message(&self) -> (String, Told) {
         let mut text = String::new();
-        if let Some(title) = title {
-            let _ = writeln!(text, "*{}*", escape(title));
-        }
         let shown = self.groups.len().min(GROUPS_PER_MESSAGE);
         for group in &self.groups[..shown] {
             group.write(&mut text);
@@ -126,6 +146,13 @@ impl Group {
     }
 }
 
+/// As much of a text as is kept.
+pub(super) fn cut(text: &str) -> &str {
+    let boundary = |at: &usize| text.is_char_boundary(*at);
+    let end = (0..=TEXT_BYTES_MAX.min(text.len())).rev().find(boundary).unwrap_or(0);
+    &text[..end]
+}
+
 fn clock(ns: i64) -> String {
     let mut out = Vec::new();
     if let Ok(template) = TimeTemplate::compile("%H:%M:%S") {
@@ -152,10 +179,10 @@ mod tests {
             61_000_000_000,
         );
         digest.add("disk full", 0);
-        let (text, told) = digest.message(Some("a<b"));
+        let (text, told) = digest.message();
         assert_eq!(
             text,
-            "*a&lt;b*\norder 17 of 10.0.0.1 failed: 550e8400-e29b-41d4-a716-446655440000\n    ×2 from 00:00:00 \
+            "order 17 of 10.0.0.1 failed: 550e8400-e29b-41d4-a716-446655440000\n    ×2 from 00:00:00 \
              to 00:01:01 UTC\ndisk full"
         );
         assert_eq!(digest.told(told), 3);
@@ -170,7 +197,7 @@ mod tests {
                 n.to_string().chars().map(|c| (b'a' + c as u8 - b'0') as char).collect();
             digest.add(&format!("kind {letters}"), 0);
         }
-        let (text, told) = digest.message(None);
+        let (text, told) = digest.message();
         assert!(text.contains("190 more kinds of message follow"), "{text}");
         assert!(text.contains("7 further messages of other kinds are not shown"), "{text}");
         assert_eq!(digest.told(told), 17);

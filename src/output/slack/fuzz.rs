@@ -21,15 +21,16 @@ pub(crate) fn slack(data: &[u8]) {
     }
     let mut keys = Keys::default();
     let Ok(template) = Template::parse("{message:-none} {a.b:-none}", &mut keys) else { return };
-    let mut renderer = Renderer::new(template, Arc::new(keys));
+    let Ok(severity) = Template::parse("{level:-}", &mut keys) else { return };
+    let mut renderer = Renderer::new(template, severity, Arc::new(keys));
     let mut digest = Digest::default();
     for line in data.split(|b| *b == b'\n') {
-        let message = renderer.render(line, 0);
+        let (message, _) = renderer.render(line, 0);
         assert!(!message.contains(['<', '>']), "{message} is not escaped");
         digest.add(&message, 0);
     }
     while !digest.is_empty() {
-        let (message, told) = digest.message(None);
+        let (message, told) = digest.message();
         assert!(message.chars().count() < 40_000, "Slack cuts a longer text");
         assert!(!message.contains(['<', '>']), "{message} is not escaped");
         assert!(digest.told(told) > 0, "a message told nothing");

@@ -1,6 +1,6 @@
 //! A document as one message's text.
 //!
-//! In: JSON and a template over its fields. Out: text with Slack's special characters escaped.
+//! In: JSON and templates over its fields. Out: text with Slack's special characters escaped, and the severity.
 //! Promises: what comes from the event is escaped, what the template says is not, so that `*bold*` in the template
 //! works and `<!channel>` in a log line does not. On failure: a document that is not JSON is shown as it is.
 
@@ -12,19 +12,21 @@ use crate::template::Template;
 
 /// Renders documents; keeps its buffers.
 pub(super) struct Renderer {
-    template: Template,
+    text: Template,
+    severity: Template,
     batch: Batch,
     source: Arc<Source>,
 }
 
 impl Renderer {
-    pub(super) fn new(template: Template, keys: Arc<Keys>) -> Self {
+    pub(super) fn new(text: Template, severity: Template, keys: Arc<Keys>) -> Self {
         let kind = SourceKind::Stream;
         let source = Arc::new(Source { id: 0, input: "".into(), kind, fields: Vec::new() });
-        Renderer { template, batch: Batch::new(keys, Arc::clone(&source)), source }
+        Renderer { text, severity, batch: Batch::new(keys, Arc::clone(&source)), source }
     }
 
-    pub(super) fn render(&mut self, document: &[u8], time_ns: i64) -> String {
+    /// The text, and the severity in small letters.
+    pub(super) fn render(&mut self, document: &[u8], time_ns: i64) -> (String, String) {
         let escaped = escape(&String::from_utf8_lossy(document));
         self.batch.recycle(escaped.into_bytes(), Arc::clone(&self.source));
         let span = crate::event::Span::new(0, self.batch.text.len());
@@ -32,12 +34,15 @@ impl Renderer {
         let mut fields = Vec::new();
         // The three characters are never part of JSON's own signs, so escaping before reading is safe.
         if parse_object(&mut self.batch.text, span, &keys, &mut fields).is_err() {
-            return String::from_utf8_lossy(&self.batch.text).into_owned();
+            return (String::from_utf8_lossy(&self.batch.text).into_owned(), String::new());
         }
         let event = self.batch.add_event(time_ns, 0);
         self.batch.fields_mut(event).extend(fields);
-        let mut out = Vec::new();
-        self.template.render(&self.batch, event, &mut out);
-        String::from_utf8_lossy(&out).into_owned()
+        let render = |template: &Template| {
+            let mut out = Vec::new();
+            template.render(&self.batch, event, &mut out);
+            String::from_utf8_lossy(&out).into_owned()
+        };
+        (render(&self.text), render(&self.severity).to_lowercase())
     }
 }

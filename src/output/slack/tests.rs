@@ -1,15 +1,23 @@
 //! The Slack output against a scripted Slack, in a time that the test moves.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+use super::route::Route;
 use super::*;
+use crate::clock::{ManualClock, SharedClock};
+use crate::diagnostic::Diagnostics;
 use crate::output::stage::Stage;
+use crate::settings::{Document, ProcessEnvironment, Secret};
 use crate::storage;
+
+mod routes;
 
 const ADDRESS: &str = "https://hooks.slack.example/services/T0/B0/verysecret";
 
@@ -28,6 +36,7 @@ struct Request {
 struct Slack {
     stage: Stage,
     posts: mpsc::UnboundedReceiver<Request>,
+    clock: Arc<ManualClock>,
 }
 
 impl Post for Script {
@@ -45,22 +54,57 @@ impl Slack {
     }
 
     fn with(answers: Vec<Answer>, template: &str) -> Slack {
+        let webhooks = vec![Secret::new(ADDRESS)];
+        Slack::routed(answers, template, Routes { routes: vec![Route::plain("#alerts")], webhooks })
+    }
+
+    fn routed(answers: Vec<Answer>, template: &str, routes: Routes) -> Slack {
         let (sender, posts) = mpsc::unbounded_channel();
         let script = Script { answers: Mutex::new(answers.into()), posts: sender };
-        let (stage, context) = Stage::new(storage::disk());
+        let (stage, mut context) = Stage::new(storage::disk());
+        let clock = Arc::new(ManualClock::at(0));
+        context.clock = Arc::clone(&clock) as SharedClock;
         let settings = Settings {
-            webhook: Secret::new(ADDRESS),
-            channel: Some("#alerts".to_string()),
             username: None,
             icon_emoji: None,
             title: None,
             group_wait: Duration::from_secs(2),
+            resolve_timeout: Duration::from_secs(300),
         };
         let mut keys = Keys::default();
-        let template = Template::parse(template, &mut keys).unwrap();
-        let renderer = Renderer::new(template, Arc::new(keys));
-        tokio::spawn(Worker::new(context, settings, script, renderer).run());
-        Slack { stage, posts }
+        let text = Template::parse(template, &mut keys).unwrap();
+        let severity = Template::parse("{level:-}", &mut keys).unwrap();
+        let renderer = Renderer::new(text, severity, Arc::new(keys));
+        tokio::spawn(Worker::new(context, settings, routes, vec![script], renderer).run());
+        Slack { stage, posts, clock }
+    }
+
+    /// The output of these settings, behind a Slack that accepts everything.
+    fn of(settings: &str) -> Slack {
+        Slack::of_answers(vec![], settings)
+    }
+
+    fn of_answers(answers: Vec<Answer>, settings: &str) -> Slack {
+        let (name, folder, mut problems) = ("t.toml", Path::new("/"), Diagnostics::default());
+        let text = format!("webhook_url = \"{ADDRESS}\"\n{settings}");
+        let environment = Arc::new(ProcessEnvironment);
+        let document = Document::parse(name, text, folder, environment, &mut problems);
+        let problems = RefCell::new(problems);
+        let routes = Routes::load(&Section::root(&document, &problems)).unwrap();
+        assert!(!problems.borrow().has_errors(), "{:?}", problems.borrow());
+        Slack::routed(answers, "{level}: {message}", routes)
+    }
+
+    /// Gives a frame with one message of a severity.
+    fn warn(&mut self, level: &str, message: &str) -> u64 {
+        let document = serde_json::json!({ "level": level, "message": message }).to_string();
+        self.stage.frame(&[("slack", document)])
+    }
+
+    /// Lets time pass, on both clocks.
+    async fn pass(&self, seconds: u64) {
+        self.clock.advance_ns(seconds * 1_000_000_000);
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
     }
 
     /// Gives a frame with these messages.
