@@ -21,8 +21,10 @@ use crate::limits;
 use crate::metrics::Metrics;
 use crate::pipeline::{Pipeline, Services};
 use crate::settings::Secret;
+use crate::trace::Tracer;
 use sandbox::Sandbox;
 
+mod otlp;
 mod sandbox;
 mod service;
 
@@ -42,6 +44,8 @@ pub struct Options {
     pub sandbox: bool,
     /// Bytes of all buffers; `None`: the usual, or what the pipelines need.
     pub memory_max: Option<u64>,
+    /// The collector of traces, and of how many batches one is traced; `None`: none.
+    pub traces: Option<(String, u64)>,
 }
 
 /// How a run ended.
@@ -104,6 +108,20 @@ pub fn run(options: Options, mut around: Surroundings, mut services: Services) -
         Ok(runtime) => runtime,
         Err(why) => return End::Failed(Diagnostic::error("cannot start threads").because(why)),
     };
+    if let Some((endpoint, every)) = &options.traces {
+        match otlp::Exporter::new(endpoint, &services.metrics) {
+            Ok(exporter) => {
+                let clock = services.clock.clone();
+                let (tracer, traces) = Tracer::new(*every, clock, &services.metrics);
+                services.tracer = tracer;
+                runtime.spawn(exporter.run(traces));
+            }
+            Err(why) => {
+                let what = format!("cannot send traces to {endpoint}");
+                return End::Failed(Diagnostic::error(what).because(why));
+            }
+        }
+    }
     let count = tokio::sync::watch::Sender::new(0);
     let files = WatchedFiles::new(options.paths.clone(), environment);
     let configuration = services.health.part("configuration");

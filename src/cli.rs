@@ -126,6 +126,12 @@ struct RunArguments {
     /// pipelines need at least]
     #[arg(long, value_name = "SIZE", env = "LOGWEIR_MEMORY_MAX", value_parser = memory_size)]
     memory_max: Option<u64>,
+    /// Send traces of batches to this OpenTelemetry collector, by OTLP over HTTP as JSON, such as http://127.0.0.1:4318
+    #[arg(long, value_name = "URL", env = "LOGWEIR_OTLP_ENDPOINT", value_parser = endpoint)]
+    otlp_endpoint: Option<String>,
+    /// The share of batches that are traced
+    #[arg(long, value_name = "SHARE", default_value = "0.01", env = "LOGWEIR_OTLP_SAMPLE", value_parser = sample)]
+    otlp_sample: Sample,
     /// Whether the process gives up what it does not need: writing outside of its folders, running programs
     #[arg(long, value_enum, default_value_t = Switch::On, env = "LOGWEIR_SANDBOX")]
     sandbox: Switch,
@@ -173,6 +179,10 @@ enum Switch {
     Off,
 }
 
+/// One of so many batches.
+#[derive(Clone, Copy)]
+struct Sample(u64);
+
 #[derive(Clone, Copy)]
 struct AdminAddress(Option<SocketAddr>);
 
@@ -193,6 +203,20 @@ enum LogFormat {
 fn memory_size(text: &str) -> Result<u64, String> {
     let size = crate::settings::parse_bytes(text).filter(|bytes| *bytes > 0);
     size.ok_or_else(|| "write a size such as 256MiB or 1GiB".to_string())
+}
+
+fn endpoint(text: &str) -> Result<String, String> {
+    let known = text.starts_with("http://") || text.starts_with("https://");
+    let hint = "write the collector's address without a path, such as http://127.0.0.1:4318";
+    if known { Ok(text.to_string()) } else { Err(hint.to_string()) }
+}
+
+fn sample(text: &str) -> Result<Sample, String> {
+    let share = text.parse::<f64>().ok().filter(|share| *share > 0.0 && *share <= 1.0);
+    let every = share.map(|share| Sample((1.0 / share).round() as u64));
+    every.ok_or_else(|| {
+        "write a number above 0 up to 1, such as 0.01 for one of a hundred".to_string()
+    })
 }
 
 fn admin_address(text: &str) -> Result<AdminAddress, String> {

@@ -28,10 +28,12 @@ use crate::metrics::Metrics;
 use crate::route::Route;
 use crate::storage::SharedStorage;
 use crate::tap::Taps;
+use crate::trace::Tracer;
 
 mod flow;
 mod gate;
 mod requests;
+mod traced;
 mod worker;
 
 pub use flow::{Flow, FlowPlan};
@@ -51,6 +53,8 @@ pub struct Services {
     pub budget: Budget,
     /// Where somebody may look at events.
     pub taps: Taps,
+    /// Where the stories of batches go.
+    pub tracer: Tracer,
 }
 
 /// A pipeline at work.
@@ -80,7 +84,6 @@ impl Pipeline {
         let store = Arc::new(open_dead_letters(&plan, &directory, services, &metrics)?);
         let dead_letters: Arc<dyn DeadLetters> = Arc::clone(&store) as _;
         let journal = opened.journal;
-        let on_full = plan.journal.on_full;
         let (stop_inputs, inputs_stop) = watch::channel(false);
         let (stop_outputs, outputs_stop) = watch::channel(false);
 
@@ -96,17 +99,18 @@ impl Pipeline {
             &opened.positions,
             inputs_stop.clone(),
         );
+        let tracer = services.tracer.pipeline(&plan.name, plan.outputs.iter().map(|o| &o.name));
         for (output, bit) in plan.outputs.into_iter().zip(&opened.bits) {
             let labelled = metrics.with("output", &output.name);
             let Some(feed) = journal.feed(*bit) else { continue };
             let context = OutputContext {
-                feed,
+                feed: traced::watched(feed, tracer.as_ref(), &output.name),
                 dead_letters: Arc::clone(&dead_letters),
                 clock: Arc::clone(&services.clock),
                 storage: Arc::clone(&services.storage),
                 metrics: labelled.clone(),
                 budget: budget.clone(),
-                keeping: keeping(output.required, on_full),
+                keeping: keeping(output.required, plan.journal.on_full),
                 health: part(format!("outputs.{}", output.name)),
                 stop: outputs_stop.clone(),
                 name: output.name.clone(),
@@ -152,6 +156,7 @@ impl Pipeline {
             intake: intake.buffers(),
             flow,
             journal: journal.clone(),
+            tracer,
         };
         let workers = worker::start(work, plan.workers, &plan.name, services.health.pulses())
             .map_err(|why| no_threads(&plan.name, why))?;

@@ -25,7 +25,9 @@ font-weight:500;color:var(--soft);font-size:.85rem}td,th{padding:.3rem .8rem .3r
 var(--line);vertical-align:top}.n{text-align:right;white-space:nowrap}.ok{color:var(--good)}.starting{color:\
 var(--soft)}.degraded{color:var(--wait)}.paused{color:var(--bad)}.bar{background:var(--line);border-radius:4px;\
 height:.6rem;margin:.3rem 0}.bar i{display:block;height:100%;background:var(--bar);border-radius:4px}details{\
-margin-top:2rem}summary{cursor:pointer;color:var(--soft)}pre{overflow:auto;font-size:12px;background:var(--card);\
+margin-top:2rem}@media(max-width:40rem){.tell tr{display:block;border-bottom:1px solid var(--line);padding:.3rem 0}\
+.tell td{display:inline-block;border:0;padding:0 .8rem 0 0}.tell td:last-child{display:block;overflow-wrap:anywhere}}\
+summary{cursor:pointer;color:var(--soft)}pre{overflow:auto;font-size:12px;background:var(--card);\
 padding:.8rem;border-radius:6px}</style><h1>logweir</h1>";
 
 /// Two looks at the metrics, with the seconds between them.
@@ -153,7 +155,7 @@ fn pipeline(
 fn letters(html: &mut String, count: f64, reasons: Option<&Reasons>) {
     let _ = write!(html, "<h3>Dead letters by reason</h3>{count} in all, see `logweir dlq`");
     let Some(reasons) = reasons else { return };
-    html.push_str("<div class=wide><table>");
+    html.push_str("<div class=wide><table class=tell>");
     for ((output, reason), count) in reasons {
         let (output, reason) = (escape(output), escape(reason));
         let _ = write!(html, "<tr><td class=n>{count}<td>{output}<td>{reason}");
@@ -162,7 +164,7 @@ fn letters(html: &mut String, count: f64, reasons: Option<&Reasons>) {
 }
 
 fn parts(html: &mut String, states: &[(String, State)]) {
-    html.push_str("<h2>Parts</h2><div class=wide><table>");
+    html.push_str("<h2>Parts</h2><div class=wide><table class=tell>");
     for (name, state) in states {
         let (word, why) = word_of(state);
         let (name, why) = (escape(name), escape(why));
@@ -177,7 +179,7 @@ fn errors(html: &mut String, past: &[Past]) {
         html.push_str("<p>none since the start</p>");
         return;
     }
-    html.push_str("<div class=wide><table>");
+    html.push_str("<div class=wide><table class=tell>");
     for Past { time_ns, part, state } in past.iter().rev() {
         let (word, why) = word_of(state);
         let mut time = Vec::new();

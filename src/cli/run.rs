@@ -12,6 +12,7 @@ use crate::pipeline::Services;
 use crate::settings::Secret;
 use crate::storage;
 use crate::tap::Taps;
+use crate::trace::Tracer;
 
 pub(super) fn run(arguments: RunArguments) -> u8 {
     logging::start(arguments.log_level, arguments.log_format);
@@ -25,6 +26,7 @@ pub(super) fn run(arguments: RunArguments) -> u8 {
         health: Health::default(),
         budget: Budget::default(),
         taps: Taps::default(),
+        tracer: Tracer::default(),
     };
     let data = arguments.data_dir.unwrap_or_else(data::default_directory);
     let (paths, admin) = (arguments.paths, arguments.admin.0);
@@ -38,7 +40,9 @@ pub(super) fn run(arguments: RunArguments) -> u8 {
     let memory_max = arguments.memory_max;
     let watch = !arguments.no_watch;
     let sandbox = arguments.sandbox == Switch::On;
-    let options = Options { paths, data, admin, sandbox, admin_token, watch, memory_max };
+    let every = arguments.otlp_sample.0;
+    let traces = arguments.otlp_endpoint.map(|endpoint| (endpoint, every));
+    let options = Options { paths, data, admin, sandbox, admin_token, watch, memory_max, traces };
     match agent::run(options, around, services) {
         End::Stopped => OK,
         End::Configuration(problems) => {

@@ -8,11 +8,12 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::flow::{Flow, FlowPlan};
 use super::gate::{Closing, Gate, Work};
-use crate::chunk::{Ack, Position};
+use crate::chunk::{Ack, Closed, Position};
 use crate::event::{Batch, Source, SourceKind};
 use crate::frame::Draft;
 use crate::journal::Journal;
 use crate::pulse::{self, Pulses};
+use crate::trace::{Begun, PipelineTracer};
 
 /// What the threads of one pipeline share.
 pub(super) struct Shared {
@@ -23,6 +24,8 @@ pub(super) struct Shared {
     pub intake: Spare,
     pub flow: Arc<FlowPlan>,
     pub journal: Journal,
+    /// Tells the story of some batches; `None`: nobody wants to know.
+    pub tracer: Option<PipelineTracer>,
 }
 
 /// Where used text buffers go back to.
@@ -109,6 +112,7 @@ pub(super) struct Worker {
 /// A batch that waits for its turn at the journal.
 pub(super) struct Ready {
     work: Work,
+    trace: Option<Begun>,
     draft: Draft,
     /// The first event that the draft has no room for.
     next: Option<usize>,
@@ -129,6 +133,9 @@ impl Worker {
     /// Decodes, filters and encodes; waits for its turn only where filters remember.
     pub(super) fn prepare(&mut self, shared: &Shared, work: Work) -> Ready {
         let Worker { flow, batch, remembered } = self;
+        let tracer = shared.tracer.as_ref();
+        let read_ns = work.place.as_ref().map(|place| place.received_ns);
+        let mut trace = tracer.and_then(|tracer| tracer.begin(read_ns));
         decode(flow, &work, batch);
         shared.flow.count(&batch.source.input, batch.events.len(), work.bytes);
         if shared.flow.filters_in_order() {
@@ -138,19 +145,25 @@ impl Worker {
         }
         let mut draft = Draft::new(shared.journal.buffer());
         let next = flow.encode(batch, 0, &mut draft);
-        Ready { work, draft, next }
+        if let (Some(tracer), Some(begun)) = (tracer, &mut trace) {
+            tracer.filtered(begun, batch.events.len());
+        }
+        Ready { work, trace, draft, next }
     }
 
     /// Journals the batch when its turn comes. `false`: the journal is closed.
     pub(super) fn finish(&mut self, shared: &Shared, ready: Ready) -> bool {
-        let Ready { work, draft, next } = ready;
+        let Ready { work, trace, draft, next } = ready;
         shared.order.wait_for(work.ticket);
         let Worker { flow, batch, remembered } = self;
         let told = Told { position: work.position, remembered, ack: work.ack };
         let stored = store(shared, flow, batch, (draft, next), told);
         shared.order.pass();
         drop(work.memory);
-        stored
+        if let (Some(tracer), Some(begun), Ok(Some(sequence))) = (&shared.tracer, trace, &stored) {
+            tracer.journaled(begun, *sequence, &batch.source.input, work.bytes);
+        }
+        stored.is_ok()
     }
 }
 
@@ -180,15 +193,15 @@ fn filter_in_order(
     shared.filters.pass();
 }
 
-/// Journals a batch, usually in one frame; position, ack and what filters remember go with the last one. `false`: the
-/// journal is closed.
+/// Journals a batch, usually in one frame; position, ack and what filters remember go with the last one. Gives that
+/// one's sequence, if there was anything to journal.
 fn store(
     shared: &Shared,
     flow: &mut Flow,
     batch: &mut Batch,
     (mut draft, mut next): (Draft, Option<usize>),
     told: Told<'_>,
-) -> bool {
+) -> Result<Option<u64>, Closed> {
     let Told { mut position, remembered, ack } = told;
     while let Some(from) = next {
         if let Some(position) = position.as_mut().filter(|position| position.new) {
@@ -196,9 +209,7 @@ fn store(
             draft.position(Position { offset: 0, ..position.clone() });
             position.new = false;
         }
-        if !append(shared, draft, None) {
-            return false;
-        }
+        append(shared, draft, None)?;
         draft = Draft::new(shared.journal.buffer());
         next = flow.encode(batch, from, &mut draft);
     }
@@ -216,12 +227,11 @@ fn decode(flow: &mut Flow, work: &Work, batch: &mut Batch) {
     }
 }
 
-/// `false`: the journal is closed.
-fn append(shared: &Shared, draft: Draft, ack: Option<Ack>) -> bool {
+fn append(shared: &Shared, draft: Draft, ack: Option<Ack>) -> Result<Option<u64>, Closed> {
     if draft.is_empty() && ack.is_none() {
-        return true;
+        return Ok(None);
     }
-    shared.journal.append(draft, ack).is_ok()
+    shared.journal.append(draft, ack).map(Some)
 }
 
 pub(super) fn no_source() -> Arc<Source> {

@@ -233,14 +233,14 @@ fn a_changed_file_reloads_and_a_bad_one_leaves_the_old_running_and_is_said() {
     agent.stop();
 }
 
-/// `LOGWEIR_RELOADS` says how many; 50 are the long form.
+/// `LOGWEIR_RELOADS` says how many.
 #[test]
-fn many_reloads_under_load_lose_nothing_and_leave_no_descriptor_behind() {
-    let reloads = std::env::var("LOGWEIR_RELOADS").ok().and_then(|n| n.parse().ok()).unwrap_or(12);
+fn many_reloads_under_load_lose_nothing_and_leave_no_descriptor_or_memory_behind() {
+    let reloads = std::env::var("LOGWEIR_RELOADS").ok().and_then(|n| n.parse().ok()).unwrap_or(50);
     let agent = Agent::start("", &["--no-watch"]);
     let id = rustix::process::Pid::from_child(&agent.child);
     let done = std::sync::atomic::AtomicBool::new(false);
-    let (mut first, mut written) = (0.0, 0);
+    let (mut first, mut memory, mut written) = (0.0, 0.0, 0);
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
             let mut number = 0_u32;
@@ -261,6 +261,10 @@ fn many_reloads_under_load_lose_nothing_and_leave_no_descriptor_behind() {
             if round == 3 {
                 first = agent.metric("process_open_fds");
             }
+            // By then the allocator has what a reload needs beside the running pipeline.
+            if round == reloads / 2 {
+                memory = agent.metric("process_resident_memory_bytes");
+            }
         }
         done.store(true, std::sync::atomic::Ordering::Relaxed);
         written = writer.join().unwrap();
@@ -279,5 +283,91 @@ fn many_reloads_under_load_lose_nothing_and_leave_no_descriptor_behind() {
     assert_eq!(numbers.len(), written as usize, "lines that arrived of those that were written");
     let descriptors = agent.metric("process_open_fds");
     assert!(descriptors <= first + 4.0, "{first} descriptors in round 3, {descriptors} at the end");
+    let (before, after) = (memory / 1e6, agent.metric("process_resident_memory_bytes") / 1e6);
+    println!(
+        "{reloads} reloads: {written} lines, {descriptors} descriptors, {before:.1} and {after:.1} MB"
+    );
+    // A pipeline that stays behind is more than its buffers: over a megabyte a reload.
+    assert!(after <= before + 12.0, "{before:.1} MB halfway, {after:.1} MB at the end");
+    agent.stop();
+}
+
+/// A collector that answers its first requests with these statuses and all others with 200; gives their bodies.
+fn collector(statuses: &'static [u16]) -> (String, std::sync::mpsc::Receiver<serde_json::Value>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (sender, bodies) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut statuses = statuses.iter();
+        for socket in listener.incoming() {
+            let mut reader = BufReader::new(socket.unwrap());
+            let (mut head, mut length) = (String::new(), 0);
+            while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).unwrap() > 0 {
+                let last = head.trim_end().lines().last().unwrap_or_default().to_lowercase();
+                if let Some(value) = last.strip_prefix("content-length: ") {
+                    length = value.parse().unwrap();
+                }
+            }
+            assert!(head.starts_with("POST /v1/traces HTTP/1.1\r\n"), "{head}");
+            assert!(head.to_lowercase().contains("content-type: application/json"), "{head}");
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            let status = statuses.next().unwrap_or(&200);
+            let answer = format!(
+                "HTTP/1.1 {status} X\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}"
+            );
+            reader.get_mut().write_all(answer.as_bytes()).unwrap();
+            if *status == 200 && sender.send(serde_json::from_slice(&body).unwrap()).is_err() {
+                return;
+            }
+        }
+    });
+    (url, bodies)
+}
+
+#[test]
+fn a_collector_gets_the_story_of_a_batch_from_reading_to_the_output() {
+    let (url, bodies) = collector(&[503]);
+    let agent = Agent::start("", &["--otlp-endpoint", &url, "--otlp-sample", "1"]);
+    agent.append("INFO one\nINFO two\n");
+    let request = bodies.recv_timeout(PATIENCE).expect("a request, after the first was put off");
+    let spans = request["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap();
+    let named = |name: &str| spans.iter().find(|span| span["name"] == name).expect(name);
+    let time = |span: &serde_json::Value, key: &str| -> u64 {
+        span[key].as_str().unwrap().parse().unwrap()
+    };
+    let batch = named("batch");
+    assert_eq!(batch.get("parentSpanId"), None);
+    for name in ["wait", "filter", "journal", "output out"] {
+        let span = named(name);
+        assert_eq!(span["traceId"], batch["traceId"], "{name}");
+        assert_eq!(span["parentSpanId"], batch["spanId"], "{name}");
+        assert!(time(span, "startTimeUnixNano") <= time(span, "endTimeUnixNano"), "{name}");
+        assert!(time(span, "endTimeUnixNano") <= time(batch, "endTimeUnixNano"), "{name}");
+    }
+    let attributes = batch["attributes"].to_string();
+    assert!(
+        attributes.contains(r#""key":"logweir.pipeline","value":{"stringValue":"app"}"#),
+        "{attributes}"
+    );
+    agent.until("counted", || agent.metric("logweir_traces_total{result=\"sent\"}") >= 1.0);
+    agent.stop();
+}
+
+#[test]
+fn without_a_collector_nothing_is_traced_and_one_that_refuses_is_said_once() {
+    let agent = Agent::start("", &[]);
+    assert!(!agent.get("/metrics", "").contains("logweir_traces_total"));
+    agent.stop();
+
+    let (url, _bodies) = collector(&[401; 1000]);
+    let agent = Agent::start("", &["--otlp-endpoint", &url, "--otlp-sample", "1"]);
+    for round in 1..=2 {
+        agent.append("INFO one\n");
+        let dropped = || agent.metric("logweir_traces_total{result=\"dropped\"}");
+        agent.until("dropped", || dropped() >= f64::from(round));
+    }
+    let log = fs::read_to_string(agent.path("agent.log")).unwrap();
+    assert_eq!(log.matches("traces cannot be sent to").count(), 1, "{log}");
     agent.stop();
 }

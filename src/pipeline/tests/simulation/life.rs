@@ -234,6 +234,7 @@ impl Life {
             intake: intake.buffers(),
             flow,
             journal: journal.clone(),
+            tracer: None,
         };
         let workers = (0..options.workers).map(|_| worker::Worker::new(&shared)).collect();
         Ok(Life {
