@@ -3,6 +3,7 @@
 mod answers;
 mod cli;
 mod conformance;
+mod deploy;
 mod diagnostics;
 mod geo_database;
 mod golden;

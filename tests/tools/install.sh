@@ -12,6 +12,7 @@
 #         monitoring  prometheus and prometheus-alertmanager with promtool and amtool (apt), for packaging/check.sh
 #         packaging   lintian, rpm (apt), cargo-deb and cargo-generate-rpm (cargo), for packaging/build-packages.sh
 #         image       buildah, runc (apt), for packaging/build-image.sh
+#         browser     chromium (apt), for tests/long/browser.sh
 #         nspawn      debootstrap, systemd-container (apt), for packaging/test-deb.sh
 #         (default: packages, search, lumberjack, geo; search includes java)
 #
@@ -122,6 +123,11 @@ step_packaging() {
 step_image() {
     need buildah:buildah runc:runc
     say image "${installed:-there}"
+}
+
+step_browser() {
+    need chromium:chromium
+    say browser "${installed:-there}"
 }
 
 step_nspawn() {
@@ -298,7 +304,7 @@ rm -rf "$cache"/tmp.*
 if [ $# = 0 ]; then set -- packages search lumberjack geo; fi
 for step; do
     case $step in
-    packages | java | search | lumberjack | geo | monitoring | packaging | image | nspawn) "step_$step" ;;
+    packages | java | search | lumberjack | geo | monitoring | packaging | image | browser | nspawn) "step_$step" ;;
     *) die "no such step: $step (see --help)" ;;
     esac
 done
