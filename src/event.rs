@@ -16,6 +16,7 @@ mod names;
 mod scan;
 mod write;
 mod keys;
+mod large;
 mod path;
 mod source;
 mod value;

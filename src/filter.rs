@@ -22,12 +22,14 @@ mod address;
 mod aggregate;
 mod anonymize;
 mod branch;
+mod bytes;
 mod cidr;
 mod clone;
 mod convert;
 mod copy;
 mod csv;
 mod date;
+mod de_dot;
 mod dedupe;
 mod decorate;
 mod drop;
@@ -42,6 +44,7 @@ pub mod grok;
 mod gsub;
 mod join;
 mod json;
+mod json_encode;
 mod kubernetes;
 mod kv;
 pub mod leak;
@@ -99,6 +102,7 @@ type Load = fn(&Section<'_>, &mut FilterLoad<'_>) -> Option<Make>;
 pub const KINDS: &[(&str, Load)] = &[
     ("aggregate", aggregate::load),
     ("anonymize", anonymize::load),
+    ("bytes", bytes::load),
     ("capitalize", letters::load_capitalize),
     ("cidr", cidr::load),
     ("clone", clone::load),
@@ -106,6 +110,7 @@ pub const KINDS: &[(&str, Load)] = &[
     ("copy", copy::load),
     ("csv", csv::load),
     ("date", date::load),
+    ("de_dot", de_dot::load),
     ("dedupe", dedupe::load),
     ("dissect", dissect::load),
     ("dns", dns::load),
@@ -117,6 +122,7 @@ pub const KINDS: &[(&str, Load)] = &[
     (IF, branch::load),
     ("join", join::load),
     ("json", json::load),
+    ("json_encode", json_encode::load),
     ("kubernetes", kubernetes::load),
     ("kv", kv::load),
     ("lowercase", letters::load_lowercase),

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::json::{self, JsonError, RawKind};
+use super::large::{LARGE, Large};
 use super::marks::Marks;
 use super::names::{Names, Places, Present};
 use super::{Field, Key, Keys, Literal, NodeId, Path, Segment, Source, Span, Value};
@@ -25,6 +26,7 @@ pub struct Batch {
     pub source: Arc<Source>,
     objects: Vec<Object>,
     objects_used: usize,
+    large: Large,
     arrays: Vec<Vec<Value>>,
     arrays_used: usize,
     /// The event that each event came from, by number; empty while no event was derived.
@@ -80,6 +82,7 @@ impl Batch {
             source,
             objects: Vec::new(),
             objects_used: 0,
+            large: Large::default(),
             arrays: Vec::new(),
             arrays_used: 0,
             origins: Vec::new(),
@@ -94,6 +97,7 @@ impl Batch {
         self.origins.clear();
         self.derived.clear();
         self.objects_used = 0;
+        self.large.forget();
         self.arrays_used = 0;
         self.source = source;
         std::mem::replace(&mut self.text, text)
@@ -158,6 +162,7 @@ impl Batch {
     /// Removes a field of the event itself by its place among the fields.
     pub fn remove_at(&mut self, event: usize, at: usize) -> Value {
         let root = self.events[event].root;
+        self.large.forget();
         self.objects[root.0 as usize].fields.remove(at).value
     }
 
@@ -226,6 +231,7 @@ impl Batch {
 
     /// An opened object's fields, to be changed.
     pub fn object_mut(&mut self, node: NodeId) -> &mut Vec<Field> {
+        self.large.forget();
         let object = &mut self.objects[node.0 as usize];
         object.present = Present::ALL;
         &mut object.fields
@@ -382,10 +388,27 @@ impl Batch {
 
     /// Sets a field of an opened object.
     pub fn set_in(&mut self, node: NodeId, key: Key, value: Value) {
-        match self.position(node, key) {
+        match self.place(node, key) {
             Some(at) => self.objects[node.0 as usize].fields[at].value = value,
             None => self.push_in(node, Field { key, value }),
         }
+    }
+
+    /// The value of a field of an opened object; as fast as [`Batch::set_in`] where there are very many fields.
+    pub fn find_in(&mut self, node: NodeId, key: Key) -> Option<Value> {
+        self.place(node, key).map(|at| self.objects[node.0 as usize].fields[at].value)
+    }
+
+    fn place(&mut self, node: NodeId, key: Key) -> Option<usize> {
+        let fields = &self.objects[node.0 as usize].fields;
+        if fields.len() <= LARGE {
+            return self.position(node, key);
+        }
+        let name = match (key.number(), key.span()) {
+            (Some(number), _) => self.keys.name(number).as_bytes(),
+            (None, span) => &self.text[span?.range()],
+        };
+        self.large.place((node, fields), name, (&self.text, &self.keys))
     }
 
     /// Removes the value at a path and returns it.
@@ -399,6 +422,7 @@ impl Batch {
         match at {
             Value::Object(node) => {
                 let found = self.position(node, last.key)?;
+                self.large.forget();
                 Some(self.objects[node.0 as usize].fields.remove(found).value)
             }
             Value::Array(node) => {

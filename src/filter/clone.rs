@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::split_event::copy_of;
 use super::{Filter, FilterLoad, Make, counters};
+use crate::diagnostic::Diagnostic;
 use crate::event::{Batch, Key, Selection, Value};
 use crate::metrics::Counter;
 use crate::settings::Section;
@@ -26,12 +27,18 @@ struct Plan {
 
 /// Reads the settings.
 pub(super) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<Make> {
-    let names = section.required_strings("clones", "[\"copy\"]");
+    let names = section.strings("clones");
+    if !section.has("clones") {
+        section.missing("clones", "[\"copy\"]");
+    }
     let modes = [("v1", true), ("v8", true), ("disabled", false)];
     let ecs = section.choice_or("ecs_compatibility", &modes, true);
     let (_, failures) = counters(section, load);
-    if !section.has("clones") {
-        return None;
+    let names = names?;
+    if names.is_empty() {
+        let hint = "name the copies: clones = [\"copy\"]";
+        let doubt = Diagnostic::warning("`clones` is empty: nothing is copied");
+        section.report(doubt.maybe_hint(Some(hint.into())), section.span_of("clones"));
     }
     let names = names.into_iter().map(|name| name.value).collect();
     let kind = (!ecs).then(|| load.keys.intern("type"));

@@ -7,11 +7,11 @@
 use std::sync::Arc;
 
 use super::failure::Failure;
-use super::named::{optional_field, source};
+use super::named::{Use, optional_field, path, source};
 use super::{Filter, FilterLoad, Make};
 use crate::clock::SharedClock;
 use crate::event::{Batch, Path, Selection, Value};
-use crate::settings::Section;
+use crate::settings::{Section, Spanned};
 use crate::template::{References, Template};
 use crate::timestamp::{
     DateFormat, DateNumber, DateOptions, ErrorPart, Zone, locale_problem, write_iso8601_ms,
@@ -32,7 +32,7 @@ struct Plan {
 }
 
 pub(super) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<Make> {
-    let field = source(section, None, load);
+    let wanted = wanted(section, load);
     let target = match section.string("target").filter(|t| t.value != "@timestamp") {
         None => Some(None),
         Some(_) => optional_field(section, "target", load),
@@ -40,7 +40,8 @@ pub(super) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<M
     let failure = Failure::load(section, "_dateparsefailure", load);
     let zone = section.string("timezone").filter(|zone| zone.contains("%{"));
     let zone = zone.map(|zone| Template::load_as(section, &zone, References::Percent, load.keys));
-    let formats = formats(section);
+    let (field, texts) = wanted.unzip();
+    let formats = formats(section, &texts.unwrap_or_default());
     let clock = Arc::clone(load.clock);
     let zone = match zone {
         None => None,
@@ -51,8 +52,36 @@ pub(super) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<M
     Some(Box::new(move || Box::new(Date { plan: Arc::clone(&plan) })))
 }
 
-fn formats(section: &Section<'_>) -> Option<Vec<DateFormat>> {
-    let texts = section.required_strings("formats", "[\"ISO8601\"]");
+/// `field` and `formats`, or Logstash's `match = ["field", "format", …]`.
+fn wanted(
+    section: &Section<'_>,
+    load: &mut FilterLoad<'_>,
+) -> Option<(Path, Vec<Spanned<String>>)> {
+    if !section.has("match") {
+        let field = source(section, None, load);
+        let formats = section.required_strings("formats", "[\"ISO8601\"]");
+        return field.map(|field| (field, formats));
+    }
+    for key in ["field", "source", "formats"] {
+        if section.has(key) {
+            let message =
+                format!("`match` names the field and its formats, so `{key}` is too much");
+            section.error(section.span_of(key), message, Some("write one of the two".into()));
+            return None;
+        }
+    }
+    let mut texts = section.strings("match")?;
+    if texts.len() < 2 {
+        let hint = "write match = [\"time\", \"ISO8601\"]";
+        let message = "`match` holds no field and format";
+        section.error(section.span_of("match"), message, Some(hint.into()));
+        return None;
+    }
+    let field = texts.remove(0);
+    path(section, &field, Use::Read, load).map(|field| (field, texts))
+}
+
+fn formats(section: &Section<'_>, texts: &[Spanned<String>]) -> Option<Vec<DateFormat>> {
     let zone = section.string("timezone").filter(|zone| !zone.contains("%{"));
     let locale = section.string("locale");
     if let Some((locale, problem)) = locale.as_ref().and_then(|l| Some((l, locale_problem(l)?))) {
@@ -64,7 +93,7 @@ fn formats(section: &Section<'_>) -> Option<Vec<DateFormat>> {
         locale: locale.map(|l| l.value),
     };
     let mut formats = Vec::new();
-    for text in &texts {
+    for text in texts {
         match DateFormat::compile(text, &options) {
             Ok(format) => formats.push(format),
             Err(error) => {
@@ -133,7 +162,21 @@ impl Filter for Date {
 
 #[cfg(test)]
 mod tests {
-    use super::super::trial::{Trial, written};
+    use super::super::trial::{Trial, problems, run, written};
+
+    #[test]
+    fn match_names_the_field_and_its_formats_as_logstash_does() {
+        let filter =
+            |more: &str| format!("[[filters]]\ntype = \"date\"\ntarget = \"at\"\n{more}\n");
+        let text = filter("match = [\"[d][t]\", \"yyyy\", \"ISO8601\"]");
+        let found = run(&text, r#"{"d":{"t":"2026-07-01T12:00:00Z"}}"#);
+        assert_eq!(found, r#"{"d":{"t":"2026-07-01T12:00:00Z"},"at":"2026-07-01T12:00:00.000Z"}"#);
+        let one = problems(&filter("match = [\"t\"]\nlocale = \"en\""));
+        assert!(one.contains("holds no field and format") && one.starts_with("error"), "{one}");
+        assert!(!one.contains("unknown key"), "{one}");
+        let both = problems(&filter("match = [\"t\", \"ISO8601\"]\nfield = \"t\""));
+        assert!(both.contains("`field` is too much"), "{both}");
+    }
 
     #[test]
     fn the_zone_may_be_one_that_the_event_names() {

@@ -1,6 +1,7 @@
 //! Filter `grok`: fields from a text by named patterns.
 //!
-//! In: a text and patterns such as `%{IP:client} %{WORD:method}`. Out: a field for each capture. Promises: captures
+//! In: a text (a number counts as one) and patterns such as `%{IP:client} %{WORD:method}`, or with `match` several
+//! fields with patterns. Out: a field for each capture. Promises: captures
 //! are spans of the text, nothing is copied; patterns are tried in the order written, the first that matches counts
 //! (all of them with `break_on_match = false`); a field that exists becomes a list, as in Logstash, unless it is
 //! named in `overwrite`. On failure: an event that no pattern matches (or that lacks the field) gets the tag
@@ -8,7 +9,6 @@
 
 use std::sync::Arc;
 
-use super::named::{optional_field, source};
 use super::{Filter, FilterLoad, Make, counters};
 use crate::event::{Batch, Field, Keys, Path, Selection, Span, Value};
 use crate::grok::{Ecs, Grok, Kind, Options, Outcome, Scratch};
@@ -23,8 +23,9 @@ struct GrokFilter {
 }
 
 struct Plan {
-    matcher: Matcher,
-    field: Path,
+    /// Fields and their patterns, in the order written.
+    matchers: Vec<(Path, Matcher)>,
+    break_on_match: bool,
     tags: Vec<String>,
     timeout_tag: String,
     failures: Counter,
@@ -75,17 +76,38 @@ impl Filter for GrokFilter {
 
 impl GrokFilter {
     fn try_event(&mut self, plan: &Plan, batch: &mut Batch, event: usize) -> Tried {
-        if let Some(text) = batch.plain_str(event, &plan.field) {
-            return plan.matcher.apply(&mut self.scratch, batch, event, text);
+        let mut tried = Tried::Failed;
+        for (field, matcher) in &plan.matchers {
+            match self.try_field(matcher, batch, event, field) {
+                Tried::Matched if plan.break_on_match => return Tried::Matched,
+                Tried::Failed => {}
+                other if tried != Tried::Matched => tried = other,
+                _ => {}
+            }
         }
-        let Some(Value::Array(items)) = batch.get(event, &plan.field).map(|v| batch.open(v)) else {
-            return Tried::Failed;
+        tried
+    }
+
+    fn try_field(
+        &mut self,
+        matcher: &Matcher,
+        batch: &mut Batch,
+        event: usize,
+        field: &Path,
+    ) -> Tried {
+        if let Some(text) = batch.plain_str(event, field) {
+            return matcher.apply(&mut self.scratch, batch, event, text);
+        }
+        let Some(value) = batch.get(event, field) else { return Tried::Failed };
+        let Value::Array(items) = batch.open(value) else {
+            let Some(text) = text_of(batch, value) else { return Tried::Failed };
+            return matcher.apply(&mut self.scratch, batch, event, text);
         };
         let mut tried = Tried::Failed;
         for at in 0..batch.array(items).len() {
-            let item = batch.unescape(batch.array(items)[at]);
-            if let Value::Str(text) = item
-                && plan.matcher.apply(&mut self.scratch, batch, event, text) == Tried::Matched
+            let item = batch.array(items)[at];
+            if let Some(text) = text_of(batch, item)
+                && matcher.apply(&mut self.scratch, batch, event, text) == Tried::Matched
             {
                 tried = Tried::Matched;
             }
@@ -111,7 +133,9 @@ impl Matcher {
             }
             names.extend(field.path.iter().map(String::as_str));
             let path = Path::from_names(&names, keys);
-            let overwrite = overwrite.iter().any(|name| name == path.as_str());
+            let own = Path::from_names(&field.path, keys);
+            let is_it = |name: &String| name == path.as_str() || name == own.as_str();
+            let overwrite = overwrite.iter().any(is_it);
             captures.push(Capture { path, kind: field.kind, overwrite });
         }
         Matcher { grok, captures, patterns, break_on_match: true }
@@ -160,6 +184,21 @@ impl Matcher {
                 add(batch, event, &target.path, value);
             }
         }
+    }
+}
+
+/// A value as text; `None`: it has none.
+fn text_of(batch: &mut Batch, value: Value) -> Option<Span> {
+    match batch.unescape(value) {
+        Value::Str(text) => Some(text),
+        // A number with a fraction stays the text that it was read as.
+        Value::Json(span) if !matches!(batch.bytes(span), [b'{' | b'[', ..]) => Some(span),
+        number @ (Value::Int(_) | Value::Float(_) | Value::Bool(_)) => {
+            let mut text = Vec::new();
+            batch.write_text(number, &mut text);
+            Some(batch.push_text(&text))
+        }
+        _ => None,
     }
 }
 

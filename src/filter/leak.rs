@@ -138,18 +138,18 @@ impl Story<'_> {
         let under = string(filter.get("target")).map(names::plain);
         match kind {
             "grok" => {
-                let old =
-                    matches!(string(filter.get("ecs_compatibility")), Some("disabled" | "legacy"));
-                let ecs = if old { Ecs::Disabled } else { Ecs::V1 };
                 for pattern in texts(filter.get("patterns")) {
-                    for field in names::of_grok(pattern, |name| grok::definition(ecs, name)) {
-                        self.flow(
-                            &source,
-                            Target::Field(below(under.as_deref(), &field)),
-                            "grok",
-                            filter,
-                        );
+                    self.grok(filter, &source, pattern, under.as_deref());
+                }
+                for (field, item) in entries(filter.get("match")) {
+                    for pattern in texts(Some(item)) {
+                        self.grok(filter, &names::plain(field), pattern, under.as_deref());
                     }
+                }
+            }
+            "json_encode" | "split" | "urldecode" => {
+                if let Some(under) = under {
+                    self.flow(&source, Target::Field(under), kind, filter);
                 }
             }
             "dissect" => {
@@ -165,13 +165,29 @@ impl Story<'_> {
                     self.flow(&source, Target::Field(field), "csv", filter);
                 }
             }
-            "json" | "kv" | "xml" => self.flow(&source, Target::Made(under), kind, filter),
+            "json" | "kv" => self.flow(&source, Target::Made(under), kind, filter),
+            "xml" => {
+                for (_, field) in pairs(filter.get("xpath")) {
+                    self.flow(&source, Target::Field(names::plain(field)), kind, filter);
+                }
+                if under.is_some() {
+                    self.flow(&source, Target::Made(under), kind, filter);
+                }
+            }
             "copy" => self.pairs(filter.get("fields"), kind, false),
             "rename" => self.pairs(filter.get("fields"), kind, true),
             "set" => self.templates(filter.get("fields"), kind),
             _ => {}
         }
         self.templates(filter.get("add_field"), kind);
+    }
+
+    fn grok(&mut self, filter: &Item, source: &str, pattern: &str, under: Option<&str>) {
+        let word = string(filter.get("ecs")).or(string(filter.get("ecs_compatibility")));
+        let ecs = if word == Some("disabled") { Ecs::Disabled } else { Ecs::V1 };
+        for field in names::of_grok(pattern, |name| grok::definition(ecs, name)) {
+            self.flow(source, Target::Field(below(under, &field)), "grok", filter);
+        }
     }
 
     fn pairs(&mut self, table: Option<&Item>, kind: &str, goes: bool) {
@@ -352,11 +368,25 @@ fn texts(item: Option<&Item>) -> impl Iterator<Item = &str> {
     list.iter().filter_map(|item| string(Some(item)))
 }
 
-/// The entries of a table whose values are texts.
+/// The entries of a table, or of a list as Logstash also writes it.
+fn entries(item: Option<&Item>) -> Vec<(&str, &Item)> {
+    match item.map(|item| &item.literal) {
+        Some(Literal::Table(entries)) => {
+            entries.iter().map(|(key, value)| (key.value.as_str(), value)).collect()
+        }
+        Some(Literal::Array(list)) => list.chunks(2).filter_map(pair).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn pair(two: &[Item]) -> Option<(&str, &Item)> {
+    match two {
+        [name, value] => Some((string(Some(name))?, value)),
+        _ => None,
+    }
+}
+
+/// Those entries whose values are texts.
 fn pairs(item: Option<&Item>) -> impl Iterator<Item = (&str, &str)> {
-    let entries = match item.map(|item| &item.literal) {
-        Some(Literal::Table(entries)) => entries.as_slice(),
-        _ => &[],
-    };
-    entries.iter().filter_map(|(key, value)| Some((key.value.as_str(), string(Some(value))?)))
+    entries(item).into_iter().filter_map(|(key, value)| Some((key, string(Some(value))?)))
 }

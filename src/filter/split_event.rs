@@ -2,8 +2,8 @@
 //!
 //! In: `field` (default `message`): a list, or a text cut at `terminator` (default a line feed). Out: an event for
 //! each item, with all other fields of the first one and the item in `target` (default: the same field). Promises:
-//! the events follow each other where the one stood; a text with one part, an empty list and an absent field leave
-//! the event as it is; empty parts are left out. On failure: a value that is neither a list nor a text gives the tag
+//! the events follow each other where the one stood; a text with one part and an empty list leave the event as it is;
+//! empty parts are left out. On failure: an absent field, and a value that is neither a list nor a text, give the tag
 //! `_split_type_failure`.
 
 use std::sync::Arc;
@@ -48,12 +48,8 @@ impl Filter for SplitEvent {
     fn apply(&mut self, batch: &mut Batch, selected: &Selection) {
         let plan = Arc::clone(&self.plan);
         for event in selected.iter() {
-            let value = batch.get(event, &plan.field).filter(|value| *value != Value::Null);
-            let Some(value) = value else {
-                batch.events[event].missed = true;
-                continue;
-            };
-            if self.take_items(&plan, batch, value).is_none() {
+            let value = batch.get(event, &plan.field);
+            if value.and_then(|value| self.take_items(&plan, batch, value)).is_none() {
                 plan.failure.mark(batch, event);
                 continue;
             }
@@ -157,7 +153,10 @@ mod tests {
             all("", &[r#"{"message":1}"#]),
             [r#"{"message":1,"tags":["_split_type_failure"]}"#]
         );
-        assert_eq!(all("add_tag = \"t\"", &[r#"{"a":1}"#]), [r#"{"a":1}"#]);
+        assert_eq!(
+            all("add_tag = \"t\"", &[r#"{"a":1}"#]),
+            [r#"{"a":1,"tags":["_split_type_failure"]}"#]
+        );
         assert_eq!(all("", &[r#"{"message":[]}"#]), [r#"{"message":[]}"#]);
     }
 

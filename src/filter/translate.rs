@@ -11,7 +11,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::expressions::load_expression;
 use super::mutate::Made;
@@ -24,6 +24,7 @@ use crate::grok::{Expression, ExpressionScratch, Search};
 use crate::settings::{self, Section, Spanned};
 
 mod dictionary;
+mod yaml;
 
 struct Translate {
     plan: Arc<Plan>,
@@ -119,9 +120,9 @@ pub(super) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<M
 fn written(section: &Section<'_>, meaning: Meaning, load: &FilterLoad<'_>) -> Option<Written> {
     let name = section.string("dictionary_path");
     let reading = reading(section);
-    // How Logstash's reader of YAML takes its memory; here a file is read line by line.
+    // How Logstash's reader of YAML takes its memory.
     section.string("yaml_load_strategy");
-    section.integer("yaml_dictionary_code_point_limit", 1..i64::MAX);
+    let longest = longest(section, name.as_ref());
     if let (Some(name), true) = (&name, section.has("dictionary")) {
         let message = "`dictionary` and `dictionary_path` exclude each other";
         section.error(name.span.clone(), message, Some("write one of them".into()));
@@ -158,7 +159,7 @@ fn written(section: &Section<'_>, meaning: Meaning, load: &FilterLoad<'_>) -> Op
     let kept = Mutex::new(Vec::new());
     let read = move |path: &std::path::Path| {
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-        Dictionary::read(path, meaning, reading.merge.then_some(&mut *kept))
+        Dictionary::read(path, longest, meaning, reading.merge.then_some(&mut *kept))
     };
     match Watched::open("dictionary", file.clone(), load.clock, failures, read) {
         Ok(watched) => Some(Written::InFile(watched.looked_at_every(reading.every_ns, load.clock))),
@@ -169,6 +170,19 @@ fn written(section: &Section<'_>, meaning: Meaning, load: &FilterLoad<'_>) -> Op
             None
         }
     }
+}
+
+/// How many characters the file may have: Logstash's bound for YAML.
+fn longest(section: &Section<'_>, file: Option<&Spanned<String>>) -> usize {
+    let key = "yaml_dictionary_code_point_limit";
+    let Some(longest) = section.integer(key, 1..i64::MAX) else { return usize::MAX };
+    let is_yaml = |file: &Spanned<String>| file.ends_with(".yml") || file.ends_with(".yaml");
+    if !file.is_some_and(is_yaml) {
+        let hint = "leave it out: it bounds dictionaries in YAML";
+        let message = format!("`{key}` is for a `dictionary_path` in YAML");
+        section.error(section.span_of(key), message, Some(hint.into()));
+    }
+    longest as usize
 }
 
 /// How a file is read again.
@@ -199,16 +213,23 @@ impl Dictionary {
     /// Reads a file; what is `kept` of earlier states of it stays, and takes in the new entries.
     fn read(
         file: &std::path::Path,
+        longest: usize,
         meaning: Meaning,
         kept: Option<&mut Vec<(String, Literal)>>,
     ) -> Result<Dictionary, String> {
         let text = watched::read_text(file).map_err(|why| why.to_string())?;
+        let length = text.chars().count();
+        if length > longest {
+            return Err(format!("it has {length} characters, more than the {longest} allowed"));
+        }
         let mut made = Dictionary { patterns: Vec::new(), table: HashMap::new() };
         let mut entries = dictionary::read(file, &text)?;
         if let Some(kept) = kept {
-            let is_new = |(key, _): &(String, Literal)| !entries.iter().any(|(new, _)| new == key);
-            let old: Vec<_> = kept.iter().filter(|entry| is_new(entry)).cloned().collect();
-            entries.extend(old);
+            let new: HashSet<&str> = entries.iter().map(|(key, _)| key.as_str()).collect();
+            let is_gone = |entry: &&(String, Literal)| !new.contains(entry.0.as_str());
+            let gone: Vec<_> = kept.iter().filter(is_gone).cloned().collect();
+            drop(new);
+            entries.extend(gone);
             kept.clone_from(&entries);
         }
         for (key, value) in entries {
@@ -263,7 +284,9 @@ impl Filter for Translate {
                 None => self.translate_event(&plan, batch, event),
                 Some(list) => self.translate_list(&plan, batch, event, list),
             };
-            batch.events[event].missed = !done;
+            // In place the field counts as handled whatever was found, as in Logstash.
+            let in_place = plan.target == plan.field && batch.get(event, &plan.field).is_some();
+            batch.events[event].missed = !(done || in_place);
         }
     }
 }
@@ -359,7 +382,9 @@ impl Translate {
         value: Value,
     ) -> Option<Value> {
         self.text.clear();
-        batch.write_text(value, &mut self.text);
+        if value != Value::Null {
+            batch.write_text(value, &mut self.text);
+        }
         let literal = if plan.exact {
             self.dictionary.table.get(self.text.as_slice()).or_else(|| {
                 let search = &mut self.search;

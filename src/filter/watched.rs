@@ -16,6 +16,30 @@ use crate::metrics::Counter;
 /// Nanoseconds between two looks at the file.
 pub(super) const LOOK_EVERY_NS: u64 = 3_000_000_000;
 
+/// The files of a folder whose names are like `glob` (`*` stands for anything, `?` for one character), by name.
+pub(super) fn files_like(folder: &Path, glob: &str) -> std::io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if path.is_file() && is_like(name.as_bytes(), glob.as_bytes()) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn is_like(name: &[u8], glob: &[u8]) -> bool {
+    match (name, glob) {
+        ([], []) => true,
+        (name, [b'*', rest @ ..]) => (0..=name.len()).any(|at| is_like(&name[at..], rest)),
+        ([_, name @ ..], [b'?', rest @ ..]) => is_like(name, rest),
+        ([a, name @ ..], [b, rest @ ..]) => a == b && is_like(name, rest),
+        _ => false,
+    }
+}
+
 /// A file and what it held when it was last looked at.
 pub(super) struct Watched<T> {
     what: &'static str,
@@ -112,4 +136,27 @@ fn stamp(path: &Path) -> Stamp {
     use std::os::unix::fs::MetadataExt;
     let found = std::fs::metadata(path).ok()?;
     Some((found.dev(), found.ino(), found.len(), found.modified().ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{files_like, is_like};
+
+    #[test]
+    fn files_of_a_folder_are_found_by_their_names() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["b.pattern", "a.pattern", "a.pattern.old"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        std::fs::create_dir(folder.path().join("c.pattern")).unwrap();
+        let names = |glob: &str| -> Vec<String> {
+            let files = files_like(folder.path(), glob).unwrap();
+            files.iter().map(|f| f.file_name().unwrap().to_string_lossy().into_owned()).collect()
+        };
+        assert_eq!(names("*"), ["a.pattern", "a.pattern.old", "b.pattern"]);
+        assert_eq!(names("*.pattern"), ["a.pattern", "b.pattern"]);
+        assert_eq!(names("?.pattern*"), ["a.pattern", "a.pattern.old", "b.pattern"]);
+        assert!(files_like(&folder.path().join("no"), "*").is_err());
+        assert!(!is_like(b"ab", b"a"));
+    }
 }

@@ -4,7 +4,9 @@
 //! writes it: attributes and children by name, children as lists (unless `force_array = false`), text beside
 //! attributes as `content`; and for each entry of `xpath` a list of texts in its field. Promises: entities that grow
 //! are refused, and nothing outside of the text is read; paths are read when the pipeline is loaded, and what they may
-//! not hold is said there. On failure: what is no XML gives the tag `_xmlparsefailure`, and nothing else changes.
+//! not hold is said there. On failure: what is no XML gives the tag `_xmlparsefailure`, and nothing else changes, but
+//! that paths select from what can be read of it (unless `parse_options = "strict"`); where nothing is stored, there is
+//! no tag then.
 
 use std::sync::Arc;
 
@@ -18,11 +20,41 @@ use crate::settings::{Section, Spanned, TextError};
 use select::Select;
 use tree::Tree;
 
+mod mend;
 mod select;
 mod tree;
 
+/// What Logstash's parser knows.
+const PARSE_OPTIONS: [&str; 22] = [
+    "STRICT",
+    "RECOVER",
+    "NOENT",
+    "DTDLOAD",
+    "DTDATTR",
+    "DTDVALID",
+    "NOERROR",
+    "NOWARNING",
+    "PEDANTIC",
+    "NOBLANKS",
+    "SAX1",
+    "XINCLUDE",
+    "NONET",
+    "NODICT",
+    "NSCLEAN",
+    "NOCDATA",
+    "NOXINCNODE",
+    "COMPACT",
+    "OLD10",
+    "NOBASEFIX",
+    "HUGE",
+    "BIGLINES",
+];
+
 /// Elements and texts of one document; more are refused.
 const NODES_MAX: u32 = 1_000_000;
+
+/// Elements within each other; more are refused, as in Logstash. What is done with a document takes as many steps.
+const DEPTH_MAX: usize = 256;
 
 struct Xml {
     plan: Arc<Plan>,
@@ -38,6 +70,8 @@ struct Plan {
     /// Prefixes of paths, and what they stand for.
     namespaces: Vec<(String, String)>,
     remove_namespaces: bool,
+    /// What is not well formed is not read at all.
+    strict: bool,
     failure: Failure,
 }
 
@@ -66,8 +100,7 @@ pub(super) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<M
     }
     let failure = Failure::load(section, "_xmlparsefailure", load);
     super::json::ecs_compatibility(section);
-    // Logstash's way to ask for a parser that forgives less; this one never forgives.
-    section.string("parse_options");
+    let strict = strict(section)?;
     let (field, target) = (field?, target?);
     if store && target.is_none() {
         let hint =
@@ -76,9 +109,27 @@ pub(super) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<M
         return None;
     }
     let target = target.filter(|_| store);
-    let plan = Plan { field, target, tree, selects, namespaces, remove_namespaces, failure };
+    let plan =
+        Plan { field, target, tree, selects, namespaces, remove_namespaces, strict, failure };
     let plan = good.then(|| Arc::new(plan))?;
     Some(Box::new(move || Box::new(Xml { plan: Arc::clone(&plan), text: String::new() })))
+}
+
+/// Logstash's names of what its parser may do, with commas between them; of these only `strict` changes anything.
+fn strict(section: &Section<'_>) -> Option<bool> {
+    let Some(options) = section.string("parse_options") else { return Some(false) };
+    let mut strict = false;
+    for option in options.split([',', '|']) {
+        let name: String = option.trim().replace('_', "").to_ascii_uppercase();
+        strict |= name == "STRICT";
+        if !name.is_empty() && !PARSE_OPTIONS.contains(&name.as_str()) {
+            let message = format!("there is no parse option `{}`", option.trim());
+            let hint = "write parse_options = \"strict\", or leave it out";
+            section.error(options.span.clone(), message, Some(hint.into()));
+            return None;
+        }
+    }
+    Some(strict)
 }
 
 fn select(section: &Section<'_>, written: &Spanned<String>) -> Option<Select> {
@@ -120,24 +171,74 @@ impl Filter for Xml {
                 batch.events[event].missed = true;
                 continue;
             }
-            let options = ParsingOptions {
-                allow_dtd: true,
-                nodes_limit: NODES_MAX,
-                ..ParsingOptions::default()
-            };
-            match Document::parse_with_options(&self.text, options) {
-                Ok(document) => plan.set(batch, event, &document),
-                Err(_) => plan.failure.mark(batch, event),
+            match parse(&self.text) {
+                Some(document) => plan.set(batch, event, &document),
+                None => plan.set_from_mended(batch, event, &self.text),
             }
         }
     }
 }
 
+fn parse(text: &str) -> Option<Document<'_>> {
+    let options =
+        ParsingOptions { allow_dtd: true, nodes_limit: NODES_MAX, ..ParsingOptions::default() };
+    Document::parse_with_options(text, options).ok().filter(|document| !is_deep(document))
+}
+
+fn is_deep(document: &Document<'_>) -> bool {
+    let (mut node, mut depth) = (document.root(), 0);
+    loop {
+        if let Some(child) = node.first_child() {
+            (node, depth) = (child, depth + 1);
+            if depth > DEPTH_MAX {
+                return true;
+            }
+            continue;
+        }
+        while node.next_sibling().is_none() {
+            let Some(parent) = node.parent() else { return false };
+            (node, depth) = (parent, depth - 1);
+        }
+        let Some(next) = node.next_sibling() else { return false };
+        node = next;
+    }
+}
+
 impl Plan {
     fn set(&self, batch: &mut Batch, event: usize, document: &Document<'_>) {
-        let mut any = self.target.is_some();
+        let mut any = self.set_selected(batch, event, document);
+        if let Some(target) = &self.target {
+            let value = self.tree.value(batch, document.root_element());
+            batch.set(event, target, value);
+            any = true;
+        }
+        batch.events[event].missed = !any;
+    }
+
+    /// Takes what paths select from a text that is not well formed.
+    fn set_from_mended(&self, batch: &mut Batch, event: usize, text: &str) {
+        let mended = if self.strict { None } else { mend::mend(text) };
+        match mended.as_deref().and_then(parse) {
+            Some(document) => {
+                let any = self.set_selected(batch, event, &document);
+                batch.events[event].missed = !any;
+                if self.target.is_some() {
+                    self.failure.mark(batch, event);
+                }
+            }
+            None => self.failure.mark(batch, event),
+        }
+    }
+
+    /// Sets what the paths select; whether there was anything.
+    fn set_selected(&self, batch: &mut Batch, event: usize, document: &Document<'_>) -> bool {
+        let mut any = false;
         for (select, field) in &self.selects {
             let found = select.find(document, &self.namespaces, self.remove_namespaces);
+            let Some(found) = found else {
+                self.failure.mark(batch, event);
+                continue;
+            };
             if found.is_empty() {
                 continue;
             }
@@ -154,11 +255,7 @@ impl Plan {
             }
             batch.set(event, field, Value::Array(list));
         }
-        if let Some(target) = &self.target {
-            let value = self.tree.value(batch, document.root_element());
-            batch.set(event, target, value);
-        }
-        batch.events[event].missed = !any;
+        any
     }
 }
 

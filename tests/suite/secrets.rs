@@ -3,15 +3,16 @@
 //! In: a seed (`LOGWEIR_SECRETS_SEED`; printed, so that a failure can be run again). A running agent reads the secrets
 //! from its standard input and from files that are written in pieces; some of its documents are delivered, some
 //! refused. Searched: journal, dead letters and positions on disk, what came out, the agent's own log at `debug`, its
-//! metrics and status page. Promises: the same search finds each secret where there is no `redact`, so that finding
+//! metrics and status page, and what `tap` shows before, behind and after the filter. Promises: the same search finds each secret where there is no `redact`, so that finding
 //! none means something. On failure: the secrets found, with kind and position.
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::support::{logweir, pipeline};
@@ -81,6 +82,38 @@ fn total(page: &[u8], name: &str) -> u64 {
     values.sum::<f64>() as u64
 }
 
+/// What a tap shows until the agent ends; it is open when this returns.
+fn tapped(port: u16, at: &str) -> JoinHandle<Vec<u8>> {
+    let start = Instant::now();
+    loop {
+        if let Some(mut stream) = open_tap(port, at) {
+            return std::thread::spawn(move || {
+                let mut shown = Vec::new();
+                // The agent is killed in the end, which may break the connection.
+                let _ = stream.read_to_end(&mut shown);
+                shown
+            });
+        }
+        assert!(start.elapsed() < PATIENCE, "the tap at {at} does not open");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// `None`: the agent, or its pipeline, is not there yet.
+fn open_tap(port: u16, at: &str) -> Option<BufReader<TcpStream>> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    write!(stream, "GET /tap?at={at}&rate=1000 HTTP/1.1\r\nHost: x\r\n\r\n").ok()?;
+    let mut reader = BufReader::new(stream);
+    let mut status = String::new();
+    reader.read_line(&mut status).ok()?;
+    let mut line = status.clone();
+    while line.trim_end() != "" {
+        line.clear();
+        reader.read_line(&mut line).ok()?;
+    }
+    status.contains(" 200 ").then_some(reader)
+}
+
 /// Writes a text in pieces that end anywhere.
 fn write_in_pieces(chance: &mut Chance, out: &mut impl std::io::Write, text: &[u8]) {
     let mut rest = text;
@@ -123,6 +156,7 @@ fn run(planted: &[Planted], seed: u64, filters: &str) -> Left {
     command.stdin(Stdio::piped()).stdout(fs::File::create(&screen).unwrap());
     let mut child = command.stderr(fs::File::create(&log).unwrap()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
+    let taps = ["input", "1", "output"].map(|at| (at, tapped(port, at)));
     let of = |place: fn(Place) -> bool| {
         planted.iter().filter(move |p| place(p.place)).map(|p| p.text.as_str()).collect::<String>()
     };
@@ -146,6 +180,13 @@ fn run(planted: &[Planted], seed: u64, filters: &str) -> Left {
     let delivered = memchr::memchr_iter(b'\n', &shown).count();
     parts.push(("standard output".into(), shown));
     parts.push(("the agent's log".into(), fs::read(&log).unwrap()));
+    for (at, tap) in taps {
+        let shown = tap.join().unwrap();
+        // Filter 1 is there only where there is a `redact`.
+        let events = memchr::memmem::find_iter(&shown, b"\"@timestamp\"").count();
+        assert!(events > 0 || (at == "1" && filters.is_empty()), "the tap at {at} shows nothing");
+        parts.push((format!("the tap at {at}"), shown));
+    }
     Left { parts, delivered, dead: total(&metrics, "logweir_dead_letters") }
 }
 

@@ -79,7 +79,14 @@ impl Column {
             Column::Text => None,
             Column::Integer => integer(text.trim()).map(Value::Int),
             Column::Float => float(text.trim()).map(Value::Float),
-            Column::Boolean => boolean(text.trim()).map(Value::Bool),
+            Column::Boolean => match boolean(text.trim()) {
+                Some(found) => Some(Value::Bool(found)),
+                None => {
+                    // What is no truth value becomes small letters, as in Logstash.
+                    let small = text.trim().to_lowercase();
+                    Some(Value::Str(batch.push_text(small.as_bytes())))
+                }
+            },
             Column::Time(formats) => {
                 let time = formats.iter().find_map(|format| format.parse(text.as_bytes(), 0));
                 time.map(|time_ns| {
@@ -137,7 +144,7 @@ mod tests {
         check("float", "3.5", "3.5");
         check("float", "inf", "\"inf\"");
         check("boolean", " True ", "true");
-        check("boolean", "yes", "\"yes\"");
+        check("boolean", " Yes", "\"yes\"");
         check("string", "7", "\"7\"");
         check("date", "2026-06-01", "\"2026-06-01T00:00:00.000Z\"");
         check("date", "June 1, 2026", "\"2026-06-01T00:00:00.000Z\"");

@@ -71,3 +71,37 @@ fn a_bad_pattern_is_shown_at_the_byte_where_it_goes_wrong() {
     assert!(shown.contains("WROD") && shown.contains("did you mean"), "{shown}");
     assert!(shown.contains("t.toml:4:32"), "{shown}");
 }
+
+#[test]
+fn match_names_fields_and_their_patterns_as_logstash_does() {
+    let filter = |more: &str| format!("[[filters]]\ntype = \"grok\"\n{more}\n");
+    let two = "match = { a = '%{INT:x}', \"[b][c]\" = ['%{INT:y}', '(?<z>\\w+)'] }";
+    let json = r#"{"a":"1","b":{"c":"2"}}"#;
+    assert_eq!(run(&filter(two), json), r#"{"a":"1","b":{"c":"2"},"x":"1"}"#);
+    let only_second = r#"{"b":{"c":"q"}}"#;
+    assert_eq!(run(&filter(two), only_second), r#"{"b":{"c":"q"},"z":"q"}"#);
+    let all = filter(&format!("{two}\nbreak_on_match = \"false\""));
+    assert_eq!(run(&all, json), r#"{"a":"1","b":{"c":"2"},"x":"1","y":"2","z":"2"}"#);
+    let none = run(&all, r#"{"a":"-"}"#);
+    assert_eq!(none, r#"{"a":"-","tags":["_grokparsefailure"]}"#);
+    let list =
+        "match = [\"a\", '%{OWN:x}']\npattern_definitions = { OWN = 'o' }\ntimeout_millis = 5";
+    assert_eq!(run(&filter(list), r#"{"a":"o"}"#), r#"{"a":"o","x":"o"}"#);
+    assert!(problems(&filter("match = {}")).contains("`match` is empty"));
+    let both = filter("match = { a = 'x' }\nfield = \"a\"");
+    assert!(problems(&both).contains("`field` is too much"));
+}
+
+#[test]
+fn numbers_count_as_texts_and_overwrite_takes_nested_names() {
+    let toml = filter(r"patterns = ['^%{NUMBER:n}$']");
+    assert_eq!(run(&toml, r#"{"message":403}"#), r#"{"message":403,"n":"403"}"#);
+    assert_eq!(run(&toml, r#"{"message":[1.5]}"#), r#"{"message":[1.5],"n":"1.5"}"#);
+    assert_eq!(run(&toml, r#"{"message":1.0}"#), r#"{"message":1.0,"n":"1.0"}"#);
+    let toml = filter("patterns = ['^%{WORD:[a][b]}$']\noverwrite = [\"[a][b]\"]");
+    let json = r#"{"message":"new","a":{"b":"old"}}"#;
+    assert_eq!(run(&toml, json), r#"{"message":"new","a":{"b":"new"}}"#);
+    let below = format!("{toml}target = \"t\"\n");
+    let json = r#"{"message":"new","t":{"a":{"b":"old"}}}"#;
+    assert_eq!(run(&below, json), r#"{"message":"new","t":{"a":{"b":"new"}}}"#);
+}

@@ -125,25 +125,20 @@ impl Changes {
 }
 
 /// Whether the key has this value already.
-fn holds(batch: &Batch, found: NodeId, key: Key, value: Span) -> bool {
+fn holds(batch: &mut Batch, found: NodeId, key: Key, value: Span) -> bool {
+    let known = batch.find_in(found, key);
     let text = batch.bytes(value);
     let same = |value: &Value| batch.str_bytes(*value).is_some_and(|known| *known == *text);
-    match get(batch, found, key) {
+    match known {
         Some(Value::Array(list)) => batch.array(list).iter().any(same),
         Some(single) => same(&single),
         None => false,
     }
 }
 
-fn get(batch: &Batch, found: NodeId, key: Key) -> Option<Value> {
-    let name = batch.key_name(key);
-    let same = |known: Key| known == key || batch.key_name(known) == name;
-    batch.object(found).iter().find(|field| same(field.key)).map(|field| field.value)
-}
-
 /// Adds a value; the second one of a key makes a list.
 fn add(batch: &mut Batch, found: NodeId, key: Key, value: Value) {
-    match get(batch, found, key) {
+    match batch.find_in(found, key) {
         None => batch.set_in(found, key, value),
         Some(Value::Array(list)) => batch.array_mut(list).push(value),
         Some(first) => {

@@ -158,3 +158,27 @@ fn a_time_in_the_json_becomes_the_time_of_the_event() {
         r#"{"foo":"bar","_@timestamp":"foobar","tags":["_timestampparsefailure"]}"#,
     );
 }
+
+#[test]
+fn of_very_many_fields_each_is_there_once() {
+    use crate::filter::trial::run;
+    let pairs: String = (0..300).map(|n| format!("k{n}={n} ")).collect();
+    let members: Vec<String> =
+        (100..400).map(|n| format!("\\\"k{n}\\\":\\\"new {n}\\\"")).collect();
+    let json = format!(
+        "{{\"message\":\"{pairs}k7=twice\",\"j\":\"{{{}}}\",\"k5\":\"old\"}}",
+        members.join(",")
+    );
+    let filters = "[[filters]]\ntype = \"kv\"\n\n[[filters]]\ntype = \"remove\"\nfields = [\"k50\", \"k250\"]\n\n\
+                   [[filters]]\ntype = \"json\"\nfield = \"j\"\nremove_field = [\"message\", \"j\"]\n\n\
+                   [[filters]]\ntype = \"set\"\nfields = { k9 = 9, k398 = 398 }\n";
+    let written = run(filters, &json);
+    let event: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&written).unwrap();
+    assert_eq!(written.matches("\":").count(), event.len(), "no name is written twice");
+    assert_eq!(event.len(), 399);
+    assert_eq!(event["k5"], "5");
+    assert_eq!(event["k7"], serde_json::json!(["7", "twice"]));
+    assert_eq!((&event["k9"], &event["k398"]), (&9.into(), &398.into()));
+    assert_eq!((&event["k99"], &event["k250"]), (&"99".into(), &"new 250".into()));
+    assert!(!event.contains_key("k50"));
+}

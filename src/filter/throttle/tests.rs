@@ -51,3 +51,23 @@ fn with_wait_an_event_goes_on_when_the_clock_says_so() {
 fn no_limit_is_refused() {
     assert!(problems(&filter("by = [\"k\"]")).contains("`limit` is missing"));
 }
+
+#[test]
+fn as_in_logstash_all_events_go_on_and_those_outside_of_the_counts_are_marked() {
+    let settings =
+        "key = \"%{h}\"\nperiod = 60\nbefore_count = 2\nafter_count = \"3\"\nadd_tag = \"t\"";
+    let (mut trial, clock) = clocked(&filter(settings));
+    let marked = "{\"h\":1,\"tags\":[\"t\"]}";
+    let sent = ["{\"h\":1}", "{\"h\":1}", "{\"h\":1}", "{\"h\":1}", "{\"h\":2}"];
+    let other = "{\"h\":2,\"tags\":[\"t\"]}";
+    assert_eq!(send(&mut trial, &sent), [marked, sent[1], sent[2], marked, other]);
+    clock.advance_ns(60_000_000_000);
+    assert_eq!(send(&mut trial, &sent[..2]), [marked, sent[1]]);
+    let (mut trial, _) =
+        clocked(&filter("limit = 1\nmode = \"mark\"\nmax_keys = 1\nby = \"h\"\nadd_tag = \"t\""));
+    assert_eq!(
+        send(&mut trial, &["{\"h\":1}", "{\"h\":2}", "{\"h\":1}"]),
+        ["{\"h\":1}", "{\"h\":2}", marked]
+    );
+    assert!(problems(&filter("after_count = \"many\"")).contains("no whole number"));
+}

@@ -1,8 +1,7 @@
 //! Dictionaries in files.
 //!
-//! In: a file's name and text: CSV (key, value), JSON (an object) or YAML (`key: value` on each line, a list or an
-//! object as JSON writes it). Out: entries in the order of the file. On failure: what is wrong, with the line where
-//! there is one.
+//! In: a file's name and text: CSV (key, value), JSON (an object) or YAML. Out: entries in the order of the file.
+//! On failure: what is wrong, with the line where there is one.
 
 use std::path::Path;
 
@@ -15,7 +14,7 @@ pub(super) fn read(file: &Path, text: &str) -> Result<Vec<(String, Literal)>, St
         "csv" => csv(text),
         "json" if text.trim().is_empty() => Ok(Vec::new()),
         "json" => json(text),
-        "yaml" | "yml" => yaml(text),
+        "yaml" | "yml" => super::yaml::read(text),
         _ => Err("its name does not say what it holds".into()),
     }
 }
@@ -76,81 +75,5 @@ fn literal(value: serde_json::Value) -> Literal {
         Json::Object(entries) => {
             Literal::Object(entries.into_iter().map(|(key, value)| (key, literal(value))).collect())
         }
-    }
-}
-
-fn yaml(text: &str) -> Result<Vec<(String, Literal)>, String> {
-    let mut entries = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        let odd = |what: &str| format!("line {}: {what}", number + 1);
-        let trimmed = line.trim();
-        if trimmed.is_empty() || trimmed.starts_with('#') || trimmed == "---" {
-            continue;
-        }
-        if line.starts_with([' ', '\t', '-']) {
-            return Err(odd("only `key: value` is read here; write nested values as JSON"));
-        }
-        let (key, rest) = yaml_text(trimmed, ':').ok_or_else(|| odd("a key expected"))?;
-        let rest = rest.trim_start().strip_prefix(':').ok_or_else(|| odd("`:` expected"))?;
-        let rest = rest.trim();
-        let value = if rest.starts_with(['"', '\'']) {
-            let (value, after) = yaml_text(rest, '#').ok_or_else(|| odd("an open quote"))?;
-            if !(after.trim().is_empty() || after.trim().starts_with('#')) {
-                return Err(odd("text after the closing quote"));
-            }
-            Literal::Str(value)
-        } else if rest.starts_with(['{', '[']) {
-            // What JSON and YAML write in the same way.
-            let value = serde_json::from_str(rest)
-                .map_err(|_| odd("a list or an object expected as JSON writes it"))?;
-            literal(value)
-        } else if rest.starts_with(['|', '>', '&', '*', '!']) || rest.is_empty() {
-            return Err(odd("only `key: value` is read here; write nested values as JSON"));
-        } else {
-            plain(rest.split(" #").next().unwrap_or_default().trim())
-        };
-        entries.push((key, value));
-    }
-    Ok(entries)
-}
-
-/// A text in quotes or up to a mark, and what follows it.
-fn yaml_text(text: &str, mark: char) -> Option<(String, &str)> {
-    if let Some(inner) = text.strip_prefix('\'') {
-        let mut at = 0;
-        loop {
-            let end = at + inner[at..].find('\'')?;
-            if !inner[end + 1..].starts_with('\'') {
-                return Some((inner[..end].replace("''", "'"), &inner[end + 1..]));
-            }
-            at = end + 2;
-        }
-    }
-    if let Some(inner) = text.strip_prefix('"') {
-        let mut escaped = false;
-        let is_end = |c: char| {
-            let end = c == '"' && !escaped;
-            escaped = c == '\\' && !escaped;
-            end
-        };
-        let end = inner.find(is_end)?;
-        // The escapes of JSON are those that YAML shares with it.
-        let value = serde_json::from_str(&text[..end + 2]).ok()?;
-        return Some((value, &inner[end + 1..]));
-    }
-    let end = text.find(mark)?;
-    Some((text[..end].trim_end().to_string(), &text[end..]))
-}
-
-fn plain(text: &str) -> Literal {
-    match text {
-        "true" => Literal::Bool(true),
-        "false" => Literal::Bool(false),
-        "null" | "~" => Literal::Null,
-        _ => match (text.parse(), text.parse::<f64>()) {
-            (Ok(number), _) => Literal::Int(number),
-            (_, Ok(number)) if number.is_finite() => Literal::Float(number),
-            _ => Literal::Str(text.to_string()),
-        },
     }
 }

@@ -6,6 +6,9 @@
 
 use roxmltree::{Document, Node};
 
+/// What a path may select from one document: elements within each other are selected each with all that is in it.
+const SELECTED_BYTES_MAX: usize = 16 << 20;
+
 /// A path, read.
 pub(super) struct Select {
     function: Option<Function>,
@@ -119,7 +122,7 @@ impl Select {
         document: &Document<'_>,
         namespaces: &[(String, String)],
         ignored: bool,
-    ) -> Vec<String> {
+    ) -> Option<Vec<String>> {
         let names = Names { namespaces, ignored };
         let mut found = Vec::new();
         for path in &self.alternatives {
@@ -132,14 +135,20 @@ impl Select {
         let first = found.first();
         let text = match self.function {
             None => {
-                return found.iter().map(|found| found.written(document.input_text())).collect();
+                let mut left = SELECTED_BYTES_MAX;
+                let written = found.iter().map(|found| {
+                    let text = found.written(ignored);
+                    left = left.checked_sub(text.len())?;
+                    Some(text)
+                });
+                return written.collect();
             }
             Some(Function::Count) => found.len().to_string(),
             Some(Function::Text) => first.map(Found::text).unwrap_or_default(),
             Some(Function::Name) => first.map(|found| found.name(true)).unwrap_or_default(),
             Some(Function::LocalName) => first.map(|found| found.name(false)).unwrap_or_default(),
         };
-        vec![text]
+        Some(vec![text])
     }
 }
 
@@ -443,13 +452,77 @@ impl<'a, 'input> Found<'a, 'input> {
         }
     }
 
-    /// An element as it is written in the document, anything else as its text.
-    fn written(&self, input: &str) -> String {
+    /// An element as it is written in the document (or `plain`, without namespaces), anything else as its text.
+    fn written(&self, plain: bool) -> String {
         match self {
+            Found::Node(node) if plain && node.is_element() => {
+                let mut out = String::new();
+                write_plain(*node, &mut out);
+                out
+            }
             Found::Node(node) if node.is_element() || node.is_root() => {
-                input[node.range()].to_string()
+                node.document().input_text()[node.range()].to_string()
             }
             other => other.text(),
+        }
+    }
+}
+
+/// An element without prefixes and declarations of namespaces.
+fn write_plain(element: Node<'_, '_>, out: &mut String) {
+    let start = |node: Node<'_, '_>, out: &mut String| {
+        out.push('<');
+        out.push_str(node.tag_name().name());
+        for attribute in node.attributes() {
+            out.push(' ');
+            out.push_str(attribute.name());
+            out.push_str("=\"");
+            write_escaped(attribute.value(), out);
+            out.push('"');
+        }
+        out.push_str(if node.has_children() { ">" } else { "/>" });
+    };
+    let end = |node: Node<'_, '_>, out: &mut String| {
+        if node.is_element() && node.has_children() {
+            out.push_str("</");
+            out.push_str(node.tag_name().name());
+            out.push('>');
+        }
+    };
+    let mut node = element;
+    loop {
+        if node.is_element() {
+            start(node, out);
+        } else if let Some(text) = node.text().filter(|_| node.is_text()) {
+            write_escaped(text, out);
+        }
+        if let Some(child) = node.first_child() {
+            node = child;
+            continue;
+        }
+        loop {
+            end(node, out);
+            if node == element {
+                return;
+            }
+            if let Some(next) = node.next_sibling() {
+                node = next;
+                break;
+            }
+            let Some(parent) = node.parent() else { return };
+            node = parent;
+        }
+    }
+}
+
+fn write_escaped(text: &str, out: &mut String) {
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            c => out.push(c),
         }
     }
 }

@@ -117,6 +117,45 @@ fn what_is_no_xml_is_tagged_and_what_is_empty_is_left() {
 }
 
 #[test]
+fn paths_select_from_what_can_be_read_of_a_document_that_is_not_well_formed() {
+    let text = r#"{"x":"<a><b>1</b><c></a>"}"#;
+    let only = "store_xml = false\nforce_array = false\nxpath = { \"/a/b/text()\" = \"t\" }";
+    assert_eq!(run(&filter(only), text), r#"{"x":"<a><b>1</b><c></a>","t":"1"}"#);
+    let tagged = r#"{"x":"<a><b>1</b><c></a>","t":"1","tags":["_xmlparsefailure"]}"#;
+    assert_eq!(run(&filter(&only.replace("store_xml = false", "target = \"d\"")), text), tagged);
+    let strict = format!("{only}\nparse_options = \"no_error,Strict\"");
+    let untouched = r#"{"x":"<a><b>1</b><c></a>","tags":["_xmlparsefailure"]}"#;
+    assert_eq!(run(&filter(&strict), text), untouched);
+    let no_element = r#"{"x":"<a","tags":["_xmlparsefailure"]}"#;
+    assert_eq!(run(&filter(only), r#"{"x":"<a"}"#), no_element);
+    let unknown = filter("target = \"t\"\nparse_options = \"strict,such\"");
+    assert!(problems(&unknown).contains("there is no parse option `such`"));
+}
+
+#[test]
+fn a_deep_document_is_refused_and_costs_no_stack() {
+    let deep = |n: usize| format!("{{\"x\":\"{}{}\"}}", "<a>".repeat(n), "</a>".repeat(n));
+    let text = filter("target = \"t\"\nsuppress_empty = false\nxpath = { \"//a\" = \"s\" }");
+    assert!(run(&text, &deep(100_000)).ends_with("\"tags\":[\"_xmlparsefailure\"]}"));
+    assert!(!run(&text, &deep(250)).contains("_xmlparsefailure"));
+}
+
+#[test]
+fn what_paths_select_is_bounded() {
+    let inner = "x".repeat(1 << 20);
+    let json = format!("{{\"x\":\"{}{inner}{}\"}}", "<a>".repeat(200), "</a>".repeat(200));
+    let made = run(&filter("store_xml = false\nxpath = { \"//a\" = \"s\" }"), &json);
+    assert!(made.ends_with("\"tags\":[\"_xmlparsefailure\"]}"));
+}
+
+#[test]
+fn without_namespaces_elements_are_written_without_prefixes() {
+    let json = r#"{"x":"<f xmlns:h='urn:h'><h:d h:k='1'>a<h:e/>&lt;</h:d></f>"}"#;
+    let settings = "store_xml = false\nforce_array = false\nremove_namespaces = true\nremove_field = \"x\"\nxpath = { \"/f/d\" = \"t\" }";
+    assert_eq!(run(&filter(settings), json), r#"{"t":"<d k=\"1\">a<e/>&lt;</d>"}"#);
+}
+
+#[test]
 fn entities_that_grow_are_refused() {
     let mut xml = String::from("<!DOCTYPE a [<!ENTITY e0 \\\"xxxxxxxxxx\\\">");
     for n in 1..12 {

@@ -85,13 +85,7 @@ impl Tree {
 
     fn merge(&self, batch: &mut Batch, object: NodeId, name: &str, value: Value) {
         let key = batch.key_named(name.as_bytes());
-        let same = |batch: &Batch, at: usize| {
-            batch.key_name(batch.object(object)[at].key) == name.as_bytes()
-        };
-        let old = (0..batch.object(object).len())
-            .find(|at| same(batch, *at))
-            .map(|at| batch.object(object)[at].value);
-        match old {
+        match batch.find_in(object, key) {
             Some(Value::Array(list)) => batch.array_mut(list).push(value),
             None if !self.force_array || name.as_bytes() == CONTENT => {
                 batch.set_in(object, key, value);

@@ -19,7 +19,7 @@ const SOURCE: Setting = ("source", "field", Field);
 const TARGET: Setting = ("target", "target", Field);
 const TAGS: Setting = ("tag_on_failure", "tag_on_failure", Texts);
 
-const PLAIN: [Plain; 24] = [
+const PLAIN: [Plain; 26] = [
     (
         "json",
         "json",
@@ -114,14 +114,10 @@ const PLAIN: [Plain; 24] = [
             ("fallback", "fallback", Any),
             ("override", "override", Flag),
             ("iterate_on", "iterate_on", Field),
+            ("refresh_behaviour", "refresh_behaviour", Text),
+            ("yaml_dictionary_code_point_limit", "yaml_dictionary_code_point_limit", Number),
         ],
-        &[
-            "ecs_compatibility",
-            "refresh_interval",
-            "refresh_behaviour",
-            "yaml_load_strategy",
-            "yaml_code_point_limit",
-        ],
+        &["ecs_compatibility", "refresh_interval", "yaml_load_strategy"],
     ),
     (
         "cidr",
@@ -259,7 +255,33 @@ const PLAIN: [Plain; 24] = [
     ),
     ("noop", "", &[], &[]),
     ("uuid", "fingerprint", &[TARGET, ("overwrite", "overwrite", Flag)], &["ecs_compatibility"]),
-    ("json_encode", "set", &[], &[]),
+    ("json_encode", "json_encode", &[SOURCE, TARGET], &[]),
+    (
+        "de_dot",
+        "de_dot",
+        &[
+            // As they are written: dots within them are meant.
+            ("fields", "fields", Texts),
+            ("separator", "separator", Text),
+            ("nested", "nested", Flag),
+            ("recursive", "recursive", Flag),
+        ],
+        &[],
+    ),
+    (
+        "bytes",
+        "bytes",
+        &[
+            SOURCE,
+            TARGET,
+            ("conversion_method", "conversion_method", Text),
+            ("prefix_system", "prefix_system", Text),
+            ("decimal_separator", "decimal_separator", Text),
+            ("digit_group_separator", "digit_group_separator", Text),
+            TAGS,
+        ],
+        &[],
+    ),
     (
         "date",
         "date",
@@ -275,7 +297,7 @@ const PLAIN: [Plain; 24] = [
 ];
 
 /// Filters that are not there, and the nearest way.
-const MISSING: [(&str, &str); 16] = [
+const MISSING: [(&str, &str); 15] = [
     ("multiline", "give the input the codec `multiline`: lines are joined where they are read"),
     (
         "jdbc_streaming",
@@ -298,7 +320,6 @@ const MISSING: [(&str, &str); 16] = [
     ("metrics", "the agent's own /metrics counts events; the filter `metric` counts others"),
     ("aggregate", "the filter `aggregate` folds events; the source's Ruby code says what into"),
     ("sleep", "leave it out: a slow output holds the inputs by itself"),
-    ("de_dot", "rename the fields with the filter `rename`"),
     ("environment", "write the variables with the filter `set`: { name = \"${NAME}\" }"),
     ("tld", "use the filter `grok` on the host's name"),
     ("cipher", "use the filter `fingerprint` or `redact`"),
@@ -357,8 +378,7 @@ fn goes_over(
         }
         "geoip" => geoip(translator, settings, table),
         "uuid" => table.set("method", "UUID"),
-        "json_encode" => json_encode(settings, table),
-        "csv" => csv(settings, table, account),
+        "csv" => csv(settings, account),
         "translate"
             if table.get("target").is_none() && !translator.ecs && table.get("field").is_some() =>
         {
@@ -402,14 +422,7 @@ fn geoip(translator: &mut Translator<'_>, settings: &mut Settings, table: &mut T
     table.set("optional", true);
 }
 
-fn json_encode(settings: &mut Settings, table: &mut Table) {
-    let source = settings.text("source").unwrap_or_default();
-    let target = settings.text("target").unwrap_or_else(|| source.clone());
-    let text = format!("{{{}}}", values::field(&source));
-    table.set("fields", Table::default().with(&values::field(&target), text));
-}
-
-fn csv(settings: &mut Settings, table: &mut Table, account: &mut Account) {
+fn csv(settings: &mut Settings, account: &mut Account) {
     if settings.flag("autodetect_column_names") == Some(true) {
         account.missing(
             "the filter takes its columns' names from the first line",
@@ -417,20 +430,6 @@ fn csv(settings: &mut Settings, table: &mut Table, account: &mut Account) {
         );
     }
     settings.take("autodetect_column_names");
-    if let Some(Ours::Table(convert)) =
-        table.0.iter_mut().find(|(key, _)| key == "convert").map(|(_, v)| v)
-    {
-        let dates: Vec<String> = convert
-            .0
-            .iter()
-            .filter(|(_, kind)| kind.text().is_some_and(|k| k.starts_with("date")))
-            .map(|(n, _)| n.clone())
-            .collect();
-        convert.0.retain(|(name, _)| !dates.contains(name));
-        for name in dates {
-            account.differs(format!("the column `{name}` stays text: add a filter `date` for it"));
-        }
-    }
 }
 
 fn grok(
@@ -476,17 +475,21 @@ fn grok(
     if !translator.ecs && shared.get("ecs").is_none() && fields.iter().any(|(_, p)| implied(p)) {
         shared.set("ecs", "disabled");
     }
-    if fields.len() > 1 && shared.get("break_on_match") != Some(&Ours::Bool(false)) {
-        account.differs("the filters for further fields run also when the first one matched");
-    }
     apply(&mut shared, settings, &COMMON, translator.report);
-    let step = |(name, patterns): (String, Vec<String>)| {
-        let mut filter = Filter::new("grok").with("field", values::field(&name));
+    let mut filter = Filter::new("grok");
+    if fields.len() == 1 {
+        let (name, patterns) = fields.remove(0);
+        filter.settings.set("field", values::field(&name));
         filter.settings.set("patterns", Ours::texts(patterns));
-        filter.settings.0.extend(shared.0.clone());
-        Step::Filter(filter)
-    };
-    fields.into_iter().map(step).collect()
+    } else {
+        let mut table = Table::default();
+        for (name, patterns) in fields {
+            table.set(&values::field(&name), Ours::texts(patterns));
+        }
+        filter.settings.set("match", table);
+    }
+    filter.settings.0.extend(shared.0);
+    vec![Step::Filter(filter)]
 }
 
 /// Whether a pattern uses a named one that makes fields of names that the dictionary chooses.
@@ -565,7 +568,7 @@ fn definitions(
     }
 }
 
-/// The filter `alter`: `coalesce`, `condrewrite`, `condrewriteother`.
+/// The filter `alter`: `condrewrite`, `condrewriteother`.
 fn alter(translator: &mut Translator<'_>, settings: &mut Settings) -> Vec<Step> {
     let mut steps = Vec::new();
     let texts = settings.texts("condrewrite").unwrap_or_default();
@@ -576,14 +579,26 @@ fn alter(translator: &mut Translator<'_>, settings: &mut Settings) -> Vec<Step> 
                 "replace",
                 Table::default().with(&field, values::text(new, translator.report)),
             );
-            filter.settings.add_when(&format!(
-                "{field} == \"{}\"",
-                expected.replace('\\', "\\\\").replace('"', "\\\"")
-            ));
+            filter.settings.add_when(&format!("{field} == {}", quoted(expected)));
+            steps.push(Step::Filter(filter));
+        }
+    }
+    let texts = settings.texts("condrewriteother").unwrap_or_default();
+    for four in texts.chunks(4) {
+        if let [test, expected, field, new] = four {
+            let new =
+                Table::default().with(&values::field(field), values::text(new, translator.report));
+            let mut filter = Filter::new("mutate").with("replace", new);
+            filter.settings.add_when(&format!("{} == {}", values::field(test), quoted(expected)));
             steps.push(Step::Filter(filter));
         }
     }
     steps
+}
+
+/// A text of a condition.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// Ruby code: idioms as filters, else a skeleton of a script.
