@@ -75,7 +75,7 @@ fn a_bad_pattern_is_shown_at_the_byte_where_it_goes_wrong() {
 #[test]
 fn match_names_fields_and_their_patterns_as_logstash_does() {
     let filter = |more: &str| format!("[[filters]]\ntype = \"grok\"\n{more}\n");
-    let two = "match = { a = '%{INT:x}', \"[b][c]\" = ['%{INT:y}', '(?<z>\\w+)'] }";
+    let two = "match = { a = '%{INT:x}', \"[b][c]\" = ['%{INT:y}', '^(?<z>\\w+)'] }";
     let json = r#"{"a":"1","b":{"c":"2"}}"#;
     assert_eq!(run(&filter(two), json), r#"{"a":"1","b":{"c":"2"},"x":"1"}"#);
     let only_second = r#"{"b":{"c":"q"}}"#;
