@@ -102,7 +102,7 @@ fn tapped(port: u16, at: &str) -> JoinHandle<Vec<u8>> {
 /// `None`: the agent, or its pipeline, is not there yet.
 fn open_tap(port: u16, at: &str) -> Option<BufReader<TcpStream>> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    write!(stream, "GET /tap?at={at}&rate=1000 HTTP/1.1\r\nHost: x\r\n\r\n").ok()?;
+    write!(stream, "GET /tap?at={at}&rate=1000 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").ok()?;
     let mut reader = BufReader::new(stream);
     let mut status = String::new();
     reader.read_line(&mut status).ok()?;
