@@ -14,7 +14,6 @@ mod generate;
 mod http;
 mod journald;
 mod listener;
-mod msgpack;
 mod origin;
 mod stdin;
 mod syslog;

@@ -20,6 +20,7 @@ pub mod names; // names of machines to addresses, without a library of the syste
 pub mod tls; // certificates and keys into rustls configurations
 pub mod timestamp; // instants to text and back
 pub mod event; // batches of events over borrowed bytes
+pub mod msgpack; // MessagePack and JSON
 pub mod chunk; // what an input hands on
 pub mod frame; // a batch as the journal keeps it
 pub mod delivery; // what an output may ask of the journal

@@ -49,6 +49,21 @@ impl Resolve for Own {
     }
 }
 
+/// The addresses of a name, for connections that no HTTP client makes.
+///
+/// # Errors
+/// There is none.
+pub async fn addresses(name: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
+    if !OWN {
+        return Ok(tokio::net::lookup_host((name.trim_matches(['[', ']']), port)).await?.collect());
+    }
+    let name = name.to_string();
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let find = move || find(&name, &read(HOSTS), &read(RESOLV_CONF));
+    let found = tokio::task::spawn_blocking(find).await?.map_err(std::io::Error::other)?;
+    Ok(found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
+}
+
 /// The addresses of a name, given the texts of the machine's two files. Blocks while servers are asked.
 fn find(name: &str, hosts: &str, resolv_conf: &str) -> Result<Vec<IpAddr>, String> {
     if let Ok(address) = name.trim_matches(['[', ']']).parse() {

@@ -6,6 +6,7 @@
 
 mod elasticsearch;
 mod file;
+mod forward;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod http;
@@ -75,6 +76,7 @@ type Load = fn(&Section<'_>, &mut OutputLoad<'_>) -> Option<Box<dyn Output>>;
 pub const KINDS: &[(&str, Load)] = &[
     ("elasticsearch", elasticsearch::load),
     ("file", file::load),
+    ("forward", forward::load),
     ("http", http::load),
     ("null", null::load),
     ("slack", slack::load),

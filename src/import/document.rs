@@ -52,6 +52,8 @@ pub struct Notes {
     pub differences: Vec<String>,
     /// What is left to do.
     pub todos: Vec<Todo>,
+    /// The plugin that it is about: its place among the entries of the draft. Not written.
+    pub entry: Option<usize>,
 }
 
 /// An input or an output.
@@ -240,6 +242,7 @@ impl Notes {
         self.comments.append(&mut other.comments);
         self.differences.append(&mut other.differences);
         self.todos.append(&mut other.todos);
+        self.entry = self.entry.or(other.entry);
     }
 }
 

@@ -3,7 +3,10 @@
 pub mod condition;
 pub mod draft;
 pub mod handover;
+pub mod journald;
 pub mod network;
 pub mod parse;
+pub mod receivers;
+pub mod services;
 pub mod text;
 pub mod tags;

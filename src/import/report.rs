@@ -118,7 +118,7 @@ impl Account {
     pub fn close(self, report: &mut Report, comments: Vec<String>) -> Notes {
         let (origin, room, plugin) = (self.origin, self.room, self.plugin);
         let mut notes =
-            Notes { comments, differences: self.differences.clone(), todos: Vec::new() };
+            Notes { comments, differences: self.differences.clone(), ..Notes::default() };
         let mut differences = self.differences;
         if self.missing.is_none() {
             differences.extend(self.needs.iter().map(|todo| todo.what.clone()));

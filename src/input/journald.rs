@@ -296,7 +296,7 @@ impl Reading {
             file.mark.entries += 1;
             if self.settings.wants(&self.entry) {
                 let start = text.len();
-                render::write(&self.entry, &mut text);
+                render::write(&self.entry, self.settings.names, &mut text);
                 let length = (text.len() - start) as u64;
                 if file.mark.offset + (start as u64) + length <= file.skip_to {
                     // It is in the journal already.

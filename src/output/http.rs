@@ -1,12 +1,12 @@
 //! Output `http`: events in the bodies of requests.
 //!
-//! In: frames. Out: requests to one address, their bodies lines of JSON, an array, or one document. Promises: a
-//! document is done when the server answered 2xx to the request that held it; one request is under way at a time, so
-//! that documents arrive in the order of the journal; what may pass (no answer, 408, 425, 429, 5xx) and what a person
-//! has to change (401, 403, 404, …) is tried again with growing pauses, for ever, and `Retry-After` is obeyed; of a
-//! body that the server refuses (400, 413, 422) the halves are tried, until the documents that it will not have stand
-//! alone: those are dead letters. A crash between answer and cursor sends them again. Redirects are not followed.
-//! On failure: health says `paused` with the server's words; nothing is lost.
+//! In: frames. Out: requests to one address, their bodies lines of JSON, an array, one document, or streams of Loki.
+//! Promises: a document is done when the server answered 2xx to the request that held it; one request is under way at
+//! a time, so that documents arrive in the order of the journal; what may pass (no answer, 408, 425, 429, 5xx) and
+//! what a person has to change (401, 403, 404, …) is tried again with growing pauses, for ever, and `Retry-After` is
+//! obeyed; of a body that the server refuses (400, 413, 422) the halves are tried, until the documents that it will
+//! not have stand alone: those are dead letters. A crash between answer and cursor sends them again. Redirects are
+//! not followed. On failure: health says `paused` with the server's words; nothing is lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,29 +26,24 @@ use crate::settings::{Section, basic_authorization};
 use crate::template::Template;
 use crate::tls::ClientTls;
 
+mod body;
 mod request;
 
 #[cfg(test)]
 mod tests;
 
+use body::{BETWEEN, Format, Held};
 use request::{Answer, Client};
-
-/// What a body is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
-    /// A document a line.
-    Lines,
-    /// An array of documents.
-    Array,
-    /// One document.
-    Single,
-}
 
 struct Http {
     client: Client,
     format: Format,
     batch_bytes: usize,
     url: Url,
+    /// Names of Loki's labels.
+    labels: Vec<String>,
+    /// Their values for a document, with [`BETWEEN`] between them.
+    values: Option<Template>,
 }
 
 /// The output at work.
@@ -61,18 +56,21 @@ struct Worker {
     retry_ms: u64,
 }
 
-/// A document of one of the frames under way: the frame's place, and its number in it.
-type Held = (usize, usize);
-
 /// The agent stops.
 struct Stopped;
 
-pub(super) fn load(section: &Section<'_>, _: &mut OutputLoad<'_>) -> Option<Box<dyn Output>> {
+pub(super) fn load(section: &Section<'_>, load: &mut OutputLoad<'_>) -> Option<Box<dyn Output>> {
     let url = url(section);
     let methods = [("post", Method::POST), ("put", Method::PUT)];
     let method = section.choice_or("method", &methods, Method::POST);
-    let formats = [("lines", Format::Lines), ("array", Format::Array), ("single", Format::Single)];
+    let formats = [
+        ("lines", Format::Lines),
+        ("array", Format::Array),
+        ("single", Format::Single),
+        ("loki", Format::Loki),
+    ];
     let format = section.choice_or("format", &formats, Format::Lines);
+    let labels = labels(section, format, load);
     let headers = headers(section, format);
     let gzip = section.choice_or("compression", &[("gzip", true), ("none", false)], false);
     let batch_bytes = section.bytes_or("batch_size", limits::HTTP_BATCH_BYTES_MAX as u64);
@@ -83,10 +81,11 @@ pub(super) fn load(section: &Section<'_>, _: &mut OutputLoad<'_>) -> Option<Box<
         section.error(section.span_of(key), format!("`{key}` is 0"), None);
         return None;
     }
-    let (url, headers) = (url?, headers?);
+    let (url, headers, (labels, values)) = (url?, headers?, labels?);
     match Client::new((method, url.clone()), headers, tls?, timeout, gzip) {
         Ok(client) => {
-            Some(Box::new(Http { client, format, batch_bytes: batch_bytes as usize, url }))
+            let batch_bytes = batch_bytes as usize;
+            Some(Box::new(Http { client, format, batch_bytes, url, labels, values }))
         }
         Err(why) => {
             section.report(
@@ -111,10 +110,49 @@ fn url(section: &Section<'_>) -> Option<Url> {
     }
 }
 
+/// `labels`: their names, and one template for the values of all.
+fn labels(
+    section: &Section<'_>,
+    format: Format,
+    load: &mut OutputLoad<'_>,
+) -> Option<(Vec<String>, Option<Template>)> {
+    let entries = section.entries("labels").unwrap_or_default();
+    if format != Format::Loki {
+        if section.has("labels") {
+            let hint = "write `format = \"loki\"`, or leave them out".to_string();
+            section.error(section.span_of("labels"), "`labels` are those of Loki", Some(hint));
+            return None;
+        }
+        return Some((Vec::new(), None));
+    }
+    if entries.is_empty() {
+        let hint = "write for example: labels = { job = \"shop\", level = \"{log.level:-}\" }";
+        section.error(section.span(), "Loki needs at least one label", Some(hint.to_string()));
+        return None;
+    }
+    let (mut names, mut values) = (Vec::new(), String::new());
+    for (name, item) in entries {
+        let crate::settings::Literal::String(text) = &item.literal else {
+            section.error(item.span.clone(), "a label must be a text", None);
+            return None;
+        };
+        let text = section.expand(text, &item.span)?;
+        // Each by itself, so that an error has its own place.
+        Template::load(section, &text, load.keys)?;
+        if !names.is_empty() {
+            values.push(BETWEEN);
+        }
+        names.push(name.value.clone());
+        values.push_str(&text.value);
+    }
+    let whole = Template::parse(&values, load.keys).ok()?;
+    Some((names, Some(whole)))
+}
+
 /// `headers`, `user` and `password`, `token`.
 fn headers(section: &Section<'_>, format: Format) -> Option<HeaderMap> {
-    let kind = if format == Format::Lines { "application/x-ndjson" } else { "application/json" };
-    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(kind))]);
+    let kind = HeaderValue::from_static(format.content_type());
+    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, kind)]);
     let mut sound = true;
     for (name, item) in section.entries("headers").unwrap_or_default() {
         let crate::settings::Literal::String(text) = &item.literal else {
@@ -177,7 +215,7 @@ fn tls(section: &Section<'_>, url: Option<&Url>) -> Option<ClientConfig> {
 
 impl Output for Http {
     fn address(&self) -> Option<&Template> {
-        None
+        self.values.as_ref()
     }
 
     fn run(self: Box<Self>, context: OutputContext) -> BoxFuture<'static, ()> {
@@ -198,28 +236,6 @@ impl Output for Http {
             // A stop ends it in the middle; what was not reported done comes again.
             let _ = worker.work().await;
         })
-    }
-}
-
-impl Format {
-    fn body(self, frames: &[Arc<Frame>], documents: &[Held]) -> Vec<u8> {
-        let mut body = Vec::new();
-        if self == Format::Array {
-            body.push(b'[');
-        }
-        for (place, (frame, number)) in documents.iter().enumerate() {
-            if place > 0 && self == Format::Array {
-                body.push(b',');
-            }
-            body.extend_from_slice(frames[*frame].document(*number).body);
-            if self == Format::Lines {
-                body.push(b'\n');
-            }
-        }
-        if self == Format::Array {
-            body.push(b']');
-        }
-        body
     }
 }
 
@@ -272,7 +288,9 @@ impl Worker {
         // What is left, the next at the end; a refused body comes back as its halves.
         let mut left = vec![documents];
         while let Some(part) = left.pop() {
-            match self.send(self.http.format.body(frames, part)).await? {
+            let http = &self.http;
+            let body = http.format.body(frames, part, &http.labels, self.context.bit);
+            match self.send(body).await? {
                 Ok(()) => self.delivered.add(part.len() as u64),
                 Err(why) => {
                     if let [document] = part {

@@ -133,6 +133,44 @@ fn the_fluentd_configuration_gives_the_events_of_the_shipped_pipeline_without_a_
     }
 }
 
+/// What the imported filters of a case make of an event.
+fn made(case: &str, more: &[&str], event: &str) -> Value {
+    let (folder, _) = imported(case, &[]);
+    let mut command = logweir();
+    command.arg("try").arg(folder.path().join("source.toml")).args(more);
+    let output = with_input(&mut command, format!("{event}\n").as_bytes());
+    serde_json::from_str(stdout(&output).trim()).unwrap_or_else(|_| panic!("{}", stderr(&output)))
+}
+
+#[test]
+fn ruby_code_does_in_lua_what_it_did() {
+    let event = r#"{"columns":["1.5","C1"],"related":{"ip":["::1","::2","::1"]},"empty":"","kept":"","flags":"18",
+        "written":"a,\"b,\"\"c\"\"\"","kind":"2","mac":"00:1a:2b:3c","start":1795348800,"end":1795348860}"#;
+    let made = made("logstash-ruby", &[], &event.replace('\n', ""));
+    let wanted = serde_json::json!({
+        "conn": { "ts": "1.5", "uid": "C1" }, "related": { "ip": ["::1", "::2"] }, "kept": "", "level": "low",
+        "tcp": { "flags": ["SYN", "ACK"] }, "names": ["a", "b,\"c\""], "oui": "00:1a:2b",
+        "began": "2026-11-22T12:00:00Z", "age": 60,
+    });
+    for (name, value) in wanted.as_object().unwrap() {
+        assert_eq!(made[name], *value, "{name} of {made}");
+    }
+    assert!(made.get("empty").is_none() && made.get("tags").is_none(), "{made}");
+}
+
+#[test]
+fn fields_are_nested_and_lifted_as_fluent_bit_does_it() {
+    let event = r#"{"http":{"a.b":1,"status":200},"k8s_pod":"p","k8s_ns":"n","other":"o"}"#;
+    let made = made("fluent-bit-node", &["--input", "app"], event);
+    let wanted = serde_json::json!({
+        "http_a.b": 1, "http_status": 200, "kubernetes": { "pod": "p", "ns": "n" }, "other": "o",
+    });
+    for (name, value) in wanted.as_object().unwrap() {
+        assert_eq!(made[name], *value, "{name} of {made}");
+    }
+    assert!(made.get("http").is_none() && made.get("k8s_pod").is_none(), "{made}");
+}
+
 #[test]
 fn exit_codes_tell_what_became_of_it_and_json_is_one_object() {
     for (case, code, todo) in
@@ -180,7 +218,12 @@ fn no_secret_of_the_source_is_written_anywhere() {
 fn no_change_of_a_configuration_makes_the_import_panic() {
     use logweir::import::source::{NoFiles, SourceFile};
     use logweir::import::{Given, GivenFile, Language, import};
-    let rounds = if std::env::var_os("LOGWEIR_LONG").is_some() { 2_500 } else { 40 };
+    let cases: Vec<String> = fs::read_dir(root())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let all = if std::env::var_os("LOGWEIR_LONG").is_some() { 10_000 } else { 160 };
+    let rounds = all / cases.len() + 1;
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = move |below: usize| {
         state ^= state << 13;
@@ -192,12 +235,12 @@ fn no_change_of_a_configuration_makes_the_import_panic() {
         "{", "}", "[", "]", "\"", "'", "#", "=>", "<", ">", "</", "${", "%{", "\n", "\\", "/",
         "\u{20ac}", "if ",
     ];
-    for (case, language) in [
-        ("logstash-mcp-server", Language::Logstash),
-        ("fluentd-mcp-server", Language::Fluentd),
-        ("fluent-bit-web", Language::FluentBit),
-        ("logstash-mistake", Language::Logstash),
-    ] {
+    for case in &cases {
+        let language = match language(case) {
+            "logstash" => Language::Logstash,
+            "fluentd" => Language::Fluentd,
+            _ => Language::FluentBit,
+        };
         let source = fs::read_to_string(root().join(case).join("source.conf")).unwrap();
         for _ in 0..rounds {
             let mut text: Vec<char> = source.chars().collect();

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::super::document::{Filter, If, Notes, Part, Pipeline, Step, Table, Todo, Value};
 use super::super::fluentd::syntax::{Element, Item, Parameter, SyntaxError};
 use super::super::positions::Record;
-use super::super::report::Report;
+use super::super::report::{Entry, Report, Verdict};
 use super::super::source::{Files, SourceFile};
 use super::super::trial::{self, Fault};
 use super::super::{Given, Outcome};
@@ -216,31 +216,58 @@ fn finish(draft: Draft, name: &str, outcome: &mut Outcome) {
         let part = part(name, block, report);
         pipeline.add_output(part);
     }
-    outcome.report.entries.extend(draft.entries.into_iter().map(|(_, entry)| entry));
+    let mut entries: Vec<Entry> = draft.entries.into_iter().map(|(_, entry)| entry).collect();
     for part in &mut pipeline.inputs {
         let tried = (!part.settings.is_empty()).then(|| part.clone());
-        judge(&mut part.notes, tried, trial::input);
+        judge(&mut part.notes, tried, trial::input, &mut entries);
     }
     for part in &mut pipeline.outputs {
         let tried = (!part.settings.is_empty()).then(|| part.clone());
-        judge(&mut part.notes, tried, trial::output);
+        judge(&mut part.notes, tried, trial::output, &mut entries);
     }
     for step in &mut pipeline.steps {
         let tried = (!step.is_silent()).then(|| step.clone());
-        judge(step.notes_mut(), tried, |step| trial::steps(std::slice::from_ref(step)));
+        let load = |step: &Step| trial::steps(std::slice::from_ref(step));
+        judge(step.notes_mut(), tried, load, &mut entries);
     }
+    outcome.report.entries.append(&mut entries);
     outcome.pipelines.push(pipeline);
 }
 
-/// A part that does not load gets a TODO that says why, unless one stands there.
-fn judge<P>(notes: &mut Notes, part: Option<P>, tried: impl Fn(&P) -> Option<Fault>) {
+/// A part that does not load gets a TODO that says why, unless one stands there; its plugin is then not converted, or,
+/// where only a file is missing, differs.
+fn judge<P>(
+    notes: &mut Notes,
+    part: Option<P>,
+    tried: impl Fn(&P) -> Option<Fault>,
+    entries: &mut [Entry],
+) {
     if !notes.todos.is_empty() {
         return;
     }
+    let entry = notes.entry.and_then(|number| entries.get_mut(number));
     let (what, instead) = match part.as_ref().and_then(tried) {
         None => return,
-        Some(Fault::File(what)) => (what, "copy the file here, or change the path"),
-        Some(Fault::Wrong(what)) => (what, "mend it with what docs/settings.md lists"),
+        Some(Fault::File(what)) => {
+            if let Some(entry) = entry {
+                match &mut entry.verdict {
+                    Verdict::Differs(all) => all.push(what.clone()),
+                    Verdict::NotConvertible { .. } => {}
+                    verdict @ Verdict::Converted => {
+                        *verdict = Verdict::Differs(vec![what.clone()]);
+                    }
+                }
+            }
+            (what, "copy the file here, or change the path")
+        }
+        Some(Fault::Wrong(what)) => {
+            let instead = "mend it with what docs/settings.md lists";
+            if let Some(entry) = entry {
+                let (reason, instead) = (what.clone(), instead.to_string());
+                entry.verdict = Verdict::NotConvertible { reason, instead };
+            }
+            (what, instead)
+        }
     };
     notes.todos.push(Todo { what, instead: instead.to_string(), source: Vec::new() });
 }

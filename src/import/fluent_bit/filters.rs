@@ -1,11 +1,13 @@
 //! `[FILTER]` sections to filters.
 
+use std::time::Duration;
+
 use super::super::document::{Filter, Step, Todo};
 use super::super::fluent::condition::{Condition, literal};
 use super::super::fluent::draft::{Block, Value};
 use super::super::fluent::parse::{field, path};
 use super::super::fluent::tags::{TAG_FIELD, Tag};
-use super::super::fluent::text::is_true;
+use super::super::fluent::text::{is_true, time};
 use super::super::fluentd::filter::{condition_of, geoip, known_tag};
 use super::super::fluentd::route::{Conversion, Notes, Stream};
 use super::super::fluentd::source::text;
@@ -484,12 +486,12 @@ fn nest(element: &Element, notes: &mut Notes) -> Vec<Block> {
             .filter(|p| p.name == "wildcard")
             .map(|p| p.value.source().trim().to_string())
             .collect();
-        if wildcards.is_empty() || wildcards.iter().any(|name| name.contains('*')) {
-            notes.refusal = Some(
-                "fields are moved by name, not by wildcard; name them in a `rename` filter"
-                    .to_string(),
-            );
+        if wildcards.is_empty() {
+            notes.refusal = Some("it has no `Wildcard`; move fields with `rename`".to_string());
             return Vec::new();
+        }
+        if wildcards.iter().any(|name| name.contains('*')) {
+            return vec![Block::of("script").with("code", nested(&wildcards, &under, &removed))];
         }
         let to = |name: &String| {
             let short = name.strip_prefix(&removed).unwrap_or(name);
@@ -499,8 +501,56 @@ fn nest(element: &Element, notes: &mut Notes) -> Vec<Block> {
             Block::of("rename").with("fields", wildcards.iter().map(to).collect::<Vec<_>>()),
         ];
     }
-    notes.difference(format!("the fields stay in `{under}`: name them as `{under}.NAME`"));
-    Vec::new()
+    let added = text(element, "add_prefix", notes).or_else(|| text(element, "prefix_with", notes));
+    vec![Block::of("script").with("code", lifted(&under, &added.unwrap_or_default()))]
+}
+
+/// A function that makes a name one that is not taken for a path.
+const NAMED: &str = "local function named(name) return (name:gsub('([\\\\.])', '\\\\%1')) end\n";
+
+/// Lua that puts the fields whose names begin so into an object.
+fn nested(wildcards: &[String], under: &str, removed: &str) -> String {
+    let wanted: Vec<String> = wildcards
+        .iter()
+        .map(|name| match name.strip_suffix('*') {
+            Some(start) => {
+                format!("k:sub(1, {}) == {}", start.len(), lua_text(start))
+            }
+            None => format!("k == {}", lua_text(name)),
+        })
+        .collect();
+    let short = if removed.is_empty() {
+        "k".to_string()
+    } else {
+        let (length, removed) = (removed.len(), lua_text(removed));
+        format!("k:sub(1, {length}) == {removed} and k:sub({}) or k", length + 1)
+    };
+    format!(
+        "{NAMED}local under = event:get({0}) or {{}}\n\
+         for k, v in pairs(event:to_table()) do\n  \
+           if k ~= '@timestamp' and k ~= '@metadata' and ({1}) then\n    \
+             under[{short}] = v\n    event:remove(named(k))\n  end\nend\n\
+         if next(under) then event:set({0}, under) end\n",
+        lua_text(under),
+        wanted.join(" or ")
+    )
+}
+
+/// Lua that puts an object's fields beside it.
+fn lifted(under: &str, prefix: &str) -> String {
+    format!(
+        "{NAMED}local inner = event:get({0})\n\
+         if type(inner) == 'table' then\n  event:remove({0})\n  \
+           for k, v in pairs(inner) do event:set(named({1} .. k), v) end\nend\n",
+        lua_text(under),
+        lua_text(prefix)
+    )
+}
+
+/// A text as Lua writes it.
+fn lua_text(text: &str) -> String {
+    let text = text.replace('\\', "\\\\").replace('\'', "\\'");
+    format!("'{}'", text.replace('\n', "\\n").replace('\r', "\\r"))
 }
 
 fn merged_log(element: &Element, notes: &mut Notes) -> Vec<Block> {
@@ -534,7 +584,22 @@ fn type_converter(element: &Element) -> Vec<Block> {
     blocks
 }
 
-fn throttle(_: &Element, notes: &mut Notes) -> Vec<Block> {
-    notes.refusal = Some("write it as the filter `throttle` of this pipeline".to_string());
-    Vec::new()
+/// A limit on average over some intervals, as one on all of them together.
+fn throttle(element: &Element, notes: &mut Notes) -> Vec<Block> {
+    let number = |name: &str, usual: f64, notes: &mut Notes| {
+        let written = text(element, name, notes).and_then(|text| text.trim().parse::<f64>().ok());
+        written.filter(|number| *number >= 1.0 && *number < 1e9).unwrap_or(usual)
+    };
+    let (rate, window) = (number("rate", 1000.0, notes), number("window", 5.0, notes));
+    let interval = text(element, "interval", notes).and_then(|text| time(&text));
+    let interval = interval.and_then(|text| crate::settings::parse_duration(&text));
+    let interval = interval.filter(|span| !span.is_zero()).unwrap_or(Duration::from_secs(1));
+    let Some(span) = time(&format!("{}", interval.as_secs_f64() * window)) else {
+        return Vec::new();
+    };
+    notes.difference(format!(
+        "the limit counts in windows of {span} that follow one another, not in one that slides"
+    ));
+    let _ = text(element, "print_status", notes);
+    vec![Block::of("throttle").with("limit", (rate * window) as i64).with("window", span)]
 }

@@ -2,8 +2,8 @@
 
 use super::super::fluent::condition::Condition;
 use super::super::fluent::draft::{Block, Draft, RECORD, Value};
-use super::super::fluent::network;
 use super::super::fluent::text::{is_true, list, size, time};
+use super::super::fluent::{journald, network};
 use super::super::fluentd::route::{Notes, Stream};
 use super::super::fluentd::source::{decoded, refusal, text};
 use super::super::fluentd::syntax::Element;
@@ -32,6 +32,7 @@ impl Translation {
                 })
             }
             "syslog" => syslog(element, &mut notes, &mut filters),
+            "systemd" => Some(journald::of_fluent_bit(element, &mut notes, &mut filters)),
             "dummy" => Some(network::sample(element, &mut notes)),
             "fluentbit_metrics" | "fluentbit_logs" | "health" => {
                 notes.difference(

@@ -8,6 +8,8 @@ use super::super::fluent::condition::Condition;
 use super::super::fluent::draft::{Block, Draft, Value};
 use super::super::fluent::network;
 use super::super::fluent::parse::field;
+use super::super::fluent::receivers::forward;
+use super::super::fluent::services::{Service, service};
 use super::super::fluent::tags::Tag;
 use super::super::fluent::text::{dated, filled, is_true, list, size};
 use super::elasticsearch::elasticsearch;
@@ -232,6 +234,7 @@ impl Conversion {
         let when = self.condition(taken);
         let block = match kind.trim_start_matches("out_") {
             "elasticsearch"
+            | "es"
             | "elasticsearch_dynamic"
             | "opensearch"
             | "aws-elasticsearch-service"
@@ -250,6 +253,11 @@ impl Conversion {
                 return;
             }
             "slack" => Some(slack(element, &mut notes)),
+            "forward" | "secure_forward" => {
+                let tag = text(element, "tag", &mut notes).or(tag);
+                let sent = self.tag_sent(tag.as_deref(), taken, &mut notes);
+                forward(element, sent, &mut notes).map_err(|why| notes.refusal = Some(why)).ok()
+            }
             "http" | "http_ext" | "http_buffered" if element.name != "output" => {
                 let block = network::http_of_fluentd(element, &mut notes);
                 if block.is_none() {
@@ -263,10 +271,22 @@ impl Conversion {
                 notes.refusal = Some("it has no @type".to_string());
                 None
             }
-            other => {
-                notes.refusal = Some(refusal(other));
-                None
-            }
+            other => match service(other, element, &mut notes) {
+                Some(Ok(Service { block, filters })) => {
+                    if !filters.is_empty() {
+                        self.add_filters(filters, &when, &Said::default());
+                    }
+                    Some(block)
+                }
+                Some(Err(why)) => {
+                    notes.refusal = Some(why);
+                    None
+                }
+                None => {
+                    notes.refusal = Some(refusal(other));
+                    None
+                }
+            },
         };
         if block.is_some() {
             self.buffer(element, &mut notes);
@@ -279,6 +299,21 @@ impl Conversion {
             return;
         };
         self.add_output(kind, block, &when, comments);
+    }
+
+    /// The tag that a receiver gets, as a template.
+    fn tag_sent(&self, tag: Option<&str>, taken: &[Stream], notes: &mut Notes) -> String {
+        if let Some(tag) = tag.filter(|tag| !tag.contains(['*', '$'])) {
+            return tag.replace('{', "{{").replace('}', "}}");
+        }
+        let from_path = |stream: &&Stream| matches!(stream.tag, Tag::Path { .. });
+        if let Some(stream) = taken.iter().find(from_path) {
+            let written = self.identities.get(stream.input).cloned().unwrap_or_default();
+            notes.difference(format!(
+                "the tag is sent as it is written (`{written}`), without the file's path"
+            ));
+        }
+        "{@metadata.tag:-logweir}".to_string()
     }
 
     /// Adds an output under a condition.
@@ -523,10 +558,6 @@ fn slack(element: &Element, notes: &mut Notes) -> Block {
 
 fn refusal(kind: &str) -> String {
     let instead = match kind {
-        "forward" | "secure_forward" => {
-            "let this pipeline ship where the receiver ships, or send to an input `http` of the receiver \
-             with the output `http`"
-        }
         "s3" | "gcs" | "azure_storage" | "azure_blob" | "azurestorage" | "webhdfs" => {
             "write `file`, and let a timer copy the folder there"
         }
@@ -534,9 +565,7 @@ fn refusal(kind: &str) -> String {
             "let a bridge with an HTTP address (such as Kafka's REST proxy) take it from the output `http`, \
              or keep the old agent for this topic"
         }
-        "loki" | "splunk_hec" | "splunk" | "datadog" | "newrelic" | "nrlogs" | "loggly"
-        | "logzio_buffered" | "sumologic" | "logdna" | "opentelemetry" | "azure" | "honeycomb"
-        | "influxdb" | "coralogix" => {
+        "logdna" | "opentelemetry" | "azure" | "honeycomb" | "influxdb" | "coralogix" => {
             "it takes HTTP: try the output `http` with its address and key; the form of a document is ours"
         }
         "gelf" | "papertrail" | "remote_syslog" | "syslog" | "tcp" | "udp" | "logentries" => {
@@ -548,9 +577,6 @@ fn refusal(kind: &str) -> String {
         _ => "`elasticsearch`, `http`, `slack`, `file`, `stdout` and `null` are there",
     };
     let what = match kind {
-        "forward" | "secure_forward" => {
-            "there is no output for Fluentd's forward protocol".to_string()
-        }
         "s3" => "there is no output for S3".to_string(),
         other => format!("there is no output `{other}`"),
     };

@@ -357,6 +357,8 @@ impl Conversion {
             None if notes.differences.is_empty() => Verdict::Converted,
             None => Verdict::Differs(notes.differences),
         };
+        let known = self.draft.entries.iter().position(|(span, _)| *span == element.span);
+        said.entry = known.or(Some(self.draft.entries.len()));
         match self.draft.entries.iter_mut().find(|(span, _)| *span == element.span) {
             // A plugin that several ways lead to is one plugin: the worst counts, and it is said once.
             Some((_, entry)) => {

@@ -5,10 +5,10 @@
 
 use super::super::fluent::condition::Condition;
 use super::super::fluent::draft::{Block, Draft, RECORD, Value};
-use super::super::fluent::network;
 use super::super::fluent::parse::Parser;
 use super::super::fluent::tags::Tag;
 use super::super::fluent::text::{is_true, list, settled, time};
+use super::super::fluent::{journald, network};
 use super::parse_section::parser_of;
 use super::route::{Conversion, Notes, Stream};
 use super::syntax::Element;
@@ -50,6 +50,7 @@ impl Conversion {
                 decoded(&mut block, &parser_of(element, &mut notes), &mut notes, &mut filters);
                 Some(block)
             }
+            "systemd" => Some(journald::of_fluentd(element, &mut notes, &mut filters)),
             "sample" | "dummy" => Some(network::sample(element, &mut notes)),
             "monitor_agent"
             | "prometheus"
@@ -251,9 +252,6 @@ fn tcp(element: &Element, notes: &mut Notes, filters: &mut Vec<Block>) -> Block 
 pub fn refusal(kind: &str) -> String {
     let instead = match kind {
         "" => return "it has no @type".to_string(),
-        "systemd" => {
-            "pipe `journalctl -f -o json` into `stdin`, or let rsyslog forward to `syslog`"
-        }
         "unix" | "docker_events" => "let its senders use `forward` over TCP",
         "kafka" | "kafka_group" | "rdkafka" => {
             "let a consumer write JSON lines to `tcp`, or keep the old agent for this topic in front"
@@ -280,9 +278,5 @@ pub fn refusal(kind: &str) -> String {
         }
         _ => "let its senders send JSON to `http` or `tcp`, or write to a file that `file` follows",
     };
-    let what = match kind {
-        "systemd" => "there is no input for systemd's journal".to_string(),
-        kind => format!("there is no input `{kind}`"),
-    };
-    format!("{what}; {instead}")
+    format!("there is no input `{kind}`; {instead}")
 }

@@ -376,6 +376,8 @@ fn goes_over(
         {
             table.set("ecs_compatibility", "disabled");
         }
+        "dissect" => doubled(table),
+        "dns" => seconds(table),
         "geoip" => geoip(translator, settings, table),
         "uuid" => table.set("method", "UUID"),
         "csv" => csv(settings, account),
@@ -420,6 +422,45 @@ fn geoip(translator: &mut Translator<'_>, settings: &mut Settings, table: &mut T
     }
     // Logstash starts without its database, too, and tags what it cannot look up.
     table.set("optional", true);
+}
+
+/// `%{[[a][b]]}`, which Logstash reads as `%{[a][b]}`.
+fn doubled(table: &mut Table) {
+    let Some((_, Ours::Table(mapping))) = table.0.iter_mut().find(|(key, _)| key == "mapping")
+    else {
+        return;
+    };
+    for (_, value) in &mut mapping.0 {
+        if let Ours::Text(text) = value
+            && text.contains("[[")
+        {
+            let parts = text.split('}').map(|part| match part.split_once("%{") {
+                Some((before, name)) => {
+                    format!("{before}%{{{}", name.replace("[[", "[").replace("]]", "]"))
+                }
+                None => part.to_string(),
+            });
+            *text = parts.collect::<Vec<_>>().join("}");
+        }
+    }
+}
+
+/// `timeout` in seconds, or a list of them of which each try takes the next, as one time.
+fn seconds(table: &mut Table) {
+    let number = |value: &Ours| match value {
+        Ours::Integer(number) => Some(*number as f64),
+        Ours::Float(number) => Some(*number),
+        Ours::Text(text) => text.parse().ok(),
+        _ => None,
+    };
+    let written = match table.get("timeout") {
+        Some(Ours::List(items)) => items.first().and_then(number),
+        Some(value) => number(value),
+        None => None,
+    };
+    if let Some(seconds) = written.filter(|seconds| (0.001..86_400.0).contains(seconds)) {
+        table.set("timeout", format!("{}ms", (seconds * 1000.0).round() as i64));
+    }
 }
 
 fn csv(settings: &mut Settings, account: &mut Account) {
@@ -601,14 +642,44 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
+/// Whether code changes a variable that outlives the event: `@count += 1`, `$last = …`, `@seen << …`.
+fn keeps_state(code: &str) -> bool {
+    code.split(['@', '$']).skip(1).any(|rest| {
+        let name = rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        let after = name.trim_start();
+        let changes = ["+=", "-=", "*=", "||=", "<<", ".push", ".append", ".delete", "["];
+        name.len() < rest.len()
+            && (changes.iter().any(|sign| after.starts_with(sign))
+                || after.starts_with('=') && !after.starts_with("==") && !after.starts_with("=~"))
+    })
+}
+
 /// Ruby code: idioms as filters, else a skeleton of a script.
 fn script(settings: &mut Settings, account: &mut Account) -> Vec<Step> {
     settings.ignore(&["tag_on_exception", "tag_with_exception_message"]);
     let code = settings.text("code").unwrap_or_default();
-    if settings.has("path") || settings.has("init") || code.trim().is_empty() {
-        account.missing("Ruby code that is no idiom", "write it as a filter `script` (Lua)");
+    if settings.has("path") || code.trim().is_empty() {
+        account.missing(
+            "Ruby code in a file of its own",
+            "write what it does as a filter `script` (Lua)",
+        );
         return Vec::new();
     }
+    if keeps_state(&code) {
+        account.missing(
+            "Ruby code that keeps something from event to event",
+            "write it as a filter `script` (Lua), `aggregate` or `throttle`",
+        );
+        return Vec::new();
+    }
+    if code.contains("parse_csv") {
+        account.differs("an empty column is an empty text, not nil");
+    }
+    // What Ruby runs once is run for each event: it sets the same each time, or it is not understood.
+    let code = match settings.text("init") {
+        Some(init) => format!("{init}\n{code}"),
+        None => code,
+    };
     match ruby::statements(&code, Dialect::Logstash) {
         Some(mut steps) => {
             let mut common = Table::default();

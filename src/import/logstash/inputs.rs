@@ -15,7 +15,7 @@ use crate::import::report::Account;
 use crate::import::{secrets, templates, trial};
 
 /// Inputs that are not there, and the nearest way.
-const MISSING: [(&str, &str); 18] = [
+const MISSING: [(&str, &str); 17] = [
     (
         "kafka",
         "let a Kafka client write JSON lines to an input `tcp`, or keep Logstash or Vector for this topic in front",
@@ -51,7 +51,6 @@ const MISSING: [(&str, &str); 18] = [
     ("snmptrap", "let snmptrapd write to a file that an input `file` follows"),
     ("netflow", "let nfcapd write JSON lines to a file that an input `file` follows"),
     ("dead_letter_queue", "`logweir dlq ls`, `show` and `replay` do this"),
-    ("pipeline", "put both pipelines' filters into one file, or send over an input `tcp`"),
 ];
 
 /// Converts one.
@@ -79,6 +78,13 @@ pub fn convert(translator: &mut Translator<'_>, plugin: &Plugin) {
         "syslog" => Some(syslog(translator, &mut settings)),
         "file" => Some(file(translator, &mut settings, &mut account)),
         "stdin" => Some(Table::of_type("stdin")),
+        "pipeline" => {
+            let address = settings.text("address").unwrap_or_default();
+            account.differs(format!(
+                "events of the pipelines that send to `{address}` come over a port of this machine, without `@metadata`"
+            ));
+            Some(Table::of_type("forward").with("listen", values::meeting(&address)))
+        }
         other => {
             let nearest = MISSING.iter().find(|(name, _)| *name == other);
             let instead = nearest
@@ -89,7 +95,7 @@ pub fn convert(translator: &mut Translator<'_>, plugin: &Plugin) {
     };
     let mut part = Part { name: id.unwrap_or_else(|| plugin.name.clone()), ..Part::default() };
     if let Some(mut table) = table {
-        let is_json = ["beats", "http", "generate"]
+        let is_json = ["beats", "http", "forward", "generate"]
             .iter()
             .any(|kind| table.get("type").and_then(Ours::text) == Some(*kind));
         if let Some(codec) = codec::input(settings.take("codec"), &mut account)

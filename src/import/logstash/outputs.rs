@@ -14,7 +14,7 @@ use crate::import::report::Account;
 use crate::import::{secrets, templates, trial};
 
 /// Outputs that are not there, and the nearest way.
-const MISSING: [(&str, &str); 15] = [
+const MISSING: [(&str, &str); 14] = [
     (
         "kafka",
         "write to a file (output `file`) that a Kafka client reads, or keep Logstash for this topic",
@@ -31,7 +31,6 @@ const MISSING: [(&str, &str); 15] = [
     ("influxdb", "write to a file (output `file`) that Telegraf reads"),
     ("mongodb", "write to a file (output `file`) that an importer reads"),
     ("gelf", "write to a file (output `file`) that a relay sends on"),
-    ("pipeline", "put both pipelines' filters into one file, with `when` on its outputs"),
     ("exec", "write to a file (output `file`) that a program follows"),
 ];
 
@@ -51,6 +50,7 @@ pub fn convert(
         "stdout" => Some(stdout(&mut settings, &mut account)),
         "file" => file(&mut settings, &mut account),
         "slack" => Some(slack(translator, &mut settings)),
+        "pipeline" => pipeline(&mut settings, &mut account),
         "http" => http(translator, &mut settings, &mut account),
         "null" | "sink" | "devnull" => {
             // Nothing is written: an event that no output takes is done.
@@ -332,6 +332,22 @@ fn index(
         account
             .differs("the rollover alias must be there: logweir writes to it and does not make it");
     }
+    // Elasticsearch refuses upper-case letters; those within references and times mean something else.
+    let outside = |text: &str| {
+        let parts = text.split('}').map(|part| match part.split_once(['%', '$']) {
+            Some((plain, _)) => plain,
+            None => part,
+        });
+        parts.collect::<String>()
+    };
+    let index = if outside(&index).contains(|c: char| c.is_ascii_uppercase()) {
+        account.differs(format!(
+            "index names have no upper-case letters, and Elasticsearch refuses `{index}`: it is in lower case"
+        ));
+        lowered(&index)
+    } else {
+        index
+    };
     match template(translator, &index) {
         Ok(value) => table.set("index", value),
         Err(why) => {
@@ -361,6 +377,20 @@ fn index(
             account.differs(format!("`{name}` is left out: documents are only added"));
         }
     }
+}
+
+/// A text in lower case, but for what stands in braces.
+fn lowered(text: &str) -> String {
+    let mut depth = 0usize;
+    let lower = |c: char| {
+        match c {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth == 0 { c.to_ascii_lowercase() } else { c }
+    };
+    text.chars().map(lower).collect()
 }
 
 /// A template that may hold variables.
@@ -500,6 +530,27 @@ fn file(settings: &mut Settings, account: &mut Account) -> Option<Table> {
     ]);
     let value = if path.contains("${") { Ours::Variables(path) } else { Ours::Text(path) };
     Some(Table::of_type("file").with("path", value))
+}
+
+/// Events for another pipeline, which each gets from a port of this machine.
+fn pipeline(settings: &mut Settings, account: &mut Account) -> Option<Table> {
+    let addresses = settings.texts("send_to").unwrap_or_default();
+    settings.ignore(&["ensure_delivery"]);
+    let [address] = addresses.as_slice() else {
+        account.missing(
+            "it sends to several pipelines, an output `forward` to one",
+            "write one output `forward` for each",
+        );
+        return None;
+    };
+    account.differs(format!(
+        "events for `{address}` go over a port of this machine, without `@metadata`; they are acknowledged"
+    ));
+    Some(
+        Table::of_type("forward")
+            .with("servers", Ours::texts([values::meeting(address)]))
+            .with("tag", templates::escaped(address)),
+    )
 }
 
 /// Requests with documents.

@@ -209,6 +209,14 @@ fn bare(word: &str, report: &mut Report) -> Ours {
     }
 }
 
+/// Where the pipelines of one address meet: a port of this machine that follows from the name alone.
+pub fn meeting(address: &str) -> String {
+    let hash = address.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("127.0.0.1:{}", 20_000 + hash % 10_000)
+}
+
 /// A field's name: `[a][b]` and names with dots as our paths write them; texts with references stay.
 pub fn field(name: &str) -> String {
     if templates::has_references(name) { name.to_string() } else { templates::field(name) }

@@ -6,7 +6,7 @@
 use super::syntax::{Expression, Statement};
 
 /// Functions that the code needs, by name.
-const FUNCTIONS: [(&str, &str); 7] = [
+const FUNCTIONS: [(&str, &str); 14] = [
     (
         "to_i",
         "local function to_i(v)\n  \
@@ -44,6 +44,54 @@ const FUNCTIONS: [(&str, &str); 7] = [
            list[#list + 1] = v:sub(from, at and at - 1)\n    \
            if not at then return list end\n    from = to + 1\n  end\nend",
     ),
+    (
+        "slice",
+        "local function slice(v, from, to)\n  \
+           local n = #v\n  \
+           if from < 0 then from = n + from end\n  \
+           if to < 0 then to = n + to end\n  \
+           if from < 0 or from > n then return nil end\n  \
+           if type(v) == 'string' then return v:sub(from + 1, to + 1) end\n  \
+           return list{table.unpack(v, from + 1, math.min(to + 1, n))}\nend",
+    ),
+    (
+        "is_list",
+        "local function is_list(v)\n  \
+           return type(v) == 'table' and (#v > 0 or next(v) == nil)\nend",
+    ),
+    (
+        "uniq",
+        "local function uniq(v)\n  local known, out = {}, list{}\n  \
+           for _, x in ipairs(v) do\n    \
+             if not known[x] then known[x] = true; out[#out + 1] = x end\n  end\n  return out\nend",
+    ),
+    (
+        "sorted",
+        "local function sorted(v)\n  local out = list{table.unpack(v)}\n  table.sort(out)\n  return out\nend",
+    ),
+    (
+        "zipped",
+        "local function zipped(names, values)\n  local out = {}\n  \
+           for i, name in ipairs(names) do out[name] = values[i] end\n  return out\nend",
+    ),
+    (
+        "csv",
+        "local function csv(v)\n  local out, at = list{}, 1\n  while true do\n    \
+           local field, to = v:match('^\"(.-)\"()', at)\n    \
+           while field and v:sub(to, to) == '\"' do\n      \
+             local more, past = v:match('^(.-)\"()', to + 1)\n      \
+             if not more then error('a quote is not closed') end\n      \
+             field, to = field .. '\"' .. more, past\n    end\n    \
+           if not field then field, to = v:match('^([^,]*)()', at) end\n    \
+           out[#out + 1] = field\n    \
+           if v:sub(to, to) ~= ',' then return out end\n    at = to + 1\n  end\nend",
+    ),
+    (
+        "ref",
+        "local function ref(name)\n  name = name:gsub('([\\\\.])', '\\\\%1')\n  \
+           if name:sub(1, 1) ~= '[' then return name end\n  \
+           return (name:gsub('^%[', ''):gsub('%]$', ''):gsub('%]%[', '.'))\nend",
+    ),
 ];
 
 /// The code of statements.
@@ -77,6 +125,22 @@ impl Writer {
     fn block(&mut self, statements: &[Statement], indent: usize) -> Option<()> {
         for statement in statements {
             match statement {
+                Statement::SetNamed(name, value) => {
+                    let (name, value) = (self.value(name)?, self.value(value)?);
+                    let reference = self.need("ref");
+                    self.line(indent, &format!("event:set({reference}({name}), {value})"));
+                }
+                Statement::RemoveNamed(name) => {
+                    let name = self.value(name)?;
+                    let reference = self.need("ref");
+                    self.line(indent, &format!("event:remove({reference}({name}))"));
+                }
+                Statement::Push(name, value) => {
+                    let (list, value) = (variable(name), self.value(value)?);
+                    self.line(indent, &format!("{list}[#{list} + 1] = {value}"));
+                }
+                Statement::Next => self.line(indent, "goto continue"),
+                Statement::Each(value, names, body) => self.each(value, names, body, indent)?,
                 Statement::Set(field, value) => {
                     let value = self.value(value)?;
                     self.line(
@@ -108,8 +172,70 @@ impl Writer {
         Some(())
     }
 
+    fn each(
+        &mut self,
+        value: &Expression,
+        names: &[String],
+        body: &[Statement],
+        indent: usize,
+    ) -> Option<()> {
+        let names: Vec<String> = names.iter().map(|name| variable(name)).collect();
+        let head = match (value, names.as_slice()) {
+            (Expression::Call(inner, method, arguments), [key])
+                if method == "keys" && arguments.is_empty() =>
+            {
+                format!("for {key} in pairs({}) do", self.value(inner)?)
+            }
+            (value, [item]) => format!("for _, {item} in ipairs({}) do", self.value(value)?),
+            (value, [key, item]) => {
+                format!("for {key}, {item} in pairs({}) do", self.value(value)?)
+            }
+            _ => return None,
+        };
+        self.line(indent, &head);
+        self.block(body, indent + 1)?;
+        if leaves(body) {
+            self.line(indent + 1, "::continue::");
+        }
+        self.line(indent, "end");
+        Some(())
+    }
+
     fn value(&mut self, expression: &Expression) -> Option<String> {
         Some(match expression {
+            Expression::Named(name) => {
+                let name = self.value(name)?;
+                format!("event:get({}({name}))", self.need("ref"))
+            }
+            Expression::All => "event:to_table()".to_string(),
+            Expression::Slice(value, from, to, open) => {
+                let (value, from, to) = (self.value(value)?, self.value(from)?, self.value(to)?);
+                let to = if *open { format!("{to} - 1") } else { to };
+                format!("{}({value}, {from}, {to})", self.need("slice"))
+            }
+            Expression::Is(value, class) => {
+                let value = self.value(value)?;
+                match class.as_str() {
+                    "Array" => format!("{}({value})", self.need("is_list")),
+                    "Hash" => {
+                        format!(
+                            "(type({value}) == 'table' and not {}({value}))",
+                            self.need("is_list")
+                        )
+                    }
+                    "String" => format!("(type({value}) == 'string')"),
+                    "Integer" | "Fixnum" => format!("(math.type({value}) == 'integer')"),
+                    "Float" => format!("(math.type({value}) == 'float')"),
+                    "Numeric" => format!("(type({value}) == 'number')"),
+                    _ => return None,
+                }
+            }
+            Expression::Now => "os.date('!%Y-%m-%dT%H:%M:%SZ')".to_string(),
+            Expression::Instant(seconds) => {
+                let seconds = self.value(seconds)?;
+                format!("os.date('!%Y-%m-%dT%H:%M:%SZ', {}({seconds}))", self.need("to_i"))
+            }
+            Expression::List(items) if items.is_empty() => "list{}".to_string(),
             Expression::Field(field) => format!("event:get({})", quoted(&super::path(field))),
             Expression::Text(text) => quoted(text),
             Expression::Number(number) => number.clone(),
@@ -154,6 +280,13 @@ impl Writer {
             matches!(e, Expression::Number(_))
                 || matches!(e, Expression::Call(_, m, _) if m == "to_i" || m == "to_f")
         };
+        let is_time = |e: &Expression| {
+            matches!(e, Expression::Now | Expression::Instant(_))
+                || matches!(e, Expression::Field(name) if name.trim_matches(['[', ']']) == "@timestamp")
+        };
+        if is_time(left) || is_time(right) {
+            return None;
+        }
         let (a, b) = (self.value(left)?, self.value(right)?);
         Some(match operator {
             "+" if is_text(left) || is_text(right) => format!("({a} .. {b})"),
@@ -167,12 +300,64 @@ impl Writer {
         })
     }
 
+    /// Methods of times; `Some(None)`: one that has no counterpart; `None`: the value is no time.
+    fn call_of_time(
+        &mut self,
+        value: &Expression,
+        method: &str,
+        arguments: &[Expression],
+    ) -> Option<Option<String>> {
+        let own_time = |name: &str| name.trim_matches(['[', ']']) == "@timestamp";
+        let base = match value {
+            Expression::Now => "os.time()".to_string(),
+            Expression::Instant(seconds) => match self.value(seconds) {
+                Some(seconds) => format!("{}({seconds})", self.need("to_i")),
+                None => return Some(None),
+            },
+            Expression::Field(name) if own_time(name) => "math.floor(event:time())".to_string(),
+            // `utc`, `time` and the like give the same time.
+            Expression::Call(inner, same, none)
+                if none.is_empty()
+                    && matches!(same.as_str(), "utc" | "getutc" | "gmtime" | "time") =>
+            {
+                return self.call_of_time(inner, method, arguments);
+            }
+            _ => return None,
+        };
+        let text = format!("os.date('!%Y-%m-%dT%H:%M:%SZ', {base})");
+        Some(match (method, arguments) {
+            ("to_i", []) => Some(base),
+            ("to_f", []) if base.contains("event:time") => Some("(event:time() + 0.0)".to_string()),
+            ("to_f", []) => Some(format!("({base} + 0.0)")),
+            ("utc" | "getutc" | "gmtime" | "time" | "to_s" | "iso8601", []) => Some(text),
+            ("strftime", [Expression::Text(form)]) => {
+                let mut parts = form.split('%').skip(1);
+                let known =
+                    parts.all(|part| part.starts_with(|c: char| "YmdHMSjyaAbB".contains(c)));
+                known.then(|| format!("os.date({}, {base})", quoted(&format!("!{form}"))))
+            }
+            _ => None,
+        })
+    }
+
     fn call(
         &mut self,
         value: &Expression,
         method: &str,
         arguments: &[Expression],
     ) -> Option<String> {
+        if let Some(code) = self.call_of_time(value, method, arguments) {
+            return code;
+        }
+        // `names.zip(values).to_h` is one thing; a list of pairs alone has no use here.
+        if let (Expression::Call(names, zip, values), "to_h") = (value, method) {
+            let ("zip", [values], true) = (zip.as_str(), values.as_slice(), arguments.is_empty())
+            else {
+                return None;
+            };
+            let (names, values) = (self.value(names)?, self.value(values)?);
+            return Some(format!("{}({names}, {values})", self.need("zipped")));
+        }
         let own = self.value(value)?;
         let text = |at: usize| match arguments.get(at) {
             Some(Expression::Text(text)) => Some(quoted(text)),
@@ -182,7 +367,14 @@ impl Writer {
             ("to_i", 0) => format!("{}({own})", self.need("to_i")),
             ("to_f", 0) => format!("{}({own})", self.need("to_f")),
             ("hex", 0) => format!("(tonumber(({own}):match('^0?[xX]?(%x+)') or '0', 16))"),
-            ("uniq" | "flatten" | "compact", 0) => return None,
+            ("flatten" | "compact", 0) => return None,
+            ("uniq", 0) => format!("{}({own})", self.need("uniq")),
+            ("sort", 0) => format!("{}({own})", self.need("sorted")),
+            ("parse_csv", 0) => format!("{}({own})", self.need("csv")),
+            ("match?", 1) => {
+                let Expression::Pattern(pattern) = &arguments[0] else { return None };
+                format!("(({own}):find({}) ~= nil)", quoted(&lua_pattern(pattern)?))
+            }
             ("capitalize", 0) => {
                 let text = self.need("text");
                 format!("({text}({own}):lower():gsub('^%l', string.upper))")
@@ -212,11 +404,17 @@ impl Writer {
             }
             ("first", 0) => format!("({own})[1]"),
             ("last", 0) => format!("{}({own}, -1)", self.need("item")),
-            ("split", 1) => format!("{}({own}, {})", self.need("parts"), text(0)?),
+            ("split", 1) => {
+                let by = match &arguments[0] {
+                    Expression::Pattern(pattern) => quoted(&plain_of(pattern)?),
+                    _ => text(0)?,
+                };
+                format!("{}({own}, {by})", self.need("parts"))
+            }
             ("join", 1) => format!("table.concat({own}, {})", text(0)?),
             ("include?", 1) => format!("(({own}):find({}, 1, true) ~= nil)", text(0)?),
             ("start_with?", 1) => format!("(({own}):find({}, 1, true) == 1)", text(0)?),
-            ("gsub", 2) => {
+            ("gsub" | "sub", 2) => {
                 let pattern = match &arguments[0] {
                     Expression::Text(text) => escaped(text),
                     Expression::Pattern(pattern) => lua_pattern(pattern)?,
@@ -226,17 +424,50 @@ impl Writer {
                 if new.contains('\\') {
                     return None;
                 }
-                format!("(({own}):gsub({}, {}))", quoted(&pattern), quoted(&new.replace('%', "%%")))
+                let most = if method == "sub" { ", 1" } else { "" };
+                let new = quoted(&new.replace('%', "%%"));
+                format!("(({own}):gsub({}, {new}{most}))", quoted(&pattern))
             }
             _ => return None,
         })
     }
 }
 
+/// Whether a loop's body goes on with the next item somewhere.
+fn leaves(body: &[Statement]) -> bool {
+    body.iter().any(|statement| match statement {
+        Statement::Next => true,
+        Statement::If(_, then, otherwise) => leaves(then) || leaves(otherwise),
+        _ => false,
+    })
+}
+
+/// A pattern that stands for one text.
+fn plain_of(pattern: &str) -> Option<String> {
+    let mut out = String::new();
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => out.push(chars.next().filter(char::is_ascii_punctuation)?),
+            '.' | '*' | '+' | '?' | '|' | '(' | ')' | '[' | ']' | '{' | '}' | '^' | '$' => {
+                return None;
+            }
+            c => out.push(c),
+        }
+    }
+    Some(out)
+}
+
 fn variable(name: &str) -> String {
-    const KEYWORDS: [&str; 8] =
-        ["local", "function", "repeat", "until", "goto", "event", "text", "item"];
-    if KEYWORDS.contains(&name) { format!("{name}_") } else { name.to_string() }
+    const KEYWORDS: [&str; 11] = [
+        "local", "function", "repeat", "until", "goto", "event", "list", "string", "table", "math",
+        "os",
+    ];
+    if KEYWORDS.contains(&name) || FUNCTIONS.iter().any(|(own, _)| *own == name) {
+        format!("{name}_")
+    } else {
+        name.to_string()
+    }
 }
 
 /// A text as Lua writes it.

@@ -18,6 +18,16 @@ pub(super) enum Statement {
     Let(String, Expression),
     /// `if`, with what else.
     If(Expression, Vec<Statement>, Vec<Statement>),
+    /// `event.set(name, value)` with a name that is computed.
+    SetNamed(Expression, Expression),
+    /// `event.remove(name)` with a name that is computed.
+    RemoveNamed(Expression),
+    /// `list.push(value)`, `list << value`.
+    Push(String, Expression),
+    /// `value.each do |names| … end`.
+    Each(Expression, Vec<String>, Vec<Statement>),
+    /// `next`.
+    Next,
 }
 
 /// An expression.
@@ -37,6 +47,18 @@ pub(super) enum Expression {
     At(Box<Expression>, Box<Expression>),
     /// `/…/`.
     Pattern(String),
+    /// `event.get(name)` with a name that is computed.
+    Named(Box<Expression>),
+    /// `event.to_hash`.
+    All,
+    /// `value[from..to]`; with three dots the last one is not in it.
+    Slice(Box<Expression>, Box<Expression>, Box<Expression>, bool),
+    /// `value.is_a?(Array)`.
+    Is(Box<Expression>, String),
+    /// `Time.now`.
+    Now,
+    /// `Time.at(seconds)`.
+    Instant(Box<Expression>),
     Unary(&'static str, Box<Expression>),
     Binary(Box<Expression>, &'static str, Box<Expression>),
     Choice(Box<Expression>, Box<Expression>, Box<Expression>),
@@ -112,8 +134,18 @@ impl Reader<'_> {
         }
     }
 
+    /// Whether a word, or a closing brace, is next.
+    fn ends(&mut self, end: &str) -> bool {
+        if end == "}" { self.take(end) } else { self.word(end) }
+    }
+
+    /// A name; `@name` and `$name` are kept from run to run in Ruby, and set by each run here.
     fn name(&mut self) -> Option<String> {
         self.blanks();
+        let plain = self.rest.trim_start_matches(['@', '$']);
+        if plain.len() < self.rest.len() && plain.starts_with(|c: char| c.is_ascii_lowercase()) {
+            self.rest = plain;
+        }
         let length = self.rest.len() - self.rest.trim_start_matches(of_name).len();
         let name = &self.rest[..length];
         if name.is_empty()
@@ -131,8 +163,12 @@ impl Reader<'_> {
         loop {
             self.blanks_and_ends();
             let mut ahead = Reader { rest: self.rest, depth: 0 };
-            if self.rest.is_empty() || ends.iter().any(|end| ahead.word(end)) {
+            if self.rest.is_empty() || ends.iter().any(|end| ahead.ends(end)) {
                 return Some(found);
+            }
+            if self.word("require") {
+                let Expression::Text(_) = self.primary()? else { return None };
+                continue;
             }
             let statement = self.statement()?;
             found.push(statement);
@@ -148,6 +184,8 @@ impl Reader<'_> {
             self.conditional(false)?
         } else if self.word("unless") {
             self.conditional(true)?
+        } else if self.word("case") {
+            self.case()?
         } else {
             self.simple()?
         };
@@ -155,10 +193,48 @@ impl Reader<'_> {
         Some(statement)
     }
 
+    /// `case value when a, b … else … end`.
+    fn case(&mut self) -> Option<Statement> {
+        let value = self.choice()?;
+        let mut arms = Vec::new();
+        self.blanks_and_ends();
+        while self.word("when") {
+            let mut condition = None;
+            loop {
+                let other = self.choice()?;
+                if !matches!(other, Expression::Text(_) | Expression::Number(_)) {
+                    return None;
+                }
+                let one = Expression::Binary(Box::new(value.clone()), "==", Box::new(other));
+                condition = Some(match condition {
+                    None => one,
+                    Some(before) => Expression::Binary(Box::new(before), "||", Box::new(one)),
+                });
+                if !self.take(",") {
+                    break;
+                }
+            }
+            self.word("then");
+            arms.push((condition?, self.block(&["when", "else", "end"])?));
+        }
+        let last = if self.word("else") { self.block(&["end"])? } else { Vec::new() };
+        if !self.word("end") {
+            return None;
+        }
+        let chain = arms.into_iter().rev().fold(last, |otherwise, (condition, then)| {
+            vec![Statement::If(condition, then, otherwise)]
+        });
+        chain.into_iter().next()
+    }
+
     fn conditional(&mut self, negate: bool) -> Option<Statement> {
         let condition = self.choice()?;
         let condition = if negate { not(condition) } else { condition };
-        self.word("then");
+        let before = self.rest;
+        self.blanks_and_ends();
+        if !self.word("then") {
+            self.rest = before;
+        }
         let then = self.block(&["elsif", "else", "end"])?;
         let otherwise = if self.word("elsif") {
             return Some(Statement::If(condition, then, vec![self.conditional(false)?]));
@@ -183,10 +259,60 @@ impl Reader<'_> {
         self.blanks();
         let ended = self.rest.is_empty() || self.rest.starts_with([';', '\n', '\r', '#']);
         let mut ahead = Reader { rest: self.rest, depth: 0 };
-        (ended || ahead.word("end") || ahead.word("else")).then_some(statement)
+        (ended || ahead.take("}") || ahead.word("end") || ahead.word("else")).then_some(statement)
+    }
+
+    /// A method of a value as a statement: `each`, `push`; `None`: it is something else, and nothing was read.
+    fn on_value(&mut self) -> Option<Statement> {
+        let (before, depth) = (self.rest, self.depth);
+        let found = match self.postfix() {
+            Some(Expression::Call(value, method, mut arguments)) => {
+                match (method.as_str(), arguments.len(), *value) {
+                    ("each", 0, value) => self.each(value),
+                    ("push" | "append", 1, Expression::Name(list)) => {
+                        Some(Statement::Push(list, arguments.remove(0)))
+                    }
+                    _ => None,
+                }
+            }
+            Some(Expression::Name(list)) if self.take("<<") => {
+                self.choice().map(|value| Statement::Push(list, value))
+            }
+            _ => None,
+        };
+        if found.is_none() {
+            (self.rest, self.depth) = (before, depth);
+        }
+        found
+    }
+
+    /// `do |a, b| … end` or `{ |a, b| … }` behind `each`.
+    fn each(&mut self, value: Expression) -> Option<Statement> {
+        let braces = self.take("{");
+        if !braces && !self.word("do") {
+            return None;
+        }
+        if !self.take("|") {
+            return None;
+        }
+        let mut names = Vec::new();
+        while !self.take("|") {
+            names.push(self.name()?);
+            self.take(",");
+        }
+        let body = if braces { self.block(&["}"])? } else { self.block(&["end"])? };
+        let ended = if braces { self.take("}") } else { self.word("end") };
+        let known = matches!(names.len(), 1 | 2);
+        (ended && known).then_some(Statement::Each(value, names, body))
     }
 
     fn action(&mut self) -> Option<Statement> {
+        if self.word("next") {
+            return Some(Statement::Next);
+        }
+        if let Some(statement) = self.on_value() {
+            return Some(statement);
+        }
         let name = self.name()?;
         if name == "event" || name == "record" {
             if self.take(".") {
@@ -201,14 +327,28 @@ impl Reader<'_> {
                     _ => None,
                 };
                 return match (method.as_str(), arguments.len()) {
-                    ("set", 2) => Some(Statement::Set(text(0)?, arguments[1].clone())),
-                    ("remove" | "delete", 1) => Some(Statement::Remove(text(0)?)),
+                    ("set", 2) => Some(match text(0) {
+                        Some(name) => Statement::Set(name, arguments[1].clone()),
+                        None => Statement::SetNamed(arguments[0].clone(), arguments[1].clone()),
+                    }),
+                    ("remove" | "delete", 1) => Some(match text(0) {
+                        Some(name) => Statement::Remove(name),
+                        None => Statement::RemoveNamed(arguments[0].clone()),
+                    }),
                     ("tag", 1) => Some(Statement::Tag(text(0)?)),
                     _ => None,
                 };
             }
             let field = self.index()?;
             return self.assigned(field);
+        }
+        for operator in ["+", "-", "*"] {
+            if self.take(&format!("{operator}=")) {
+                let operator = ["+", "-", "*"].into_iter().find(|known| *known == operator)?;
+                let own = Box::new(Expression::Name(name.clone()));
+                let value = Expression::Binary(own, operator, Box::new(self.choice()?));
+                return Some(Statement::Let(name, value));
+            }
         }
         if self.take("==") || !self.take("=") {
             return None;
@@ -289,10 +429,11 @@ impl Reader<'_> {
     }
 
     fn binary(&mut self, level: usize) -> Option<Expression> {
-        const LEVELS: [&[&str]; 5] = [
+        const LEVELS: [&[&str]; 6] = [
             &["||", "or "],
             &["&&", "and "],
             &["==", "!=", "<=", ">=", "<", ">"],
+            &["&"],
             &["+", "-"],
             &["*", "/", "%"],
         ];
@@ -302,7 +443,8 @@ impl Reader<'_> {
             self.blanks();
             for operator in *operators {
                 let rest = self.rest.strip_prefix(operator);
-                let Some(rest) = rest.filter(|rest| !rest.starts_with(['=', '~', '<', '>'])) else {
+                let Some(rest) = rest.filter(|rest| !rest.starts_with(['=', '~', '<', '>', '&']))
+                else {
                     continue;
                 };
                 self.rest = rest;
@@ -345,20 +487,58 @@ impl Reader<'_> {
                     method.push_str(&self.rest[..1]);
                     self.rest = &self.rest[1..];
                 }
+                if matches!(method.as_str(), "is_a?" | "kind_of?" | "instance_of?") {
+                    value = Expression::Is(Box::new(value), self.class()?);
+                    continue;
+                }
                 let arguments =
                     if self.rest.starts_with('(') { self.arguments()? } else { Vec::new() };
                 value = Expression::Call(Box::new(value), method, arguments);
             } else if self.rest.starts_with('[') {
                 self.take("[");
                 let index = self.choice()?;
+                let open = self.take("...");
+                let to = if open || self.take("..") { Some(self.choice()?) } else { None };
                 if !self.take("]") {
                     return None;
                 }
-                value = Expression::At(Box::new(value), Box::new(index));
+                let value_before = Box::new(value);
+                value = match to {
+                    Some(to) => {
+                        Expression::Slice(value_before, Box::new(index), Box::new(to), open)
+                    }
+                    None => Expression::At(value_before, Box::new(index)),
+                };
             } else {
                 return Some(value);
             }
         }
+    }
+
+    /// A class's name, with or without brackets around it.
+    fn class(&mut self) -> Option<String> {
+        let enclosed = self.take("(");
+        self.blanks();
+        let length = self.rest.len() - self.rest.trim_start_matches(of_name).len();
+        let name = self.rest[..length].to_string();
+        self.rest = &self.rest[length..];
+        (!enclosed || self.take(")")).then_some(name)
+    }
+
+    /// `Time.now`, `Time.at(x)`, `DateTime.strptime(x, "%s")`.
+    fn time(&mut self) -> Option<Expression> {
+        if self.word("Time.now") {
+            self.take("()");
+            return Some(Expression::Now);
+        }
+        let at = self.word("Time.at");
+        if !at && !self.word("DateTime.strptime") {
+            return None;
+        }
+        let mut arguments = self.arguments()?;
+        let seconds = arguments.get(1) == Some(&Expression::Text("%s".to_string()));
+        let known = if at { arguments.len() == 1 } else { arguments.len() == 2 && seconds };
+        known.then(|| Expression::Instant(Box::new(arguments.remove(0))))
     }
 
     fn primary(&mut self) -> Option<Expression> {
@@ -403,6 +583,7 @@ impl Reader<'_> {
                 self.rest = &self.rest[end..];
                 Some(Expression::Number(number))
             }
+            'T' | 'D' => self.time(),
             _ => self.named(),
         }
     }
@@ -414,18 +595,25 @@ impl Reader<'_> {
             }
         }
         let name = self.name()?;
-        if ["if", "end", "do", "begin", "def", "require", "return", "else", "while"]
-            .contains(&name.as_str())
+        if [
+            "if", "end", "do", "next", "case", "when", "begin", "def", "require", "return", "else",
+            "while",
+        ]
+        .contains(&name.as_str())
         {
             return None;
         }
         if name != "event" && name != "record" {
             return Some(Expression::Name(name));
         }
+        if self.word(".to_hash") {
+            return Some(Expression::All);
+        }
         if self.rest.starts_with(".get") {
             self.rest = &self.rest[4..];
             return match self.arguments()?.as_slice() {
                 [Expression::Text(field)] => Some(Expression::Field(field.clone())),
+                [name] => Some(Expression::Named(Box::new(name.clone()))),
                 _ => None,
             };
         }

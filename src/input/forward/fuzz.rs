@@ -3,8 +3,8 @@
 //! In: any bytes: a step, then a message. Promises: the end of a message is found wherever it is cut; the lines are
 //! JSON objects; what is held is bounded. On failure: a panic.
 
-use super::super::msgpack::Extent;
 use super::message::Entries;
+use crate::msgpack::Extent;
 
 /// Most bytes that compressed entries inflate to here.
 const INFLATED_MAX: u64 = 1 << 20;

@@ -10,7 +10,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::super::listener::Stream;
-use super::super::msgpack::{Extent, Head, Reader};
+use crate::msgpack::{Extent, Head, Reader};
 use crate::settings::Secret;
 
 /// Longest answer of a client to the greeting.

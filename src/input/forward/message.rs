@@ -12,9 +12,9 @@ use std::io::Read;
 
 use flate2::read::MultiGzDecoder;
 
-use super::super::msgpack::{Extent, Head, Malformed, Reader};
 use crate::event::write_string;
 use crate::limits::{CHUNK_BYTES, CONNECTION_READ_BYTES};
+use crate::msgpack::{Extent, Head, Malformed, Reader};
 use crate::timestamp::write_iso8601_ms;
 
 /// Why a connection is closed.

@@ -14,7 +14,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::super::listener::{Connection, Guest, Stream, Traffic, greeting, stopped};
-use super::super::msgpack::Extent;
 use super::handshake::{self, SharedKey};
 use super::message::{Entries, Problem};
 use crate::budget::{Memory, Use};
@@ -23,6 +22,7 @@ use crate::clock::SharedClock;
 use crate::delivery::Stop;
 use crate::event::Source;
 use crate::limits::{self, CONNECTION_READ_BYTES};
+use crate::msgpack::Extent;
 
 /// What all connections of one input share.
 pub(super) struct Shared {

@@ -8,12 +8,12 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::super::fixture::{Pipeline, load, pipeline, soon};
-use super::super::msgpack::Extent;
-use super::super::msgpack::tests::pack;
 use super::Forward;
 use super::handshake::SharedKey;
 use super::message::{Entries, Problem};
 use crate::chunk::Chunk;
+use crate::msgpack::Extent;
+use crate::msgpack::tests::pack;
 use crate::settings::Secret;
 
 fn packed(value: &Value) -> Vec<u8> {
@@ -170,7 +170,7 @@ async fn a_message_is_acknowledged_when_it_is_stored_and_not_before() {
     assert!(nothing.await, "acknowledged before it was stored");
     assert!(stored(chunk).contains("\"n\":1"));
     let mut out = Vec::new();
-    super::super::msgpack::Reader::new(&answer(&mut client).await).write_json(&mut out).unwrap();
+    crate::msgpack::Reader::new(&answer(&mut client).await).write_json(&mut out).unwrap();
     assert_eq!(out, b"{\"ack\":\"id\"}");
     running.pipeline.stop.send(true).unwrap();
     drop(running.pipeline.chunks);

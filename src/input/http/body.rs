@@ -4,8 +4,8 @@
 //! a form with `json=…`, or text. Out: one JSON object a line; a line of text, and a value that is no object, is its
 //! `message`. Promises: every value of the body once, in order; linear time. On failure: [`Refusal`], for a 400.
 
-use super::super::msgpack::{Head, Reader};
 use crate::event::write_string;
+use crate::msgpack::{Head, Reader};
 
 /// What a body is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,16 +1,25 @@
 //! An entry as a line of JSON.
 //!
 //! In: an entry. Out: one JSON object with a line feed: what ECS has a name for under that name (`message`,
-//! `@timestamp`, `log.level`, `log.syslog`, `process`, `systemd.unit`), everything else below `journald` as
-//! journald names it. Promises: the same entry gives the same bytes, so that ids stay the same when it is read
-//! again; a name that comes several times is a list. On failure: nothing can fail; bytes that are no UTF-8 are
-//! replaced by the codec.
+//! `@timestamp`, `log.level`, `log.syslog`, `process`, `systemd.unit`), everything else below `journald` as journald
+//! names it; or, with [`Names::Journald`], everything as journald names it. Promises: the same entry gives the same
+//! bytes, so that ids stay the same when it is read again; a name that comes several times is a list. On failure:
+//! nothing can fail; bytes that are no UTF-8 are replaced by the codec.
 
 use std::sync::Arc;
 
 use super::file::Entry;
 use crate::event::write_string;
 use crate::timestamp::write_iso8601_ms;
+
+/// How fields are named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Names {
+    /// As ECS names them.
+    Ecs,
+    /// As journald does, at the root; without the underscores before them, or in lower case, where that is said.
+    Journald { strip_underscores: bool, lowercase: bool },
+}
 
 /// Names of the levels of syslog, most severe first, as ECS and journalctl write them.
 pub(super) const LEVELS: [&str; 8] =
@@ -59,16 +68,62 @@ pub(super) fn level(entry: &Entry) -> Option<usize> {
 }
 
 /// Appends the entry.
-pub(super) fn write(entry: &Entry, out: &mut Vec<u8>) {
+pub(super) fn write(entry: &Entry, names: Names, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"@timestamp\":\"");
     write_iso8601_ms(entry.realtime_us.min(i64::MAX as u64 / 1_000) as i64 * 1_000, out);
     out.push(b'"');
+    if let Names::Journald { strip_underscores, lowercase } = names {
+        write_as_named(entry, strip_underscores, lowercase, out);
+        out.extend_from_slice(b"}\n");
+        return;
+    }
     write_place(entry, Place::Root, b",", out);
     write_log(entry, out);
     write_object(entry, Place::Process, b",\"process\":{", out);
     write_object(entry, Place::Systemd, b",\"systemd\":{", out);
     write_rest(entry, out);
     out.extend_from_slice(b"}\n");
+}
+
+/// All fields at the root; those that come to the same name are a list.
+fn write_as_named(entry: &Entry, strip_underscores: bool, lowercase: bool, out: &mut Vec<u8>) {
+    let spelled = |field: &[u8]| {
+        let end = field.iter().position(|b| *b == b'=')?;
+        let mut name = field[..end].to_vec();
+        if strip_underscores {
+            name.drain(..name.iter().take_while(|b| **b == b'_').count());
+        }
+        if lowercase {
+            name.make_ascii_lowercase();
+        }
+        Some((name, end + 1))
+    };
+    let fields: Vec<(Vec<u8>, &[u8])> = entry
+        .fields
+        .iter()
+        .filter_map(|field| spelled(field).map(|(name, start)| (name, &field[start..])))
+        .collect();
+    for (at, (name, value)) in fields.iter().enumerate() {
+        if fields[..at].iter().any(|(other, _)| other == name) {
+            continue;
+        }
+        out.push(b',');
+        write_string(name, out);
+        out.push(b':');
+        let more: Vec<&[u8]> =
+            fields[at + 1..].iter().filter(|(other, _)| other == name).map(|(_, v)| *v).collect();
+        if more.is_empty() {
+            write_string(value, out);
+            continue;
+        }
+        out.push(b'[');
+        write_string(value, out);
+        for value in more {
+            out.push(b',');
+            write_string(value, out);
+        }
+        out.push(b']');
+    }
 }
 
 fn write_log(entry: &Entry, out: &mut Vec<u8>) {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::file::Entry;
-use super::render::{LEVELS, level, value};
+use super::render::{LEVELS, Names, level, value};
 use crate::settings::{Section, parse_duration};
 
 /// Where journald keeps its files, on disk and in memory.
@@ -20,6 +20,8 @@ pub(super) struct Settings {
     pub priority: usize,
     /// What counts at the very first start.
     pub since: Since,
+    /// How fields are named.
+    pub names: Names,
 }
 
 /// From when on entries count at the very first start.
@@ -59,7 +61,24 @@ pub(super) fn load(section: &Section<'_>) -> Option<Settings> {
             }
         },
     };
-    Some(Settings { paths, units, priority, since })
+    Some(Settings { paths, units, priority, since, names: names(section)? })
+}
+
+fn names(section: &Section<'_>) -> Option<Names> {
+    let own = section.choice_or("names", &[("ecs", false), ("journald", true)], false);
+    let strip_underscores = section.bool_or("strip_underscores", false);
+    let lowercase = section.bool_or("lowercase", false);
+    if own {
+        return Some(Names::Journald { strip_underscores, lowercase });
+    }
+    if strip_underscores || lowercase {
+        let key = if strip_underscores { "strip_underscores" } else { "lowercase" };
+        let hint = "add `names = \"journald\"`".to_string();
+        let message = format!("`{key}` changes journald's own names, which are not used here");
+        section.error(section.span_of(key), message, Some(hint));
+        return None;
+    }
+    Some(Names::Ecs)
 }
 
 impl Settings {

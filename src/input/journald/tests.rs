@@ -21,6 +21,10 @@ fn unpacked(packed: &[u8]) -> Vec<u8> {
 
 /// All that can be read of these bytes, and how often something could not.
 fn lines(bytes: &[u8]) -> (Vec<u8>, usize) {
+    lines_with(bytes, render::Names::Ecs)
+}
+
+fn lines_with(bytes: &[u8], names: render::Names) -> (Vec<u8>, usize) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.journal");
     std::fs::write(&path, bytes).unwrap();
@@ -31,12 +35,39 @@ fn lines(bytes: &[u8]) -> (Vec<u8>, usize) {
     let mut entry = Entry::default();
     for number in 0..entries.min(1_000) {
         match journal.entry(number, &mut entry) {
-            Ok(true) => render::write(&entry, &mut out),
+            Ok(true) => render::write(&entry, names, &mut out),
             Ok(false) => break,
             Err(_) => faults += 1,
         }
     }
     (out, faults)
+}
+
+#[test]
+fn fields_can_have_the_names_that_journald_gives_them() {
+    let first = |strip_underscores, lowercase| {
+        let names = render::Names::Journald { strip_underscores, lowercase };
+        let (text, faults) = lines_with(&unpacked(PLAIN), names);
+        assert_eq!(faults, 0);
+        let line = text.split_inclusive(|b| *b == b'\n').nth(1).unwrap();
+        serde_json::from_slice::<Value>(line).unwrap()
+    };
+    let plain = first(false, false);
+    assert_eq!(
+        (&plain["MESSAGE"], &plain["PRIORITY"], &plain["_SYSTEMD_UNIT"]),
+        (&json!("line 1"), &json!("1"), &json!("nginx.service"))
+    );
+    assert_eq!(plain["@timestamp"], "2025-11-24T16:00:01.000Z");
+    assert!(plain.get("message").is_none() && plain.get("journald").is_none(), "{plain}");
+    let changed = first(true, true);
+    assert_eq!(
+        (&changed["message"], &changed["pid"], &changed["systemd_unit"]),
+        (&json!("line 1"), &json!("101"), &json!("nginx.service"))
+    );
+    // Of a name that comes twice, all values are there.
+    let names = render::Names::Journald { strip_underscores: false, lowercase: false };
+    let (text, _) = lines_with(&unpacked(PLAIN), names);
+    assert!(String::from_utf8_lossy(&text).contains("\":[\""));
 }
 
 #[test]

@@ -103,6 +103,35 @@ async fn documents_go_out_in_the_form_that_was_asked_for() {
 }
 
 #[tokio::test]
+async fn loki_gets_a_stream_for_each_set_of_labels() {
+    let server = server(|_, _| OK.into()).await;
+    let (mut stage, _task) = start(&format!(
+        "url = \"http://{}/loki/api/v1/push\"\nformat = \"loki\"\nlabels = {{ job = \"a b\", app = \"{{app}}\" }}",
+        server.address
+    ));
+    let document = |address: &'static str, n: usize| (address, format!("{{\"n\":{n}}}"));
+    let addresses = ["a b\u{1f}shop", "a b\u{1f}", "a b\u{1f}shop"];
+    let documents: Vec<_> = addresses.iter().zip(0..).map(|(a, n)| document(a, n)).collect();
+    let sequence = stage.frame(&documents);
+    stage.until_done(sequence).await;
+    let seen = server.seen.lock().unwrap();
+    let body: serde_json::Value = serde_json::from_str(&seen[0].1).unwrap();
+    let wanted = serde_json::json!({ "streams": [
+        { "stream": { "job": "a b", "app": "shop" }, "values": [["0", "{\"n\":0}"], ["2000000000", "{\"n\":2}"]] },
+        { "stream": { "job": "a b" }, "values": [["1000000000", "{\"n\":1}"]] },
+    ] });
+    assert_eq!(body, wanted);
+    for (settings, wanted) in [
+        ("format = \"loki\"", "Loki needs at least one label"),
+        ("labels = { a = \"b\" }", "`labels` are those of Loki"),
+        ("format = \"loki\"\nlabels = { a = 1 }", "a label must be a text"),
+    ] {
+        let (output, said) = load(&format!("url = \"http://localhost/\"\n{settings}"));
+        assert!(output.is_none() && said.iter().any(|s| s.contains(wanted)), "{said:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_may_pass_is_tried_again_and_health_says_why() {
     let server = server(|number, _| match number {
         0 => "503 Service Unavailable\r\nRetry-After: 1".into(),

@@ -1,21 +1,24 @@
-//! MessagePack as JSON.
+//! MessagePack as JSON, and JSON as MessagePack.
 //!
-//! In: bytes. Out: where a value ends ([`Extent`]), its head ([`Reader`]), its JSON ([`Reader::write_json`]). Promises:
+//! In: bytes. Out: where a value ends ([`Extent`]), its head ([`Reader`]), its JSON ([`Reader::write_json`]); and the
+//! other way ([`write_value`], [`write_bytes`]). Promises:
 //! no allocation by a length that somebody wrote; nesting is bounded by [`JSON_DEPTH_MAX`]; linear time.
 //! On failure: [`Malformed`].
 //!
 //! Source: <https://github.com/msgpack/msgpack/blob/master/spec.md>.
+
+use serde_json::Value;
 
 use crate::event::write_string;
 use crate::limits::JSON_DEPTH_MAX;
 
 /// The bytes are no MessagePack, end within a value, or are nested too deep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub(crate) struct Malformed;
 
 /// Finds the end of a value whose bytes come in pieces.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Extent {
+pub(crate) struct Extent {
     /// Values that are still to come.
     open: u64,
     /// Bytes that were looked at.
@@ -24,7 +27,7 @@ pub(super) struct Extent {
 
 /// The head of a value: its kind, and what it says about itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Head<'a> {
+pub(crate) enum Head<'a> {
     Nil,
     Bool(bool),
     Unsigned(u64),
@@ -55,7 +58,7 @@ enum Layout {
 
 /// Reads values one after another.
 #[derive(Clone, Copy)]
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
 }
 
@@ -91,12 +94,12 @@ fn number(bytes: &[u8]) -> u64 {
 
 impl Extent {
     /// Of the value that begins next.
-    pub(super) fn next() -> Extent {
+    pub(crate) fn next() -> Extent {
         Extent { open: 1, at: 0 }
     }
 
     /// Goes on over `bytes`, which begin where the value does; its length, once all of it is there.
-    pub(super) fn of(&mut self, bytes: &[u8]) -> Result<Option<usize>, Malformed> {
+    pub(crate) fn of(&mut self, bytes: &[u8]) -> Result<Option<usize>, Malformed> {
         while self.open > 0 {
             let Some(rest) = bytes.get(self.at..).filter(|rest| !rest.is_empty()) else {
                 return Ok(None);
@@ -123,12 +126,12 @@ impl Extent {
 
 impl<'a> Reader<'a> {
     /// Begins at the front of `bytes`.
-    pub(super) fn new(bytes: &'a [u8]) -> Reader<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Reader<'a> {
         Reader { bytes }
     }
 
     /// What was not read.
-    pub(super) fn rest(&self) -> &'a [u8] {
+    pub(crate) fn rest(&self) -> &'a [u8] {
         self.bytes
     }
 
@@ -139,7 +142,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next head; the values of a list or map follow it.
-    pub(super) fn head(&mut self) -> Result<Head<'a>, Malformed> {
+    pub(crate) fn head(&mut self) -> Result<Head<'a>, Malformed> {
         let first = self.take(1)?[0];
         Ok(match layout(first).ok_or(Malformed)? {
             Layout::Fixed(size) => scalar(first, self.take(size)?),
@@ -161,14 +164,14 @@ impl<'a> Reader<'a> {
     }
 
     /// Skips a value.
-    pub(super) fn skip(&mut self) -> Result<(), Malformed> {
+    pub(crate) fn skip(&mut self) -> Result<(), Malformed> {
         let length = Extent::next().of(self.bytes)?.ok_or(Malformed)?;
         self.take(length).map(|_| ())
     }
 
     /// Appends the next value as JSON. Bytes are texts; names that are no texts become ones; what JSON cannot say is
     /// `null`.
-    pub(super) fn write_json(&mut self, out: &mut Vec<u8>) -> Result<(), Malformed> {
+    pub(crate) fn write_json(&mut self, out: &mut Vec<u8>) -> Result<(), Malformed> {
         self.write_value(out, JSON_DEPTH_MAX)
     }
 
@@ -202,7 +205,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A name and its colon.
-    pub(super) fn write_name(&mut self, out: &mut Vec<u8>) -> Result<(), Malformed> {
+    pub(crate) fn write_name(&mut self, out: &mut Vec<u8>) -> Result<(), Malformed> {
         match self.head()? {
             Head::Bytes(name) => write_string(name, out),
             Head::Array(_) | Head::Map(_) => return Err(Malformed),
@@ -260,14 +263,94 @@ fn write_scalar(head: Head<'_>, out: &mut Vec<u8>) {
     }
 }
 
-#[cfg(test)]
-pub(super) mod tests {
-    use serde_json::Value;
+/// Appends a value of JSON.
+pub(crate) fn write_value(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Null => out.push(0xc0),
+        Value::Bool(value) => out.push(0xc2 + u8::from(*value)),
+        Value::Number(number) => match (number.as_u64(), number.as_i64()) {
+            (Some(n @ 0..128), _) => out.push(n as u8),
+            (Some(n), _) => {
+                out.push(0xcf);
+                out.extend(n.to_be_bytes());
+            }
+            (_, Some(n)) => {
+                out.push(0xd3);
+                out.extend(n.to_be_bytes());
+            }
+            (None, None) => {
+                out.push(0xcb);
+                out.extend(number.as_f64().unwrap_or_default().to_be_bytes());
+            }
+        },
+        Value::String(text) => write_text(text, out),
+        Value::Array(items) => {
+            write_count(0x90, 0xdc, items.len(), out);
+            for item in items {
+                write_value(item, out);
+            }
+        }
+        Value::Object(entries) => {
+            write_count(0x80, 0xde, entries.len(), out);
+            for (name, value) in entries {
+                write_text(name, out);
+                write_value(value, out);
+            }
+        }
+    }
+}
 
+/// Appends a text.
+pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
+    match text.len() {
+        length @ 0..32 => out.push(0xa0 | length as u8),
+        length => write_length([0xd9, 0xda, 0xdb], length, out),
+    }
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Appends bytes.
+pub(crate) fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    write_length([0xc4, 0xc5, 0xc6], bytes.len(), out);
+    out.extend_from_slice(bytes);
+}
+
+/// Appends the head of a list (`0x90`, `0xdc`) or of a map (`0x80`, `0xde`) of so many items.
+pub(crate) fn write_count(small: u8, large: u8, count: usize, out: &mut Vec<u8>) {
+    match count {
+        count @ 0..16 => out.push(small | count as u8),
+        count @ 16..0x1_0000 => {
+            out.push(large);
+            out.extend((count as u16).to_be_bytes());
+        }
+        count => {
+            out.push(large + 1);
+            out.extend((count as u32).to_be_bytes());
+        }
+    }
+}
+
+/// A length in one, two or four bytes, each behind its own mark.
+fn write_length(marks: [u8; 3], length: usize, out: &mut Vec<u8>) {
+    match length {
+        length @ 0..0x100 => out.extend([marks[0], length as u8]),
+        length @ 0x100..0x1_0000 => {
+            out.push(marks[1]);
+            out.extend((length as u16).to_be_bytes());
+        }
+        length => {
+            out.push(marks[2]);
+            out.extend((length as u32).to_be_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
     use super::*;
 
     /// A JSON value as MessagePack, with the widest lengths, so that every layout is met.
-    pub(in crate::input) fn pack(value: &Value, wide: bool, out: &mut Vec<u8>) {
+    pub(crate) fn pack(value: &Value, wide: bool, out: &mut Vec<u8>) {
         let count = |narrow: u8, bits: u8, wide_one: u8, count: usize, out: &mut Vec<u8>| {
             if !wide && count < (1 << bits) {
                 out.push(narrow | count as u8);
@@ -312,6 +395,27 @@ pub(super) mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_it_was() {
+        let long: Vec<Value> = (0..300).map(Value::from).collect();
+        let texts: Vec<Value> =
+            [0, 31, 32, 255, 256, 70_000].map(|n| Value::from("x".repeat(n))).to_vec();
+        let many: Value =
+            Value::Object((0..20).map(|n| (format!("n{n:02}"), Value::from(n))).collect());
+        let value = serde_json::json!({
+            "a": [1, -1, 128, -4_000_000_000_i64, 1.5, null, true], "b": {}, "c": long, "d": texts, "e": many,
+        });
+        let mut bytes = Vec::new();
+        write_value(&value, &mut bytes);
+        write_bytes(&[7; 300], &mut bytes);
+        let mut reader = Reader::new(&bytes);
+        let mut json = Vec::new();
+        reader.write_json(&mut json).unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&json).unwrap(), value);
+        assert_eq!(reader.head(), Ok(Head::Bytes(&[7; 300])));
+        assert!(reader.rest().is_empty());
     }
 
     #[test]
