@@ -92,8 +92,26 @@ async fn next_frame(context: &mut OutputContext) -> Option<Arc<Frame>> {
     }
 }
 
+/// The next frame and those that wait behind it, until they have so many bytes; `None` when it is time to stop.
+async fn next_frames(context: &mut OutputContext, enough: usize) -> Option<Vec<Arc<Frame>>> {
+    let first = next_frame(context).await?;
+    let mut bytes = first.bytes().len();
+    let mut frames = vec![first];
+    while bytes < enough {
+        let Some(frame) = context.feed.next_now() else { break };
+        bytes += frame.bytes().len();
+        frames.push(frame);
+    }
+    Some(frames)
+}
+
 /// Counts documents that were delivered.
 fn delivered(metrics: &Metrics) -> Counter {
+    documents(metrics, "delivered")
+}
+
+/// Counts documents that became this.
+fn documents(metrics: &Metrics, result: &str) -> Counter {
     let help = "Documents by what became of them.";
-    metrics.with("result", "delivered").counter("logweir_output_documents_total", help)
+    metrics.with("result", result).counter("logweir_output_documents_total", help)
 }

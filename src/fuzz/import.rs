@@ -3,38 +3,16 @@
 //! In: any bytes: a language, then a configuration. Promises: it is converted or said to be wrong, without a panic;
 //! each problem lies within its file and can be shown; what is written is TOML. On failure: a panic.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::pipelines::NoEnvironment;
 use crate::clock::ManualClock;
 use crate::config::{Surroundings, load_text};
 use crate::diagnostic::Diagnostics;
-use crate::import::source::{Files, SourceFile};
+use crate::import::source::{NoFiles, SourceFile};
 use crate::import::{Given, GivenFile, Language, import};
 use crate::metrics::Metrics;
-
-/// No other files.
-struct Nothing;
-
-impl Files for Nothing {
-    fn read(&self, _: &Path) -> io::Result<String> {
-        Err(io::ErrorKind::NotFound.into())
-    }
-
-    fn read_bytes(&self, _: &Path) -> io::Result<Vec<u8>> {
-        Err(io::ErrorKind::NotFound.into())
-    }
-
-    fn exists(&self, _: &Path) -> bool {
-        false
-    }
-
-    fn find(&self, _: &Path) -> Vec<PathBuf> {
-        Vec::new()
-    }
-}
 
 /// A configuration.
 pub(crate) fn configuration(data: &[u8]) {
@@ -52,7 +30,7 @@ pub(crate) fn configuration(data: &[u8]) {
     }
     let source = SourceFile::new(name, text);
     let files = vec![GivenFile { source, folder: None }];
-    let outcome = import(language, Given { files, around: &Nothing });
+    let outcome = import(language, Given { files, around: &NoFiles });
     let _ = outcome.problems.to_string();
     let _ = (outcome.report.table(), outcome.report.json(&[]));
     for pipeline in &outcome.pipelines {

@@ -187,14 +187,8 @@ impl Output for Forward {
 impl Worker {
     async fn work(mut self) -> Result<(), Stopped> {
         self.context.health.set(State::Fine);
-        while let Some(first) = super::next_frame(&mut self.context).await {
-            let mut bytes = first.bytes().len();
-            let mut frames = vec![first];
-            while bytes < self.forward.batch_bytes {
-                let Some(frame) = self.context.feed.next_now() else { break };
-                bytes += frame.bytes().len();
-                frames.push(frame);
-            }
+        let enough = self.forward.batch_bytes;
+        while let Some(frames) = super::next_frames(&mut self.context, enough).await {
             for message in self.messages(&frames) {
                 self.deliver(&message).await?;
             }

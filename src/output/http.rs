@@ -220,13 +220,9 @@ impl Output for Http {
 
     fn run(self: Box<Self>, context: OutputContext) -> BoxFuture<'static, ()> {
         let metrics = &context.metrics;
-        let documents = |result| {
-            let help = "Documents by what became of them.";
-            metrics.with("result", result).counter("logweir_output_documents_total", help)
-        };
         let worker = Worker {
-            delivered: documents("delivered"),
-            refused: documents("dead_letter"),
+            delivered: super::documents(metrics, "delivered"),
+            refused: super::documents(metrics, "dead_letter"),
             requests: metrics.counter("logweir_output_requests_total", "Requests sent."),
             retry_ms: limits::RETRY_FIRST_MS,
             http: *self,
@@ -242,14 +238,8 @@ impl Output for Http {
 impl Worker {
     async fn work(mut self) -> Result<(), Stopped> {
         self.context.health.set(State::Fine);
-        while let Some(first) = super::next_frame(&mut self.context).await {
-            let mut bytes = first.bytes().len();
-            let mut frames = vec![first];
-            while bytes < self.http.batch_bytes {
-                let Some(frame) = self.context.feed.next_now() else { break };
-                bytes += frame.bytes().len();
-                frames.push(frame);
-            }
+        let enough = self.http.batch_bytes;
+        while let Some(frames) = super::next_frames(&mut self.context, enough).await {
             for documents in self.batches(&frames) {
                 self.deliver(&frames, &documents).await?;
             }

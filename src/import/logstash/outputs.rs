@@ -151,20 +151,9 @@ fn elasticsearch(
     table.set("hosts", Ours::List(hosts));
     index(translator, settings, &mut table, account);
     login(translator, settings, &mut table, in_address, account);
-    let mut inner = Table::default();
-    for (ours, theirs) in [
-        ("ca", ["ssl_certificate_authorities", "cacert"]),
-        ("cert", ["ssl_certificate", "client_cert"]),
-        ("key", ["ssl_key", "client_key"]),
-    ] {
-        for name in theirs {
-            if let Some(path) = settings.text(name) {
-                inner.set(ours, values::text(&path, translator.report));
-            }
-        }
-    }
-    let verify = settings.text("ssl_verification_mode").is_some_and(|mode| mode == "none");
-    if verify || settings.flag("ssl_certificate_verification") == Some(false) {
+    let mut inner = client_tls(translator, settings);
+    if inner.get("verify").is_none() && settings.flag("ssl_certificate_verification") == Some(false)
+    {
         inner.set("verify", false);
     }
     for name in ["truststore", "keystore", "ssl_truststore_path", "ssl_keystore_path"] {
@@ -623,7 +612,7 @@ fn http(
     if settings.flag("http_compression") == Some(true) {
         table.set("compression", "gzip");
     }
-    let tls = http_tls(translator, settings);
+    let tls = client_tls(translator, settings);
     if !tls.is_empty() {
         table.set("tls", tls);
     }
@@ -646,7 +635,7 @@ fn http(
 }
 
 /// Authorities, and a certificate to show.
-fn http_tls(translator: &mut Translator<'_>, settings: &mut Settings) -> Table {
+fn client_tls(translator: &mut Translator<'_>, settings: &mut Settings) -> Table {
     let mut tls = Table::default();
     for (ours, theirs) in [
         ("ca", ["ssl_certificate_authorities", "cacert"]),
