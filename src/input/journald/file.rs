@@ -4,11 +4,10 @@
 //! compact mode. In: an open file. Out: its entries, by their place in it (0 is the first). Promises: whatever the
 //! bytes hold, reading ends, nothing outside of the file is read, and no object larger than [`OBJECT_BYTES_MAX`] is
 //! taken into memory; an entry that is there may be read while journald appends others. On failure: [`Broken`] says
-//! what and where; a field that is compressed by a way that is not known (XZ, of before systemd 246) is left out and
-//! counted.
+//! what and where; a field that cannot be unpacked is left out and counted.
 
 use std::collections::HashMap;
-use std::io::{self, Read as _};
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use crate::storage::File;
@@ -39,6 +38,8 @@ const ENTRY: u8 = 3;
 const ENTRY_ARRAY: u8 = 6;
 // Flags of data objects.
 const XZ: u8 = 1;
+/// What one field in XZ may take to be unpacked; `xz -9` takes 64 MiB.
+const XZ_MEMORY_KIB_MAX: u32 = 80 * 1024;
 const LZ4: u8 = 2;
 const ZSTD: u8 = 4;
 /// The state of a file that will not change any more.
@@ -227,6 +228,7 @@ impl JournalFile {
             0 => Some(payload.to_vec()),
             LZ4 => unpack_lz4(payload),
             ZSTD => unpack_zstd(payload),
+            XZ => unpack_xz(payload),
             _ => None,
         };
         let Some(field) = unpacked else {
@@ -301,7 +303,14 @@ pub(super) fn unpack_lz4(payload: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn unpack_zstd(payload: &[u8]) -> Option<Vec<u8>> {
-    let decoder = ruzstd::decoding::StreamingDecoder::new(payload).ok()?;
+    unpacked(ruzstd::decoding::StreamingDecoder::new(payload).ok()?)
+}
+
+pub(super) fn unpack_xz(payload: &[u8]) -> Option<Vec<u8>> {
+    unpacked(lzma_rust2::XzReader::new_mem_limit(payload, false, XZ_MEMORY_KIB_MAX))
+}
+
+fn unpacked(decoder: impl Read) -> Option<Vec<u8>> {
     let mut field = Vec::new();
     decoder.take(OBJECT_BYTES_MAX + 1).read_to_end(&mut field).ok()?;
     (field.len() as u64 <= OBJECT_BYTES_MAX).then_some(field)

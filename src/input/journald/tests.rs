@@ -103,6 +103,15 @@ fn lz4_is_unpacked_and_a_size_that_lies_is_refused() {
 }
 
 #[test]
+fn xz_is_unpacked_and_what_is_none_is_refused() {
+    let mut writer =
+        lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::with_preset(6)).unwrap();
+    std::io::Write::write_all(&mut writer, b"hello").unwrap();
+    assert_eq!(file::unpack_xz(&writer.finish().unwrap()).unwrap(), b"hello");
+    assert!(file::unpack_xz(b"\xFD7zXZ\0short").is_none());
+}
+
+#[test]
 fn what_is_no_file_of_journald_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.journal");

@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::compressed::{Gzip, is_gzip};
+use super::compressed::{Archive, MAGIC_BYTES, is_archive};
 use super::generation::Generation;
 use super::identity::{Content, HEAD_BYTES, Inode, Marker, ReadAt, fill, same_start};
 use super::names;
@@ -274,7 +274,7 @@ impl Tailer {
         let Some(name) = name_of(&sibling.path) else { return false };
         let bases = family(generation);
         let archive = name_of(&generation.last)
-            .is_some_and(|last| name.strip_suffix(".gz").is_some_and(|plain| plain == last));
+            .is_some_and(|last| names::unpacked(name).is_some_and(|plain| plain == last));
         let proved = generation.offset > 0
             || (archive
                 && generation.bytes() > 0
@@ -287,7 +287,7 @@ impl Tailer {
     }
 
     fn is_compressed(&self, path: &Path) -> bool {
-        self.settings.read_compressed && name_of(path).is_some_and(names::is_gzip)
+        self.settings.read_compressed && name_of(path).is_some_and(names::is_archive)
     }
 
     fn holds(&mut self, id: u64, sibling: &Sibling) -> Content {
@@ -296,10 +296,10 @@ impl Tailer {
 
     fn try_holds(&mut self, id: u64, sibling: &Sibling) -> io::Result<Content> {
         let Sibling { path, facts, .. } = sibling;
-        let named_gzip = self.is_compressed(path);
+        let named = self.is_compressed(path);
         let Some(generation) = self.generations.get(&id) else { return Ok(Content::Differs) };
         let same_file = Inode::from(facts).may_be(&generation.inode) && !generation.lost;
-        let compressed = if same_file { generation.compressed } else { named_gzip };
+        let compressed = if same_file { generation.compressed } else { named };
         let (marker, offset, size) = (generation.marker, generation.offset, generation.size);
         if same_file && !compressed && facts.size < generation.scanned {
             return Ok(Content::Short);
@@ -319,8 +319,8 @@ impl Tailer {
     // Whether an archive holds at least so many bytes.
     fn unpacks_to(&self, path: &Path, size: u64) -> bool {
         let Ok(file) = self.parts.storage.open_read(path) else { return false };
-        let mut gzip = Gzip::new(file);
-        size > 0 && gzip.read_at(&mut [0], size - 1).is_ok_and(|n| n == 1)
+        let mut archive = Archive::new(file);
+        size > 0 && archive.read_at(&mut [0], size - 1).is_ok_and(|n| n == 1)
     }
 
     /// Takes a short copy for all that there is.
@@ -339,8 +339,8 @@ impl Tailer {
         let file = self.parts.storage.open_read(path).ok()?;
         let mut head = vec![0; HEAD_BYTES];
         let got = if compressed {
-            let mut gzip = Gzip::new(file);
-            fill(&mut |bytes, offset| gzip.read_at(bytes, offset), &mut head, 0)
+            let mut archive = Archive::new(file);
+            fill(&mut |bytes, offset| archive.read_at(bytes, offset), &mut head, 0)
         } else {
             fill(&mut |bytes, offset| file.read_at(bytes, offset), &mut head, 0)
         };
@@ -389,8 +389,8 @@ impl Tailer {
         if !compressed {
             return marker.check(&mut |b, o| file.read_at(b, o), facts.size, offset);
         }
-        let mut gzip = Gzip::new(file);
-        marker.check(&mut |b, o| gzip.read_at(b, o), u64::MAX, offset)
+        let mut archive = Archive::new(file);
+        marker.check(&mut |b, o| archive.read_at(b, o), u64::MAX, offset)
     }
 
     /// Whether a file starts like a generation's own file, and how many bytes were compared.
@@ -420,7 +420,7 @@ impl Tailer {
     }
 }
 
-// The copy must not be longer than the original; of a gzip only the first kilobyte is compared.
+// The copy must not be longer than the original; of an archive only the first kilobyte is compared.
 fn compare(
     copy: Box<dyn File>,
     copy_size: u64,
@@ -433,16 +433,16 @@ fn compare(
         let same = fits && same_start(&mut |b, o| copy.read_at(b, o), theirs, copy_size)?;
         return Ok((same, copy_size));
     }
-    let mut magic = [0; 2];
-    if copy.read_at(&mut magic, 0)? < magic.len() {
+    let mut magic = [0; MAGIC_BYTES];
+    if fill(&mut |bytes, offset| copy.read_at(bytes, offset), &mut magic, 0)? < magic.len() {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    if !is_gzip(&magic) {
+    if !is_archive(&magic) {
         return Ok((false, 0));
     }
-    let mut gzip = Gzip::new(copy);
+    let mut archive = Archive::new(copy);
     let length = size.min(HEAD_BYTES as u64);
-    Ok((same_start(&mut |b, o| gzip.read_at(b, o), theirs, length)?, length))
+    Ok((same_start(&mut |b, o| archive.read_at(b, o), theirs, length)?, length))
 }
 
 /// The names that a file had, and those that they may have been rotated from.

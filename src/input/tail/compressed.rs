@@ -1,25 +1,62 @@
-//! The inside of a gzip file, read by offset.
+//! The inside of a compressed file, read by offset.
 //!
-//! Is: a decompressor (RFC 1952, several members allowed) over a [`File`]. In: offsets of decompressed bytes.
-//! Out: those bytes. Promises: reading on costs nothing extra; going back starts again from the beginning.
-//! On failure: a file that is cut short or damaged gives all bytes before the wound, then the error.
+//! Is: a decompressor over a [`File`]: gzip (RFC 1952), zstd (RFC 8878), xz and bzip2, each of one member or many. Which
+//! one it is, the file's first bytes say. In: offsets of decompressed bytes. Out: those bytes. Promises: reading on
+//! costs nothing extra; going back starts again from the beginning. On failure: a file that is cut short or damaged
+//! gives what is before the wound (of zstd, without the window before it), then the error.
 
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use bzip2::read::MultiBzDecoder;
 use flate2::read::MultiGzDecoder;
+use lzma_rust2::XzReader;
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
+use super::identity::fill;
 use crate::storage::File;
 
-/// Whether these are the first bytes of a gzip file.
-pub fn is_gzip(head: &[u8]) -> bool {
-    head.starts_with(&[0x1F, 0x8B])
+/// What a zstd or xz archive may ask for to be unpacked, in bytes: `zstd -19` takes 8 MiB, `xz -9` takes 64 MiB.
+const WINDOW_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// How a file is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Gzip,
+    Zstd,
+    Xz,
+    Bzip2,
 }
 
-/// A gzip file under decompression.
-pub struct Gzip {
+/// Bytes that tell a compressed file.
+pub const MAGIC_BYTES: usize = 6;
+
+/// Whether these are the first [`MAGIC_BYTES`] of a compressed file.
+pub fn is_archive(head: &[u8]) -> bool {
+    Format::of(head).is_some()
+}
+
+impl Format {
+    fn of(head: &[u8]) -> Option<Format> {
+        let is = |magic: &[u8]| head.starts_with(magic);
+        // The second one is a zstd frame that is skipped.
+        let skipped = || head.get(1..4) == Some(&[0x2A, 0x4D, 0x18]) && head[0] & 0xF0 == 0x50;
+        match head {
+            _ if is(&[0x1F, 0x8B]) => Some(Format::Gzip),
+            _ if is(&[0x28, 0xB5, 0x2F, 0xFD]) || skipped() => Some(Format::Zstd),
+            _ if is(b"\xFD7zXZ\0") => Some(Format::Xz),
+            _ if is(b"BZh") => Some(Format::Bzip2),
+            _ => None,
+        }
+    }
+}
+
+/// A compressed file under decompression.
+pub struct Archive {
     file: Arc<dyn File>,
-    decoder: MultiGzDecoder<Compressed>,
+    // `None`: its first bytes were not looked at.
+    decoder: Option<Box<dyn Read + Send>>,
     offset: u64,
     /// A read that went up to here failed; a shorter one may still give what is before the wound.
     wound: Option<u64>,
@@ -38,12 +75,10 @@ impl Read for Compressed {
     }
 }
 
-impl Gzip {
+impl Archive {
     /// Starts at the beginning of `file`.
     pub fn new(file: Box<dyn File>) -> Self {
-        let file: Arc<dyn File> = Arc::from(file);
-        let decoder = decoder(&file);
-        Gzip { file, decoder, offset: 0, wound: None }
+        Archive { file: Arc::from(file), decoder: None, offset: 0, wound: None }
     }
 
     /// The compressed file.
@@ -93,12 +128,16 @@ impl Gzip {
     }
 
     fn rewind(&mut self) {
-        self.decoder = decoder(&self.file);
+        self.decoder = None;
         self.offset = 0;
     }
 
     fn step(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let result = self.decoder.read(buffer);
+        let decoder = match &mut self.decoder {
+            Some(decoder) => decoder,
+            none => none.insert(decoder(&self.file)?),
+        };
+        let result = decoder.read(buffer);
         if result.is_err() {
             self.rewind();
         }
@@ -106,8 +145,73 @@ impl Gzip {
     }
 }
 
-fn decoder(file: &Arc<dyn File>) -> MultiGzDecoder<Compressed> {
-    MultiGzDecoder::new(Compressed { file: Arc::clone(file), offset: 0 })
+fn decoder(file: &Arc<dyn File>) -> io::Result<Box<dyn Read + Send>> {
+    let mut head = [0; MAGIC_BYTES];
+    let length = fill(&mut |bytes, offset| file.read_at(bytes, offset), &mut head, 0)?;
+    let file = Compressed { file: Arc::clone(file), offset: 0 };
+    Ok(match Format::of(&head[..length]) {
+        Some(Format::Zstd) => Box::new(Zstd::new(file)),
+        Some(Format::Xz) => {
+            let memory_kib = (2 * WINDOW_BYTES_MAX / 1024) as u32;
+            Box::new(XzReader::new_mem_limit(file, true, memory_kib))
+        }
+        Some(Format::Bzip2) => Box::new(MultiBzDecoder::new(file)),
+        // It says itself what is wrong with a file that is none.
+        Some(Format::Gzip) | None => Box::new(MultiGzDecoder::new(file)),
+    })
+}
+
+/// All frames of a zstd file, one after the other.
+struct Zstd {
+    file: Compressed,
+    frame: FrameDecoder,
+    within: bool,
+}
+
+impl Zstd {
+    fn new(file: Compressed) -> Self {
+        let mut frame = FrameDecoder::new();
+        frame.set_max_window_size(WINDOW_BYTES_MAX);
+        Zstd { file, frame, within: false }
+    }
+
+    // Whether there is one more frame with data.
+    fn next_frame(&mut self) -> io::Result<bool> {
+        loop {
+            if self.file.file.read_at(&mut [0], self.file.offset)? == 0 {
+                return Ok(false);
+            }
+            match self.frame.reset(&mut self.file) {
+                Ok(()) => return Ok(true),
+                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                    length,
+                    ..
+                })) => self.file.offset += u64::from(length),
+                Err(why) => return Err(io::Error::other(why)),
+            }
+        }
+    }
+}
+
+impl Read for Zstd {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if !self.within {
+                if !self.next_frame()? {
+                    return Ok(0);
+                }
+                self.within = true;
+            }
+            while self.frame.can_collect() == 0 && !self.frame.is_finished() {
+                let block = BlockDecodingStrategy::UptoBlocks(1);
+                self.frame.decode_blocks(&mut self.file, block).map_err(io::Error::other)?;
+            }
+            match self.frame.read(buffer)? {
+                0 if !buffer.is_empty() => self.within = false,
+                n => return Ok(n),
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -115,37 +219,109 @@ mod tests {
     use std::io::Write as _;
     use std::path::Path;
 
-    use flate2::Compression;
-    use flate2::write::GzEncoder;
-
     use super::*;
     use crate::storage::Storage as _;
     use crate::storage::simulated::SimulatedStorage;
 
-    /// All that can be read of a file, in reads of this size.
-    fn read(file: &[u8], step: usize) -> Vec<u8> {
+    type Pack = fn(&[u8]) -> Vec<u8>;
+    const PACKS: [Pack; 4] = [gzip, zstd, xz, bzip2];
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zstd(text: &[u8]) -> Vec<u8> {
+        ruzstd::encoding::compress_to_vec(text, ruzstd::encoding::CompressionLevel::Fastest)
+    }
+
+    fn xz(text: &[u8]) -> Vec<u8> {
+        let options = lzma_rust2::XzOptions::with_preset(0);
+        let mut writer = lzma_rust2::XzWriter::new(Vec::new(), options).unwrap();
+        writer.write_all(text).unwrap();
+        writer.finish().unwrap()
+    }
+
+    fn bzip2(text: &[u8]) -> Vec<u8> {
+        let mut writer = ::bzip2::write::BzEncoder::new(Vec::new(), ::bzip2::Compression::fast());
+        writer.write_all(text).unwrap();
+        writer.finish().unwrap()
+    }
+
+    fn text() -> Vec<u8> {
+        (0..9999_u32).flat_map(|n| (n * n % 7919).to_le_bytes()).collect()
+    }
+
+    fn open(file: &[u8]) -> Archive {
         let storage = SimulatedStorage::default();
-        storage.put(Path::new("/a.gz"), file);
-        let mut gzip = Gzip::new(storage.open_read(Path::new("/a.gz")).unwrap());
+        storage.put(Path::new("/a"), file);
+        Archive::new(storage.open_read(Path::new("/a")).unwrap())
+    }
+
+    /// All that can be read of a file, in reads of this size, and whether it ended well.
+    fn read(file: &[u8], step: usize) -> (Vec<u8>, bool) {
+        let mut archive = open(file);
         let (mut text, mut buffer) = (Vec::new(), vec![0; step]);
-        while let Ok(read @ 1..) = gzip.read_at(&mut buffer, text.len() as u64) {
-            text.extend_from_slice(&buffer[..read]);
+        loop {
+            match archive.read_at(&mut buffer, text.len() as u64) {
+                Ok(0) => return (text, true),
+                Ok(read) => text.extend_from_slice(&buffer[..read]),
+                Err(_) => return (text, false),
+            }
         }
-        text
     }
 
     #[test]
     fn all_bytes_before_a_wound_are_given_whatever_the_size_of_the_reads() {
-        let text: Vec<u8> = (0..9999_u32).flat_map(|n| (n * n % 7919).to_le_bytes()).collect();
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(&text).unwrap();
-        let mut file = encoder.finish().unwrap();
+        let mut file = gzip(&text());
         let middle = file.len() / 2;
         file[middle..].fill(0xFF);
-        let small = read(&file, 16);
-        assert!(small.len() > 1000 && small.len() < text.len());
+        let (small, _) = read(&file, 16);
+        assert!(small.len() > 1000 && small.len() < text().len());
         for step in [1000, 65_536] {
-            assert_eq!(read(&file, step).len(), small.len(), "reads of {step} bytes");
+            assert_eq!(read(&file, step).0.len(), small.len(), "reads of {step} bytes");
         }
+    }
+
+    #[test]
+    fn a_file_of_several_members_is_read_to_its_end_in_each_format() {
+        for (nth, pack) in PACKS.iter().enumerate() {
+            let mut file = pack(&text());
+            assert!(is_archive(&file[..MAGIC_BYTES]), "{nth}");
+            if nth == 1 {
+                // A frame that holds no data.
+                file.extend_from_slice(b"\x5A\x2A\x4D\x18\x03\0\0\0abc");
+            }
+            file.extend_from_slice(&pack(b"and more"));
+            let whole = [&text()[..], b"and more"].concat();
+            for step in [7, 4096, 100_000] {
+                assert!(read(&file, step) == (whole.clone(), true), "{nth} {step}");
+            }
+            let mut archive = open(&file);
+            let mut bytes = [0; 8];
+            for offset in [20_000, 3, 30_000, 0] {
+                assert_eq!(archive.read_at(&mut bytes, offset).unwrap(), 8, "{nth} {offset}");
+                assert_eq!(bytes[..], whole[offset as usize..][..8], "{nth} {offset}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_cut_gives_a_beginning_and_an_error_in_each_format() {
+        for (nth, pack) in PACKS.iter().enumerate() {
+            let file = pack(&text());
+            for cut in [MAGIC_BYTES, 20, file.len() / 2, file.len() - 1] {
+                let (beginning, ended) = read(&file[..cut], 1000);
+                // The last byte of a zstd file is its checksum's.
+                assert!(!ended || nth == 1 && cut + 1 == file.len(), "{nth} cut at {cut}");
+                assert!(text().starts_with(&beginning), "{nth} cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_archive_is_an_error() {
+        assert_eq!(read(b"2026-11-22 a line of a log", 100), (Vec::new(), false));
     }
 }

@@ -180,7 +180,7 @@ impl Tailer {
             Ok((true, 0)) if compressed => return None,
             Ok((true, length)) => (Content::Same, compressed || length >= STRONG_BYTES),
             Ok((false, _)) => (Content::Differs, false),
-            // A gzip under way cannot be read yet.
+            // An archive under way cannot be read yet.
             Err(_) => (Content::Short, false),
         };
         Some(Original { alive: true, content, strong, settled })

@@ -1,6 +1,6 @@
-//! Lines and gzip files of the tail under the fuzzer.
+//! Lines and compressed files of the tail under the fuzzer.
 //!
-//! In: any bytes. Promises: no byte of a file is lost or read twice, however it is cut; a damaged gzip file gives a
+//! In: any bytes. Promises: no byte of a file is lost or read twice, however it is cut; a damaged compressed file gives a
 //! beginning of what was compressed, then an error or the end. On failure: a panic.
 
 use std::io::Write as _;
@@ -9,12 +9,12 @@ use std::path::Path;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::compressed::Gzip;
+use super::compressed::Archive;
 use super::lines::{Cut, cut, hole};
 use crate::storage::Storage;
 use crate::storage::simulated::SimulatedStorage;
 
-/// Decompressed bytes that are looked at: a gzip bomb is cut off here.
+/// Decompressed bytes that are looked at: a bomb is cut off here.
 const INFLATED_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Bytes to whole lines and pieces.
@@ -53,7 +53,7 @@ pub(crate) fn tail_lines(data: &[u8]) {
     assert!(rest.len() <= max && !rest.contains(&b'\n'), "{} bytes are kept back", rest.len());
 }
 
-/// A gzip file as it is, or a good one that is cut and changed.
+/// A compressed file as it is, or a good one that is cut and changed.
 pub(crate) fn gzip(data: &[u8]) {
     let [mode, at, rest @ ..] = data else { return };
     if mode & 1 == 0 {
@@ -76,10 +76,10 @@ fn read(file: &[u8], step: u64) -> (Vec<u8>, bool) {
     let path = Path::new("/logs/a.gz");
     storage.put(path, file);
     let Ok(file) = storage.open_read(path) else { return (Vec::new(), false) };
-    let mut gzip = Gzip::new(file);
+    let mut archive = Archive::new(file);
     let (mut text, mut buffer) = (Vec::new(), vec![0; step as usize]);
     while (text.len() as u64) < INFLATED_BYTES_MAX {
-        match gzip.read_at(&mut buffer, text.len() as u64) {
+        match archive.read_at(&mut buffer, text.len() as u64) {
             Ok(0) => return (text, true),
             Ok(read) => text.extend_from_slice(&buffer[..read]),
             Err(_) => return (text, false),

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::compressed::Gzip;
+use super::compressed::Archive;
 use super::identity::{Identity, Inode, Marker};
 use super::lag::Unread;
 use super::trail::Trail;
@@ -27,7 +27,7 @@ pub enum Body {
     /// As it is.
     Plain(Box<dyn File>),
     /// Through decompression.
-    Gzip(Box<Gzip>),
+    Archive(Box<Archive>),
 }
 
 impl Body {
@@ -35,13 +35,13 @@ impl Body {
     pub fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         match self {
             Body::Plain(file) => file.read_at(buffer, offset),
-            Body::Gzip(gzip) => gzip.read_at(buffer, offset),
+            Body::Archive(archive) => archive.read_at(buffer, offset),
         }
     }
 
     /// Appends up to `limit` bytes at `offset` to `buffer`.
     pub fn append(&mut self, buffer: &mut Vec<u8>, limit: usize, offset: u64) -> io::Result<usize> {
-        let Body::Gzip(gzip) = self else {
+        let Body::Archive(archive) = self else {
             let Body::Plain(file) = self else { return Ok(0) };
             return file.append_at(buffer, limit, offset);
         };
@@ -50,7 +50,7 @@ impl Body {
         let mut filled = 0;
         // What was decompressed before a wound is kept; the next read meets the error again.
         let result = loop {
-            match gzip.read_at(&mut buffer[start + filled..], offset + filled as u64) {
+            match archive.read_at(&mut buffer[start + filled..], offset + filled as u64) {
                 Ok(0) => break Ok(filled),
                 Ok(n) if filled + n == limit => break Ok(limit),
                 Ok(n) => filled += n,
@@ -66,7 +66,7 @@ impl Body {
     pub fn facts(&self) -> io::Result<FileFacts> {
         match self {
             Body::Plain(file) => file.facts(),
-            Body::Gzip(gzip) => gzip.file().facts(),
+            Body::Archive(archive) => archive.file().facts(),
         }
     }
 }
@@ -104,9 +104,9 @@ pub struct Generation {
     pub marker: Marker,
     /// Points behind `offset`.
     pub trail: Trail,
-    /// Bytes handed on (decompressed ones of a gzip).
+    /// Bytes handed on (decompressed ones of an archive).
     pub offset: u64,
-    /// Size as last seen; for a gzip, of the compressed file.
+    /// Size as last seen; for an archive, of the compressed file.
     pub size: u64,
     /// Last modification as last seen, nanoseconds since the epoch.
     pub modified_ns: i64,
@@ -122,7 +122,7 @@ pub struct Generation {
     pub counted_lag: u64,
     /// Since when there are unread bytes.
     pub unread: Option<Unread>,
-    /// Its bytes are a gzip now.
+    /// Its bytes are compressed now.
     pub compressed: bool,
     /// The position is within a line that is handed on in pieces.
     pub inside: bool,
@@ -302,7 +302,7 @@ impl Generation {
         Arc::clone(made)
     }
 
-    /// Unread bytes as of the last look; unknown (0) for a gzip.
+    /// Unread bytes as of the last look; unknown (0) for an archive.
     pub fn lag(&self) -> u64 {
         if self.compressed || self.lost { 0 } else { self.size.saturating_sub(self.offset) }
     }

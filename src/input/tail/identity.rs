@@ -59,7 +59,7 @@ pub struct Identity {
     pub inode: Inode,
     /// Checksums up to the position's offset.
     pub marker: Marker,
-    /// The file is a gzip; offsets count decompressed bytes.
+    /// The file is compressed; offsets count decompressed bytes.
     pub compressed: bool,
     /// The position is inside a line that is handed on in pieces.
     pub inside: bool,
@@ -71,7 +71,7 @@ pub struct Identity {
     pub since_ns: i64,
     /// Its last modification as last seen, nanoseconds since the epoch.
     pub modified_ns: i64,
-    /// Bytes that it was seen to have (0 for a gzip).
+    /// Bytes that it was seen to have (0 for an archive).
     pub size: u64,
     /// The offset that the marker is of: a decoder that holds lines back moves a position back, the marker stays.
     pub marked: u64,

@@ -1,15 +1,22 @@
 //! Which file could a rotated file's name stand for.
 //!
 //! In: a file's name. Out: the names it may have been copied or compressed from: `app.log.1`, `app.log-20240101`,
-//! `app-20240101.log`, `app.1.log`, each also with `.gz`, come from `app.log`. Promises: a name is only a guess,
+//! `app-20240101.log`, `app.1.log`, each also with `.gz` and the like, come from `app.log`. Promises: a name is only a guess,
 //! which the content must confirm. On failure: a name that is not UTF-8 stands for nothing.
 
-/// Endings of compressed files that cannot be read (yet).
-const UNREADABLE: [&str; 6] = [".zst", ".bz2", ".xz", ".zip", ".lz4", ".Z"];
+/// Endings of compressed files that can be read.
+const ARCHIVES: [&str; 4] = [".gz", ".zst", ".xz", ".bz2"];
+/// Endings of compressed files that cannot be read.
+const UNREADABLE: [&str; 3] = [".zip", ".lz4", ".Z"];
 
-/// Whether the name says gzip.
-pub fn is_gzip(name: &str) -> bool {
-    name.strip_suffix(".gz").is_some()
+/// The name without the ending of a compressed file that can be read; `None`: it has none.
+pub fn unpacked(name: &str) -> Option<&str> {
+    ARCHIVES.iter().find_map(|ending| name.strip_suffix(ending))
+}
+
+/// Whether the name says that it is compressed, in a way that can be read.
+pub fn is_archive(name: &str) -> bool {
+    unpacked(name).is_some()
 }
 
 /// Whether the name says that it is compressed in a way that is not supported.
@@ -28,7 +35,7 @@ pub enum Style {
 
 /// The names that `name`, as a program that rotates makes it (with a number, a date, or `old`), comes from.
 pub fn rotated_from(name: &str) -> Vec<(String, Style)> {
-    let plain = name.strip_suffix(".gz").unwrap_or(name);
+    let plain = unpacked(name).unwrap_or(name);
     let mut found = Vec::new();
     let (stem, extension) = plain.rfind('.').map_or((plain, ""), |at| plain.split_at(at));
     for (at, _) in plain.char_indices().rev().filter(|(at, c)| *at > 0 && is_joint(*c)) {
@@ -55,7 +62,7 @@ fn is_stamp(text: &str) -> bool {
 
 /// The names that `name` may have been rotated from, the longest first.
 pub fn originals(name: &str) -> Vec<String> {
-    let plain = name.strip_suffix(".gz").unwrap_or(name);
+    let plain = unpacked(name).unwrap_or(name);
     let extension = plain.rfind('.').filter(|at| *at > 0).map_or("", |at| &plain[at..]);
     let mut found = Vec::new();
     if plain != name {

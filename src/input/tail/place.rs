@@ -131,7 +131,7 @@ impl Tailer {
         if names::is_unreadable(name) {
             return self.skip(path, "this compression is not supported; exclude it or unpack it");
         }
-        let compressed = names::is_gzip(name);
+        let compressed = names::is_archive(name);
         if compressed && !self.settings.read_compressed {
             self.paths.insert(Arc::clone(path), Place::Skipped);
             return;
@@ -236,7 +236,7 @@ impl Tailer {
         Some(Known { same_file: same, offset: offset.max(generation.scanned), content })
     }
 
-    // A gzip's size says nothing about its content's length.
+    // An archive's size says nothing about its content's length.
     fn content_size(&self, path: &Path, facts: &FileFacts) -> u64 {
         let here =
             self.generation_at(path).or_else(|| self.inodes.get(&Inode::from(facts)).copied());
@@ -273,7 +273,7 @@ impl Tailer {
         generation.modified_ns = facts.modified_ns;
         generation.held &= !changed;
         if changed && compressed {
-            // A gzip that has grown is opened anew, past the wound at its old end.
+            // An archive that has grown is opened anew, past the wound at its old end.
             self.close(id);
         }
         if changed || unread {

@@ -6,7 +6,7 @@
 
 use std::io;
 
-use super::compressed::Gzip;
+use super::compressed::Archive;
 use super::generation::{Body, Generation};
 use super::identity::{Inode, Marker, TAIL_BYTES, fill};
 use super::lines::{Cut, cut, hole};
@@ -51,7 +51,7 @@ pub fn open(generation: &mut Generation, storage: &dyn Storage) -> io::Result<bo
         return Ok(false);
     }
     generation.body = Some(if generation.compressed {
-        Body::Gzip(Box::new(Gzip::new(file)))
+        Body::Archive(Box::new(Archive::new(file)))
     } else {
         Body::Plain(file)
     });

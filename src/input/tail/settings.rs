@@ -41,7 +41,7 @@ pub struct Settings {
     pub partial_line_ns: u64,
     /// Nanoseconds of age beyond which an unknown file is left alone.
     pub ignore_older_ns: Option<u64>,
-    /// Read gzip files.
+    /// Read compressed files.
     pub read_compressed: bool,
     /// Nanoseconds without growth after which a descriptor is closed.
     pub close_idle_ns: u64,

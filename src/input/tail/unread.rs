@@ -41,7 +41,7 @@ impl Tailer {
             return None;
         }
         let (folder, name) = (path.parent()?, path.file_name()?.to_str()?);
-        if names::is_gzip(name) && !self.settings.read_compressed {
+        if names::is_archive(name) && !self.settings.read_compressed {
             return None;
         }
         names::rotated_from(name).into_iter().find_map(|(base, style)| {
@@ -63,7 +63,7 @@ impl Tailer {
         let original = path
             .file_name()
             .and_then(|name| name.to_str())
-            .and_then(|name| name.strip_suffix(".gz").map(|plain| path.with_file_name(plain)));
+            .and_then(|name| names::unpacked(name).map(|plain| path.with_file_name(plain)));
         let unfinished = original.is_some_and(|path| self.parts.storage.facts(&path).is_ok());
         if facts.size > 0 && !unfinished {
             return true;

@@ -17,6 +17,30 @@ fn gzip(bench: &Bench, from: &str, to: &str) {
     fs::remove_file(bench.path(from)).unwrap();
 }
 
+// As gzip, by what the ending says.
+fn pack(bench: &Bench, from: &str, to: &str) {
+    let text = fs::read(bench.path(from)).unwrap();
+    let packed = match to.rsplit_once('.').unwrap().1 {
+        "zst" => ruzstd::encoding::compress_to_vec(
+            &text[..],
+            ruzstd::encoding::CompressionLevel::Fastest,
+        ),
+        "xz" => {
+            let options = lzma_rust2::XzOptions::with_preset(6);
+            let mut writer = lzma_rust2::XzWriter::new(Vec::new(), options).unwrap();
+            writer.write_all(&text).unwrap();
+            writer.finish().unwrap()
+        }
+        _ => {
+            let mut writer = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+            writer.write_all(&text).unwrap();
+            writer.finish().unwrap()
+        }
+    };
+    fs::write(bench.path(to), packed).unwrap();
+    fs::remove_file(bench.path(from)).unwrap();
+}
+
 fn numbered(from: usize, to: usize) -> String {
     (from..to).map(|n| format!("line {n:05} of a log with some more text in it\n")).collect()
 }
@@ -278,6 +302,27 @@ fn a_rotated_file_that_is_compressed_while_we_look_is_not_read_again() {
     bench.step();
     bench.pass(20);
     assert_eq!(bench.text(), numbered(0, 50));
+}
+
+#[test]
+fn the_rest_of_a_half_read_file_is_read_from_it_whatever_compressed_it() {
+    for ending in ["zst", "xz", "bz2"] {
+        for paths in [["a.log"], ["a.log*"]] {
+            let mut bench = Bench::new(&paths);
+            bench.append("a.log", numbered(0, 40));
+            bench.start();
+            bench.append("a.log", numbered(40, 50));
+            pack(&bench, "a.log", &format!("a.log-20260101.{ending}"));
+            bench.append("a.log", numbered(50, 60));
+            bench.start();
+            assert_eq!(bench.text(), numbered(0, 60), "{ending} {paths:?}");
+            assert_eq!(bench.chunks[0].source.id, bench.chunks[1].source.id);
+            bench.pass(40);
+            bench.start();
+            bench.pass(40);
+            assert_eq!(bench.text(), numbered(0, 60), "{ending} {paths:?}, once more");
+        }
+    }
 }
 
 #[test]
