@@ -1,8 +1,8 @@
 //! The inside of a compressed file, read by offset.
 //!
-//! Is: a decompressor over a [`File`]: gzip (RFC 1952), zstd (RFC 8878), xz and bzip2, each of one member or many. Which
-//! one it is, the file's first bytes say. In: offsets of decompressed bytes. Out: those bytes. Promises: reading on
-//! costs nothing extra; going back starts again from the beginning. On failure: a file that is cut short or damaged
+//! Is: a decompressor over a [`File`]: gzip (RFC 1952), zstd (RFC 8878), xz and bzip2, each of one member or many.
+//! Which one it is, the file's first bytes say. In: offsets of decompressed bytes. Out: those bytes. Promises: reading
+//! on costs nothing extra; going back starts again from the beginning. On failure: a file that is cut short or damaged
 //! gives what is before the wound (of zstd, without the window before it), then the error.
 
 use std::io::{self, Read};

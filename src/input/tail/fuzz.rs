@@ -1,7 +1,7 @@
 //! Lines and compressed files of the tail under the fuzzer.
 //!
-//! In: any bytes. Promises: no byte of a file is lost or read twice, however it is cut; a damaged compressed file gives a
-//! beginning of what was compressed, then an error or the end. On failure: a panic.
+//! In: any bytes. Promises: no byte of a file is lost or read twice, however it is cut; a damaged compressed file gives
+//! a beginning of what was compressed, then an error or the end. On failure: a panic.
 
 use std::io::Write as _;
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! Which file could a rotated file's name stand for.
 //!
 //! In: a file's name. Out: the names it may have been copied or compressed from: `app.log.1`, `app.log-20240101`,
-//! `app-20240101.log`, `app.1.log`, each also with `.gz` and the like, come from `app.log`. Promises: a name is only a guess,
-//! which the content must confirm. On failure: a name that is not UTF-8 stands for nothing.
+//! `app-20240101.log`, `app.1.log`, each also with `.gz` and the like, come from `app.log`. Promises: a name is only a
+//! guess, which the content must confirm. On failure: a name that is not UTF-8 stands for nothing.
 
 /// Endings of compressed files that can be read.
 const ARCHIVES: [&str; 4] = [".gz", ".zst", ".xz", ".bz2"];
