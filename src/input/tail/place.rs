@@ -25,6 +25,9 @@ const LAST_LINE_BYTES: u64 = 64 * 1024;
 struct Stranger {
     path: Arc<Path>,
     facts: FileFacts,
+    // The path whose unread generation it is. Found out before the others are placed: one that takes over a copy of
+    // what was truncated does not tell any more what may be in its former file.
+    unread: Option<Arc<Path>>,
 }
 
 impl Tailer {
@@ -37,19 +40,19 @@ impl Tailer {
             if seen.insert(Arc::clone(&path))
                 && let Some(facts) = self.look_at_known(&path)
             {
-                strangers.push(Stranger { path, facts });
+                let unread = if self.wants(&path) { None } else { self.unread_of(&path, &facts) };
+                strangers.push(Stranger { path, facts, unread });
             }
         }
         // Twice: what is found in its place, but truncated, is then looked for elsewhere.
         self.place_adrift();
         self.place_adrift();
         // The oldest first, so that an original is known before its copy; what was rotated is as old as its last line.
-        strangers.sort_by_cached_key(|Stranger { path, facts }| {
+        strangers.sort_by_cached_key(|Stranger { path, facts, .. }| {
             let begin = if self.wants(path) { facts.born_ns } else { facts.modified_ns };
             (begin, facts.modified_ns)
         });
-        let unread = strangers.iter().filter(|stranger| !self.wants(&stranger.path));
-        let labels = unread.filter_map(|s| self.unread_of(&s.path, &s.facts)).collect();
+        let labels = strangers.iter().filter_map(|stranger| stranger.unread.clone()).collect();
         self.refresh_unbegun(&labels);
         for stranger in strangers {
             self.look_at_stranger(&stranger);
@@ -116,7 +119,7 @@ impl Tailer {
     }
 
     fn look_at_stranger(&mut self, stranger: &Stranger) {
-        let Stranger { path, facts } = stranger;
+        let Stranger { path, facts, .. } = stranger;
         if self.generation_at(path).is_some() {
             return;
         }
@@ -185,11 +188,11 @@ impl Tailer {
     // A file that no glob means is never read while it could be a copy of what is known.
     fn look_at_unread(
         &mut self,
-        Stranger { path, facts }: &Stranger,
+        Stranger { path, facts, unread }: &Stranger,
         original: Option<(u64, Original)>,
         compressed: bool,
     ) {
-        let Some(label) = self.unread_of(path, facts) else { return };
+        let Some(label) = unread else { return };
         let original = original.filter(|(_, original)| original.content != Content::Differs);
         if let Some((id, original)) = original {
             if !original.alive && original.content == Content::Same {
@@ -198,13 +201,13 @@ impl Tailer {
             self.hold_back(id, path, facts);
             return self.look_later(path);
         }
-        let copied = self.copied_from(&label, path, facts, compressed);
+        let copied = self.copied_from(label, path, facts, compressed);
         if !self.is_still_at(path, facts) {
             return self.again.push(Arc::clone(path));
         }
         match copied {
             Some(id) => self.hold_back(id, path, facts),
-            None => self.create_unread(&label, path, facts, compressed),
+            None => self.create_unread(label, path, facts, compressed),
         }
     }
 
@@ -319,7 +322,11 @@ impl Tailer {
         }
         if names.is_empty() {
             // A removed file that is still written to, and was truncated: it goes on without a name.
-            self.forget(new);
+            return self.forget(new);
+        }
+        // Known from now on: rotations while the agent is down must not hide what came into the file.
+        if self.generations.get(&new).is_some_and(|generation| !generation.announced) {
+            self.tell_position(new);
         }
     }
 

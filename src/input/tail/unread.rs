@@ -221,7 +221,9 @@ impl Tailer {
 fn is_later(generation: &Generation, facts: &FileFacts) -> bool {
     let since = generation.since_ns;
     let itself = generation.offset == 0 && generation.bytes() > 0;
-    let born = facts.born_ns == 0 || facts.born_ns >= since;
+    // A generation begins later than its file, if that was truncated.
+    let own = facts.born_ns != 0 && generation.inode == Inode::from(facts);
+    let born = facts.born_ns == 0 || facts.born_ns >= since || own;
     born && (facts.modified_ns > since || (itself && facts.modified_ns == since))
 }
 

@@ -440,7 +440,10 @@ fn histories_that_once_went_wrong() {
         Rotation::Rename { lines: 58, gzip: false },
         Rotation::Copy { lines: 32, gzip: false },
     ];
-    let histories: [(bool, &[Step]); 13] = [
+    let away_once = Away(vec![Rotation::Rename { lines: 5, gzip: false }]);
+    let unplaced =
+        [Append(31), Cut(1, false), Copy, Blink(7), Append(1), Append(1), Rename, away_once];
+    let histories: [(bool, &[Step]); 14] = [
         (false, &[Blink(1), away(1), Step::Pass(1)]),
         (true, &[Blink(1), away(3), Blink(4), Gzip, away(3), away(3), away(3)]),
         (true, &[Append(4), Down(3, true), Blink(3), Copy, away(1)]),
@@ -454,6 +457,7 @@ fn histories_that_once_went_wrong() {
         (false, &[Blink(1), Away(vec![Rotation::Copy { lines: 31, gzip: false }]), Cut(1, false)]),
         (true, &[Down(1, false), Rename, Rename, Gzip, Partial, Look, Copy]),
         (false, &[Blink(4), Look, Append(41), Look, Append(16), Copy, Away(twice), Step::Restart]),
+        (false, &unplaced),
     ];
     for (inside, steps) in histories {
         for exact in [false, true] {
