@@ -23,11 +23,16 @@ promtool check config --syntax-only prometheus/prometheus.yml
 promtool check rules prometheus/*.recording.yml prometheus/*.alerts.yml
 promtool test rules prometheus/tests/*.yml
 
-# Every alert has a test, and a place in the handbook where the agent's own ones lead to.
+# Every alert has a test, and a place in the handbook: the agent's own ones lead to a chapter, the others are in a table.
 faults=0
 while read -r alert; do
     grep -q "alertname=\"$alert\"" prometheus/tests/*.yml || { echo "no test: $alert" >&2; faults=1; }
 done < <(sed -n 's/^ *- alert: //p' prometheus/*.alerts.yml)
+while read -r alert; do
+    grep -q "^| \`$alert\` |" ../docs/operations.md || { echo "not in docs/operations.md: $alert" >&2; faults=1; }
+done < <(sed -n 's/^ *- alert: //p' prometheus/application.alerts.yml)
+[ "$(grep -c '^ *- alert: ' prometheus/logweir.alerts.yml)" = "$(grep -c 'runbook_url: ' prometheus/logweir.alerts.yml)" ] \
+    || { echo "an alert of the agent leads nowhere" >&2; faults=1; }
 while read -r anchor; do
     grep -qix "### $anchor" ../docs/operations.md || { echo "not in docs/operations.md: $anchor" >&2; faults=1; }
 done < <(sed -n 's/^ *runbook_url: docs\/operations.md#//p' prometheus/logweir.alerts.yml | sort -u)
