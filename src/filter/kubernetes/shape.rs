@@ -30,6 +30,14 @@ pub(super) struct Shape {
     cluster: Option<String>,
 }
 
+/// What names a container's image; what is not said is empty.
+#[derive(Default, PartialEq, Eq)]
+struct Image<'a> {
+    name: &'a str,
+    tag: &'a str,
+    digest: &'a str,
+}
+
 /// An object that is being written.
 struct Object<'a> {
     out: &'a mut Vec<u8>,
@@ -86,15 +94,15 @@ impl Shape {
         let id = place.id.as_deref().or(own.map(|(_, id)| id));
         object.text("id", id.unwrap_or_default());
         object.text("runtime", own.map_or("", |(runtime, _)| runtime));
-        let image = container.map_or("", |container| &container.image);
-        // A tag stands behind the last colon, unless that is a port's, in front of a path.
-        let (name, tag) =
-            image.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).unwrap_or((image, ""));
-        if !image.is_empty() {
+        let image = Image::read(container.map_or("", |container| &container.image));
+        if image != Image::default() {
             object.object("image", |of| {
-                of.text("name", name);
-                if !tag.is_empty() {
-                    of.list("tag", tag);
+                of.text("name", image.name);
+                if !image.tag.is_empty() {
+                    of.list("tag", image.tag);
+                }
+                if !image.digest.is_empty() {
+                    of.object("hash", |of| of.list("all", image.digest));
                 }
             });
         }
@@ -118,6 +126,19 @@ impl Shape {
         let mut object = Object::begin(out);
         object.text("pipeline", pod.pipeline());
         object.end()
+    }
+}
+
+impl Image<'_> {
+    /// `NAME:TAG@ALGORITHM:DIGEST`, of which the runtime may tell the digest alone.
+    fn read(text: &str) -> Image<'_> {
+        let bare = text.starts_with("sha256:");
+        let (name, digest) =
+            if bare { ("", text) } else { text.split_once('@').unwrap_or((text, "")) };
+        // A tag stands behind the last colon, unless that is a port's, in front of a path.
+        let tagged = name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/'));
+        let (name, tag) = tagged.unwrap_or((name, ""));
+        Image { name, tag, digest }
     }
 }
 

@@ -277,6 +277,28 @@ fn events_get_what_is_known_of_their_pod_in_ecs_names() {
 }
 
 #[test]
+fn images_are_told_apart_from_tags_ports_and_digests() {
+    let image = |text: &str| {
+        let server = Server::start();
+        let status = "/status/containerStatuses/0/image";
+        server.change("ADDED", &pod("web", "u1", serde_json::json!({ status: text })));
+        let document: serde_json::Value =
+            serde_json::from_str(&server.trial("").run(&event("web", "u1"))).unwrap();
+        document["container"]["image"].clone()
+    };
+    let digest = "sha256:0123";
+    assert_eq!(image("web"), serde_json::json!({ "name": "web" }));
+    assert_eq!(image("a:5000/web"), serde_json::json!({ "name": "a:5000/web" }));
+    let pinned =
+        serde_json::json!({ "name": "a:5000/web", "tag": ["1"], "hash": { "all": [digest] } });
+    assert_eq!(image("a:5000/web:1@sha256:0123"), pinned);
+    let untagged = serde_json::json!({ "name": "web", "hash": { "all": [digest] } });
+    assert_eq!(image("web@sha256:0123"), untagged);
+    assert_eq!(image("sha256:0123"), serde_json::json!({ "hash": { "all": [digest] } }));
+    assert_eq!(image(""), serde_json::Value::Null);
+}
+
+#[test]
 fn what_is_written_is_written_once_a_batch() {
     let server = Server::start();
     server.change("ADDED", &pod("web-abc-1", "u1", serde_json::json!({})));
