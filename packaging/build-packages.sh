@@ -48,7 +48,7 @@ deb=$(echo "$out"/*.deb) rpm=$(echo "$out"/*.rpm)
 lintian --allow-root --fail-on error,warning "$deb"
 files=$(dpkg-deb --contents "$deb" | awk '{print $1, substr($6, 2)}')
 has() { # LINE   in $files
-    grep -qx "$1" <<<"$files" || { printf '%s\nnot in the package: %s\n' "$files" "$1" >&2; exit 1; }
+    grep -qxF -e "$1" <<<"$files" || { printf '%s\nnot in the package: %s\n' "$files" "$1" >&2; exit 1; }
 }
 has '-rwxr-xr-x /usr/bin/logweir'
 has '-rw------- /etc/logweir/environment'

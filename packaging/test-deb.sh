@@ -4,8 +4,10 @@
 # The long form of the test of the Debian package: a Debian 12 of its own (debootstrap), started by systemd-nspawn with a
 # real systemd as process 1, gets the package, ships a file that root alone may read to a real Elasticsearch on this
 # machine's loopback, is reloaded, killed and upgraded while lines are written, is removed, installed again and purged.
-# In the end every line is in Elasticsearch once. About a minute when everything is there; root only. Prints what it
-# saw, line by line; docs/operations.md has the last result.
+# Meanwhile a service writes to the machine's real systemd-journald, whose files are rotated, and the input `journald` reads
+# them. In the end every line and every entry is in Elasticsearch once. Then the rpm's files and scripts in such a tree.
+# About two minutes when everything is there; root only. Prints what it saw, line by line; docs/operations.md has the
+# last result.
 #
 #   --no-build   takes target/release/logweir as it is
 #   --deb        takes a package that was built before
@@ -88,6 +90,8 @@ tests/tools/search-node.sh elasticsearch "$port" "$work/search" \
 started+=($!)
 cp -a "$base" "$root"
 rm -f "$root/etc/machine-id"
+# There journald keeps its files, as on a machine with a disk.
+mkdir -p "$root/var/log/journal"
 systemd-nspawn -D "$root" --boot --register=no --keep-unit --console=read-only --link-journal=no \
     --kill-signal=SIGRTMIN+3 --system-call-filter="landlock_create_ruleset landlock_add_rule landlock_restrict_self" \
     </dev/null >"$work/boot.log" 2>&1 &
@@ -126,6 +130,19 @@ hosts = ["http://127.0.0.1:$port"]
 index = "$index"
 api_key = { file = "\${CREDENTIALS_DIRECTORY}/secret_elastic" }
 END
+# Entries of one service, from journald's files.
+cat >"$root/etc/logweir/pipelines/units.toml" <<END
+[inputs.units]
+type = "journald"
+units = ["chatty"]
+[[filters]]
+type = "json"
+field = "message"
+[outputs.logs]
+type = "elasticsearch"
+hosts = ["http://127.0.0.1:$port"]
+index = "$index-units"
+END
 inside systemctl start logweir || die "it does not start"
 pid() { inside systemctl show -P MainPID logweir; }
 first=$(pid)
@@ -141,17 +158,39 @@ write() { # FROM TO   a hundred lines at once, a thousand a second
         sleep 0.1
     done
 }
-ask() { curl -s -m 10 "http://127.0.0.1:$port/$index/$1" -H 'Content-Type: application/json' "${@:2}"; }
-count() { ask _refresh -XPOST >/dev/null; ask _count | sed -n 's/.*"count":\([0-9]*\).*/\1/p'; }
-has() { [ "$(count)" -ge "$1" ]; }
+entries=$((lines / 20))
+# Twenty a second or more, from a service that journald takes down the name and the process of.
+inside systemd-run -q --unit=chatty -p LogRateLimitIntervalSec=0 sh -c \
+    "n=0; while [ \$n -lt $entries ]; do echo \"{\\\"seq\\\":\$n}\"; n=\$((n + 1)); [ \$((n % 2)) = 1 ] || sleep 0.02; done"
+ask() { curl -s -m 10 "http://127.0.0.1:$port/$index$1" -H 'Content-Type: application/json' "${@:2}"; }
+# INDEX COUNT   each number below COUNT is there once
+each_once() {
+    local stats
+    stats=$(ask "$1/_search" -d '{"size":0,"track_total_hits":true,"query":{"exists":{"field":"seq"}},"aggs":{"s":{"extended_stats":{"field":"seq"}}}}')
+    python3 - "$2" "$stats" <<'PY' || die "not each once: $stats"
+import json, sys
+n, answer = int(sys.argv[1]), json.loads(sys.argv[2])
+s = answer["aggregations"]["s"]
+want = (n, 0, n - 1, n * (n - 1) / 2)
+have = (answer["hits"]["total"]["value"], s["min"], s["max"], s["sum"])
+squares = (n - 1) * n * (2 * n - 1) // 6
+sys.exit(0 if have == want and abs(s["sum_of_squares"] - squares) <= squares * 1e-12 else 1)
+PY
+}
+count() { ask "${1:-}/_refresh" -XPOST >/dev/null; ask "${1:-}/_count" | sed -n 's/.*"count":\([0-9]*\).*/\1/p'; }
+has() { [ "$(count "${2:-}")" -ge "$1" ]; }
+rotate() { inside journalctl --rotate -q || die "journald does not rotate"; }
 write 0 "$lines" &
 writer=$!
 until_true 120 "lines arrive" has 1000
 inside systemctl reload logweir
 say "reloaded under load: $(count) lines there"
+until_true 60 "entries of journald arrive" has 20 -units
+rotate
 inside systemctl kill -s KILL logweir
 until_true 60 "it is back after SIGKILL" inside systemctl is-active -q logweir
-say "killed under load, back: $(count) lines there"
+say "killed under load, back: $(count) lines there, $(count -units) entries of journald"
+rotate
 before=$(pid)
 inside dpkg -i /new.deb >"$work/dpkg.log" 2>&1 || { cat "$work/dpkg.log" >&2; die "the upgrade"; }
 until_true 60 "it runs after the upgrade" inside systemctl is-active -q logweir
@@ -172,19 +211,48 @@ inside dpkg -i /new.deb >"$work/dpkg.log" 2>&1 || { cat "$work/dpkg.log" >&2; di
 until_true 60 "the rest" has "$all"
 sleep 2
 say "removed, installed again: $(count) lines there"
-stats=$(ask _search -d '{"size":0,"track_total_hits":true,"aggs":{"s":{"extended_stats":{"field":"seq"}}}}')
-python3 - "$all" "$stats" <<'PY' || die "not each line once: $stats"
-import json, sys
-n, answer = int(sys.argv[1]), json.loads(sys.argv[2])
-s = answer["aggregations"]["s"]
-want = (n, 0, n - 1, n * (n - 1) / 2)
-have = (answer["hits"]["total"]["value"], s["min"], s["max"], s["sum"])
-squares = (n - 1) * n * (2 * n - 1) // 6
-sys.exit(0 if have == want and abs(s["sum_of_squares"] - squares) <= squares * 1e-12 else 1)
-PY
+each_once "" "$all"
 say "each of the $all lines is there once"
+until_true 300 "the service that writes to journald ends" inside sh -c '! systemctl is-active -q chatty'
+until_true 120 "all entries of journald" has "$entries" -units
+each_once -units "$entries"
+has $((entries + 1)) -units || die "journald: what systemd itself says of the service is missing"
+files=$(find "$root/var/log/journal" -name 'system*.journal' | wc -l)
+unit=$(ask -units/_search -d '{"size":1}' | grep -c '"unit":"chatty.service"')
+[ "$files" -ge 3 ] && [ "$unit" = 1 ] || die "journald: $files files; the unit is said $unit times"
+say "each of the $entries entries of journald is there once, from $files files"
 say "live: $(inside systemd-analyze security --no-pager logweir.service | sed -n 's/^→ //p' | tr -d '🙂')"
 inside dpkg --purge logweir >"$work/dpkg.log" 2>&1 || { cat "$work/dpkg.log" >&2; die "the purge"; }
 [ ! -e "$root/var/lib/logweir" ] && [ ! -e "$root/etc/logweir/environment" ] || die "the purge left state"
 [ -e "$root/etc/logweir/pipelines/shop.toml" ] || die "the purge took the user's pipeline"
 say "purged: state is gone, the user's pipelines are not"
+
+# Both in trees where no systemd runs and /proc is not there, as in an image that is being built. The rpm: its files and
+# scripts; rpm's own database lies in the tree, and its dependencies are those of other distributions.
+tree=$work/image
+cp -a "$base" "$tree"
+cp "$work/old.deb" "$tree/"
+folders() { [ -d "$tree/etc/logweir/pipelines" ] && [ "$(stat -c %a "$tree/etc/logweir/secrets")" = 700 ] && grep -q '^logweir:' "$tree/etc/passwd"; }
+chroot "$tree" dpkg -i /old.deb >"$work/dpkg.log" 2>&1 || { cat "$work/dpkg.log" >&2; die "dpkg -i without systemd"; }
+folders || die "dpkg -i without systemd: no user, or no folders"
+chroot "$tree" dpkg --purge logweir >"$work/dpkg.log" 2>&1 || { cat "$work/dpkg.log" >&2; die "the purge without systemd"; }
+say "deb: installed and purged where no systemd runs"
+rpm=$(echo target/package/*.rpm)
+[ -e "$rpm" ] || { say "no rpm in target/package: its scripts were not run"; exit 0; }
+tree=$work/rpm
+cp -a "$base" "$tree"
+rpm_() { rpm --force-debian --root "$tree" --nodeps "$@" >"$work/rpm.log" 2>&1 || { cat "$work/rpm.log" >&2; die "rpm $1"; }; }
+rpm_ -i "$rpm"
+folders || die "rpm: no user, or no folders"
+chroot "$tree" logweir --version >/dev/null || die "rpm: the binary does not run"
+chroot "$tree" systemd-analyze verify /usr/lib/systemd/system/logweir.service || die "rpm: the unit"
+[ -z "$(rpm --root "$tree" -V --nodeps logweir 2>&1)" ] || die "rpm -V finds changed files"
+echo '#mine' >>"$tree/etc/logweir/environment"
+touch "$tree/etc/logweir/pipelines/mine.toml"
+mkdir -p "$tree/var/lib/logweir/mine"
+rpm_ -U --force "$rpm"
+grep -q '#mine' "$tree/etc/logweir/environment" || die "rpm: an upgrade took the changed environment file"
+rpm_ -e logweir
+[ ! -e "$tree/usr/bin/logweir" ] && [ -e "$tree/etc/logweir/pipelines/mine.toml" ] && [ -d "$tree/var/lib/logweir/mine" ] \
+    || die "rpm: the removal left the program or took the user's pipelines or state"
+say "rpm: installed, verified, upgraded with a changed environment file, removed: pipelines and state stay"
