@@ -4,7 +4,6 @@ Starts a server that answers _bulk as Elasticsearch does (it refuses every docum
 with a file to read and three outputs (that server, one that is not there, a file), and looks at the page.
 """
 
-import http.server
 import json
 import os
 import pathlib
@@ -19,6 +18,8 @@ import threading
 import time
 import urllib.request
 import zlib
+
+import bulk
 
 PIPELINE = """
 [inputs.web]
@@ -40,53 +41,6 @@ index = "logs"
 type = "file"
 path = "@HOME@/data/archive.jsonl"
 """
-
-
-class Bulk(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def answer(self, body):
-        data = json.dumps(body).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("X-Elastic-Product", "Elasticsearch")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(data)
-
-    def do_GET(self):
-        self.answer({"version": {"number": "9.5.3", "build_flavor": "default"}, "tagline": "You Know, for Search"})
-
-    do_HEAD = do_GET
-
-    def body(self):
-        if "chunked" not in (self.headers.get("Transfer-Encoding") or ""):
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        data = b""
-        while size := int(self.rfile.readline(), 16):
-            data += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return data
-
-    def do_POST(self):
-        body = self.body()
-        if self.headers.get("Content-Encoding") == "gzip":
-            body = zlib.decompress(body, 31)
-        items, lines = [], body.splitlines()
-        for action, document in zip(lines[::2], lines[1::2]):
-            head = next(iter(json.loads(action).values()))
-            item = {"_index": "logs", "_id": head.get("_id"), "status": 201, "result": "created"}
-            if json.loads(document).get("refuse"):
-                reason = "failed to parse field [status] of type [long]"
-                item = {"_index": "logs", "_id": head.get("_id"), "status": 400,
-                        "error": {"type": "document_parsing_exception", "reason": reason}}
-            items.append({"create": item})
-        self.answer({"took": 1, "errors": any("error" in i["create"] for i in items), "items": items})
-
-    def log_message(self, *_):
-        pass
 
 
 def free_port():
@@ -175,11 +129,9 @@ def main():
     home = pathlib.Path(tempfile.mkdtemp(prefix="logweir-browser-"))
     folder = pathlib.Path(sys.argv[2]) if sys.argv[1:2] == ["--keep"] else home
     folder.mkdir(parents=True, exist_ok=True)
-    bulk = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Bulk)
-    bulk.daemon_threads = True
-    threading.Thread(target=bulk.serve_forever, daemon=True).start()
+    server = bulk.serve()
     admin = free_port()
-    text = PIPELINE.replace("@HOME@", str(home)).replace("@BULK@", str(bulk.server_address[1]))
+    text = PIPELINE.replace("@HOME@", str(home)).replace("@BULK@", str(server.server_address[1]))
     (home / "app.toml").write_text(text.replace("@CLOSED@", str(free_port())))
     log = open(home / "agent.log", "wb")
     agent = subprocess.Popen([os.environ["LOGWEIR_BINARY"], "run", "--data-dir", str(home / "data"), "--admin",
