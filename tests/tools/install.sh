@@ -28,7 +28,7 @@
 # Leaves in ${LOGWEIR_TEST_CACHE:-target/test-tools} of the checkout:
 #   elasticsearch, elasticsearch-jdk   links to the engine's home and to its Java; likewise opensearch
 #   bin/lumberjack-send, bin/lumberjack-receive     geo/city.mmdb
-#   bin/helm, bin/compose-config, bin/kube-apiserver, bin/kubectl       kubernetes-validate, opentelemetry (Python environments)
+#   bin/helm, bin/compose-config, bin/kube-apiserver, bin/kubectl, podmonitors.yaml       kubernetes-validate, opentelemetry (Python environments)
 # and, by apt, the packages that were missing (nginx is not started).
 # LOGWEIR_TEST_JDK names the only Java home to consider. Where to download from is the business of apt's,
 # pip's, Go's and Maven's own configuration.
@@ -45,6 +45,7 @@ geolite=2018.703
 helm=3.19.5
 kubernetes=1.34.2
 kubernetes_validate=1.37.0
+prometheus_operator=0.85.0
 opentelemetry_proto=1.38.0
 dependency_plugin=org.apache.maven.plugins:maven-dependency-plugin:3.6.1
 
@@ -152,6 +153,13 @@ modern_go() {
     [ "${minor:-0}" -ge 24 ] || die "no Go of 1.24 or later here: unpack one into /usr/local/go and run this again"
 }
 
+module_folder() { # MODULE@VERSION   downloads it, and gives where Go keeps it
+    local folder
+    folder=$(go mod download -json "$1" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p') || true
+    [ -d "$folder" ] || die "Go does not download $1"
+    echo "$folder"
+}
+
 python_with() { # NAME REQUIREMENT   a Python environment of its own
     if [ -e "$cache/$1/.$2" ]; then return; fi
     rm -rf "${cache:?}/$1"
@@ -192,7 +200,14 @@ step_compose() {
 # `go install` refuses Kubernetes, because its go.mod replaces modules by folders beside it: a module of our own does it,
 # in which those are the published versions.
 step_kubernetes() {
-    need etcd-server:etcd
+    need etcd-server:etcd etcd-client:etcdctl
+    # The definition of PodMonitor, which the chart can make.
+    if [ ! -e "$cache/podmonitors.yaml" ]; then
+        modern_go
+        local operator
+        operator=$(cd "$cache" && module_folder "github.com/prometheus-operator/prometheus-operator@v$prometheus_operator")
+        install -m 644 "$operator/example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml" "$cache/podmonitors.yaml"
+    fi
     if [ "$("$cache/bin/kube-apiserver" --version 2>/dev/null)" = "Kubernetes v$kubernetes" ] && [ -x "$cache/bin/kubectl" ]; then
         say kubernetes "etcd, kube-apiserver $kubernetes: there"
         return
@@ -200,8 +215,7 @@ step_kubernetes() {
     modern_go
     local tmp=$cache/tmp.kubernetes upstream set=k8s.io/component-base/version
     mkdir -p "$tmp" "$cache/bin"
-    upstream=$(cd "$tmp" && go mod download -json "k8s.io/kubernetes@v$kubernetes" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
-    [ -d "$upstream" ] || die "Go does not download k8s.io/kubernetes v$kubernetes"
+    upstream=$(cd "$tmp" && module_folder "k8s.io/kubernetes@v$kubernetes")
     sed -E -e 's|^module .*|module apiserver|' -e "s|=> ./staging/src/(k8s.io/[a-z0-9-]+)$|=> \1 v0.${kubernetes#1.}|" \
         "$upstream/go.mod" >"$tmp/go.mod"
     printf 'require k8s.io/kubernetes v%s\n' "$kubernetes" >>"$tmp/go.mod"
