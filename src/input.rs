@@ -11,6 +11,7 @@ mod fixture;
 pub(crate) mod fuzz;
 mod forward;
 mod generate;
+mod host;
 mod http;
 mod journald;
 mod listener;
@@ -123,6 +124,7 @@ pub const KINDS: &[(&str, Load)] = &[
     ("file", tail::load),
     ("forward", forward::load),
     ("generate", generate::load),
+    ("host", host::load),
     ("http", http::load),
     ("journald", journald::load),
     ("stdin", stdin::load),
@@ -134,7 +136,7 @@ pub const KINDS: &[(&str, Load)] = &[
 /// The codec of an input whose settings name none.
 pub fn usual_codec(kind: &str) -> &'static str {
     match kind {
-        "beats" | "forward" | "generate" | "http" | "journald" => "json",
+        "beats" | "forward" | "generate" | "host" | "http" | "journald" => "json",
         "syslog" => "syslog",
         _ => "plain",
     }

@@ -4,6 +4,8 @@
 //! Promises: a document leaves the journal only when it was delivered, is a dead letter on disk, or was dropped by
 //! a rule that the user wrote. On failure: what may pass is tried again with back-off, for ever; health says so.
 
+mod amazon;
+mod connect;
 mod elasticsearch;
 mod file;
 mod forward;
@@ -11,6 +13,10 @@ mod forward;
 pub(crate) mod fuzz;
 mod http;
 mod null;
+mod post;
+mod senders;
+#[cfg(test)]
+mod server;
 mod slack;
 #[cfg(test)]
 mod stage;
@@ -21,6 +27,9 @@ pub(crate) use elasticsearch::simulated;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::delivery::{BoxFuture, OutputContext};
 use crate::event::Keys;
@@ -74,13 +83,21 @@ type Load = fn(&Section<'_>, &mut OutputLoad<'_>) -> Option<Box<dyn Output>>;
 
 /// The kinds of output; to delete one, delete its file and its line.
 pub const KINDS: &[(&str, Load)] = &[
+    ("cloudwatch_logs", amazon::load_cloudwatch),
     ("elasticsearch", elasticsearch::load),
     ("file", file::load),
+    ("firehose", amazon::load_firehose),
     ("forward", forward::load),
+    ("gelf", senders::load_gelf),
     ("http", http::load),
+    ("kinesis", amazon::load_kinesis),
     ("null", null::load),
+    ("s3", amazon::load_s3),
     ("slack", slack::load),
     ("stdout", stdout::load),
+    ("syslog", senders::load_syslog),
+    ("tcp", senders::load_tcp),
+    ("udp", senders::load_udp),
 ];
 
 /// The next frame; `None` when it is time to stop.
@@ -92,17 +109,41 @@ async fn next_frame(context: &mut OutputContext) -> Option<Arc<Frame>> {
     }
 }
 
-/// The next frame and those that wait behind it, until they have so many bytes; `None` when it is time to stop.
-async fn next_frames(context: &mut OutputContext, enough: usize) -> Option<Vec<Arc<Frame>>> {
+/// The next frame and those that come behind it, until they have so many bytes or this time is over; `None` when it is
+/// time to stop.
+async fn next_frames(
+    context: &mut OutputContext,
+    enough: usize,
+    patience: Duration,
+) -> Option<Vec<Arc<Frame>>> {
     let first = next_frame(context).await?;
     let mut bytes = first.bytes().len();
     let mut frames = vec![first];
+    let until = Instant::now() + patience;
     while bytes < enough {
-        let Some(frame) = context.feed.next_now() else { break };
+        let frame = match context.feed.next_now() {
+            Some(frame) => frame,
+            None if patience.is_zero() => break,
+            None => tokio::select! {
+                biased;
+                _ = context.stop.wait_for(|stop| *stop) => return None,
+                frame = context.feed.next() => frame?,
+                () = tokio::time::sleep_until(until) => break,
+            },
+        };
         bytes += frame.bytes().len();
         frames.push(frame);
     }
     Some(frames)
+}
+
+/// The innermost cause, which says what happened ("connection refused").
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut at = error;
+    while let Some(source) = at.source() {
+        at = source;
+    }
+    at.to_string()
 }
 
 /// Counts documents that were delivered.

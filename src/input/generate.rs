@@ -61,9 +61,9 @@ impl Generate {
             fields: self.fields,
         });
         context.health.set(State::Fine);
-        let (mut offset, mut made) = (0, 0);
+        let (mut offset, mut given) = (0, 0);
         for line in self.lines.iter().cycle() {
-            if self.count.is_some_and(|count| made >= count) {
+            if self.count.is_some_and(|count| given >= count) {
                 break;
             }
             tokio::select! {
@@ -73,24 +73,29 @@ impl Generate {
             }
             let text = format!("{line}\n").into_bytes();
             let length = text.len() as u64;
-            let chunk = Chunk {
-                text,
-                source: Arc::clone(&source),
-                offset,
-                received_ns: context.clock.now_ns(),
-                piece: false,
-                last: false,
-                position: None,
-                ack: None,
-                memory: None,
-            };
+            let chunk = made(text, &source, offset, context.clock.now_ns());
             if context.intake.submit(chunk).await.is_err() {
                 return;
             }
             offset += length;
-            made += 1;
+            given += 1;
         }
         stopped(&mut context.stop).await;
+    }
+}
+
+/// A chunk of a line that the agent made itself.
+pub(super) fn made(text: Vec<u8>, source: &Arc<Source>, offset: u64, received_ns: i64) -> Chunk {
+    Chunk {
+        text,
+        source: Arc::clone(source),
+        offset,
+        received_ns,
+        piece: false,
+        last: false,
+        position: None,
+        ack: None,
+        memory: None,
     }
 }
 

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 
+use super::connect::Server;
 use super::{Output, OutputLoad};
 use crate::delivery::{BoxFuture, OutputContext};
 use crate::frame::Frame;
@@ -33,13 +34,6 @@ use session::Session;
 const PORT: u16 = 24224;
 /// How long a message that is under way at a stop may still be acknowledged.
 const LAST_WAIT: Duration = Duration::from_secs(2);
-
-/// A receiver.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Server {
-    host: String,
-    port: u16,
-}
 
 /// What both ends show that they know.
 struct Login {
@@ -105,7 +99,7 @@ fn servers(section: &Section<'_>) -> Option<Vec<Server>> {
     };
     let mut servers = Vec::new();
     for text in &written {
-        match server(&text.value) {
+        match Server::parse(&text.value, Some(PORT)) {
             Some(server) => servers.push(server),
             None => {
                 let message = format!("`{}` is no host with a port", text.value);
@@ -119,18 +113,6 @@ fn servers(section: &Section<'_>) -> Option<Vec<Server>> {
         return None;
     }
     Some(servers)
-}
-
-fn server(text: &str) -> Option<Server> {
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, port.parse().ok().filter(|p| *p > 0)?),
-        _ => (text, PORT),
-    };
-    let plain = host.trim_matches(['[', ']']);
-    let sound = !plain.is_empty()
-        && !plain.contains(|c: char| c.is_whitespace() || c == '/' || c == '@')
-        && (!plain.contains(':') || host.starts_with('['));
-    sound.then(|| Server { host: plain.to_string(), port })
 }
 
 /// `shared_key`, `user` and `password`; `Some(None)`: nobody is asked who we are.
@@ -188,7 +170,8 @@ impl Worker {
     async fn work(mut self) -> Result<(), Stopped> {
         self.context.health.set(State::Fine);
         let enough = self.forward.batch_bytes;
-        while let Some(frames) = super::next_frames(&mut self.context, enough).await {
+        while let Some(frames) = super::next_frames(&mut self.context, enough, Duration::ZERO).await
+        {
             for message in self.messages(&frames) {
                 self.deliver(&message).await?;
             }
@@ -236,7 +219,7 @@ impl Worker {
             };
             self.session = None;
             let server = &self.forward.servers[self.server];
-            let why = format!("{}:{}: {why}; {}", server.host, server.port, self.context.keeping);
+            let why = format!("{server}: {why}; {}", self.context.keeping);
             self.server = (self.server + 1) % self.forward.servers.len();
             self.context.health.set(State::Paused(why));
             let pause = Duration::from_millis(self.retry_ms);

@@ -1,6 +1,7 @@
 //! Output `http`: events in the bodies of requests.
 //!
-//! In: frames. Out: requests to one address, their bodies lines of JSON, an array, one document, or streams of Loki.
+//! In: frames. Out: requests to one address, their bodies lines of JSON, an array, one document, streams of
+//! Loki, or logs of OpenTelemetry.
 //! Promises: a document is done when the server answered 2xx to the request that held it; one request is under way at
 //! a time, so that documents arrive in the order of the journal; what may pass (no answer, 408, 425, 429, 5xx) and
 //! what a person has to change (401, 403, 404, …) is tried again with growing pauses, for ever, and `Retry-After` is
@@ -8,20 +9,17 @@
 //! not have stand alone: those are dead letters. A crash between answer and cursor sends them again. Redirects are
 //! not followed. On failure: health says `paused` with the server's words; nothing is lost.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use rustls::ClientConfig;
 
+use super::post::{self, Answer, Batch, Limits, Service};
 use super::{Output, OutputLoad};
-use crate::delivery::{BoxFuture, DeadLetter, OutputContext};
+use crate::delivery::{BoxFuture, OutputContext};
 use crate::diagnostic::Diagnostic;
-use crate::frame::Frame;
-use crate::health::State;
 use crate::limits;
-use crate::metrics::Counter;
 use crate::settings::{Section, basic_authorization};
 use crate::template::Template;
 use crate::tls::ClientTls;
@@ -32,8 +30,8 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-use body::{BETWEEN, Format, Held};
-use request::{Answer, Client};
+use body::{BETWEEN, Format};
+use request::Client;
 
 struct Http {
     client: Client,
@@ -46,19 +44,6 @@ struct Http {
     values: Option<Template>,
 }
 
-/// The output at work.
-struct Worker {
-    context: OutputContext,
-    http: Http,
-    delivered: Counter,
-    refused: Counter,
-    requests: Counter,
-    retry_ms: u64,
-}
-
-/// The agent stops.
-struct Stopped;
-
 pub(super) fn load(section: &Section<'_>, load: &mut OutputLoad<'_>) -> Option<Box<dyn Output>> {
     let url = url(section);
     let methods = [("post", Method::POST), ("put", Method::PUT)];
@@ -68,6 +53,7 @@ pub(super) fn load(section: &Section<'_>, load: &mut OutputLoad<'_>) -> Option<B
         ("array", Format::Array),
         ("single", Format::Single),
         ("loki", Format::Loki),
+        ("otlp", Format::Otlp),
     ];
     let format = section.choice_or("format", &formats, Format::Lines);
     let labels = labels(section, format, load);
@@ -219,140 +205,29 @@ impl Output for Http {
     }
 
     fn run(self: Box<Self>, context: OutputContext) -> BoxFuture<'static, ()> {
-        let metrics = &context.metrics;
-        let worker = Worker {
-            delivered: super::documents(metrics, "delivered"),
-            refused: super::documents(metrics, "dead_letter"),
-            requests: metrics.counter("logweir_output_requests_total", "Requests sent."),
-            retry_ms: limits::RETRY_FIRST_MS,
-            http: *self,
-            context,
-        };
-        Box::pin(async move {
-            // A stop ends it in the middle; what was not reported done comes again.
-            let _ = worker.work().await;
-        })
+        post::run(*self, context)
     }
 }
 
-impl Worker {
-    async fn work(mut self) -> Result<(), Stopped> {
-        self.context.health.set(State::Fine);
-        let enough = self.http.batch_bytes;
-        while let Some(frames) = super::next_frames(&mut self.context, enough).await {
-            for documents in self.batches(&frames) {
-                self.deliver(&frames, &documents).await?;
-            }
-            if let Some(last) = frames.last() {
-                self.context.feed.done(last.sequence());
-            }
-        }
-        Ok(())
-    }
-
-    /// The frames' documents, in requests of the size that was asked for.
-    fn batches(&self, frames: &[Arc<Frame>]) -> Vec<Vec<Held>> {
-        let bit = 1 << self.context.bit;
-        let (mut batches, mut batch, mut bytes) = (Vec::new(), Vec::new(), 0);
-        for (place, frame) in frames.iter().enumerate() {
-            for document in frame.documents().filter(|d| d.routes & bit != 0) {
-                let size = document.body.len() + 1;
-                let full =
-                    self.http.format == Format::Single || bytes + size > self.http.batch_bytes;
-                if full && !batch.is_empty() {
-                    batches.push(std::mem::take(&mut batch));
-                    bytes = 0;
-                }
-                batch.push((place, document.number));
-                bytes += size;
-            }
-        }
-        if !batch.is_empty() {
-            batches.push(batch);
-        }
-        batches
-    }
-
-    /// Sends documents until each is with the server or a dead letter.
-    async fn deliver(&mut self, frames: &[Arc<Frame>], documents: &[Held]) -> Result<(), Stopped> {
-        // What is left, the next at the end; a refused body comes back as its halves.
-        let mut left = vec![documents];
-        while let Some(part) = left.pop() {
-            let http = &self.http;
-            let body = http.format.body(frames, part, &http.labels, self.context.bit);
-            match self.send(body).await? {
-                Ok(()) => self.delivered.add(part.len() as u64),
-                Err(why) => {
-                    if let [document] = part {
-                        self.refuse(frames, *document, &why).await?;
-                    } else {
-                        let (first, second) = part.split_at(part.len() / 2);
-                        left.extend([second, first]);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends a body until the server says what it thinks of it: `Err`, it will not have it, and why.
-    async fn send(&mut self, body: Vec<u8>) -> Result<Result<(), String>, Stopped> {
-        let body = self.http.client.body(body);
-        loop {
-            self.requests.increment();
-            let (why, pause) = match self.http.client.send(body.clone()).await {
-                Answer::Accepted => {
-                    self.retry_ms = limits::RETRY_FIRST_MS;
-                    self.context.health.set(State::Fine);
-                    return Ok(Ok(()));
-                }
-                Answer::Refused(why) => return Ok(Err(why)),
-                Answer::Later(why, pause) => (why, pause),
-            };
-            let pause = pause.unwrap_or(Duration::from_millis(self.retry_ms));
-            self.retry_ms = (2 * self.retry_ms).min(limits::RETRY_MAX_MS);
-            self.pause(format!("{why}; {}", self.context.keeping), pause).await?;
+impl Service for Http {
+    fn limits(&self) -> Limits {
+        Limits {
+            bytes: self.batch_bytes,
+            each: 1,
+            documents: if self.format == Format::Single { 1 } else { usize::MAX },
+            by_address: false,
+            patience: Duration::ZERO,
         }
     }
 
-    /// Waits, and says why.
-    async fn pause(&mut self, why: String, pause: Duration) -> Result<(), Stopped> {
-        self.context.health.set(State::Paused(why));
-        tokio::select! {
-            () = tokio::time::sleep(pause) => Ok(()),
-            _ = self.context.stop.wait_for(|stop| *stop) => Err(Stopped),
-        }
+    fn place(&self, _: &[u8]) -> String {
+        self.url.path().to_string()
     }
 
-    async fn refuse(
-        &mut self,
-        frames: &[Arc<Frame>],
-        (frame, number): Held,
-        why: &str,
-    ) -> Result<(), Stopped> {
-        let document = frames[frame].document(number);
-        let mut id = Vec::new();
-        document.write_id(&mut id);
-        let letter = DeadLetter {
-            output: self.context.name.clone(),
-            address: self.http.url.path().to_string(),
-            id: String::from_utf8_lossy(&id).into_owned(),
-            reason: why.to_string(),
-            refused_ns: self.context.clock.now_ns(),
-            document: document.body.to_vec(),
-        };
-        loop {
-            let (store, letters) = (Arc::clone(&self.context.dead_letters), vec![letter.clone()]);
-            let stored = tokio::task::spawn_blocking(move || store.put(&letters)).await;
-            let why = match stored {
-                Ok(Ok(())) => break,
-                Ok(Err(why)) => why.to_string(),
-                Err(why) => why.to_string(),
-            };
-            let pause = Duration::from_millis(limits::RETRY_MAX_MS / 10);
-            self.pause(format!("cannot store dead letters: {why}"), pause).await?;
-        }
-        self.refused.increment();
-        Ok(())
+    fn send<'a>(&'a mut self, batch: Batch<'a>) -> BoxFuture<'a, Answer> {
+        Box::pin(async move {
+            let body = self.format.body(&batch, &self.labels);
+            self.client.send(self.client.body(body)).await
+        })
     }
 }

@@ -10,24 +10,15 @@ use std::time::Duration;
 
 use ring::digest::{SHA512, digest};
 use ring::rand::{SecureRandom as _, SystemRandom};
-use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::super::connect::{Duplex, OPENING, Server};
 use super::message::Message;
-use super::{Forward, Login, Server};
+use super::{Forward, Login};
 use crate::msgpack::{Extent, Head, Reader, write_count, write_text};
 
-/// How long a connection may take until it can be used.
-const OPENING: Duration = Duration::from_secs(10);
 /// Longest answer of a receiver.
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
-
-/// Bytes both ways, plain or TLS.
-trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// An open connection.
 pub(super) struct Session {
@@ -38,7 +29,7 @@ impl Session {
     /// Connects, and shows who we are where that is asked for.
     pub(super) async fn open(server: &Server, forward: &Forward) -> Result<Session, String> {
         let opening = async {
-            let mut session = Session { stream: connected(server, forward).await? };
+            let mut session = Session { stream: server.connect(forward.tls.as_ref()).await? };
             if let Some(login) = &forward.login {
                 session.greet(login).await?;
             }
@@ -139,17 +130,6 @@ impl Session {
             }
         }
     }
-}
-
-async fn connected(server: &Server, forward: &Forward) -> Result<Box<dyn Duplex>, String> {
-    let addresses = crate::names::addresses(&server.host, server.port).await;
-    let addresses = addresses.map_err(|why| format!("no address: {why}"))?;
-    let stream = TcpStream::connect(addresses.as_slice()).await;
-    let stream = stream.map_err(|why| format!("no connection: {why}"))?;
-    let Some(tls) = &forward.tls else { return Ok(Box::new(stream)) };
-    let name = ServerName::try_from(server.host.clone()).map_err(|why| why.to_string())?;
-    let stream = TlsConnector::from(std::sync::Arc::clone(tls)).connect(name, stream).await;
-    Ok(Box::new(stream.map_err(|why| format!("no TLS: {why}"))?))
 }
 
 /// The two salts of `["HELO", {"nonce": …, "auth": …}]`.

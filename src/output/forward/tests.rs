@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::super::connect::Server;
 use super::super::stage::Stage;
 use super::super::{Output, OutputLoad};
-use super::{Server, server};
+use super::PORT;
 use crate::diagnostic::Diagnostics;
 use crate::event::Keys;
 use crate::health::State;
@@ -189,6 +190,7 @@ async fn both_ends_show_that_they_know_the_key() {
 
 #[test]
 fn servers_are_hosts_with_or_without_a_port() {
+    let server = |text: &str| Server::parse(text, Some(PORT));
     let of = |host: &str, port| Some(Server { host: host.to_string(), port });
     assert_eq!(server("a.example"), of("a.example", 24224));
     assert_eq!(server("a.example:1"), of("a.example", 1));

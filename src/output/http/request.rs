@@ -14,6 +14,9 @@ use reqwest::redirect::Policy;
 use reqwest::{Method, Response, StatusCode, Url};
 use rustls::ClientConfig;
 
+use super::super::cause;
+use super::super::post::Answer;
+
 /// Characters of an answer that are shown.
 const SHOWN_CHARACTERS: usize = 200;
 /// Longest pause that an answer can ask for; more is a mistake.
@@ -25,17 +28,6 @@ pub(super) struct Client {
     method: Method,
     url: Url,
     gzip: bool,
-}
-
-/// What became of a request.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// The server has it.
-    Accepted,
-    /// It may work later, or when a person changes something: why, and the pause that the server asks for.
-    Later(String, Option<Duration>),
-    /// The server will never have this body.
-    Refused(String),
 }
 
 impl Client {
@@ -115,13 +107,4 @@ impl Client {
         let port = self.url.port().map(|port| format!(":{port}")).unwrap_or_default();
         format!("{}{port}", self.url.host_str().unwrap_or_default())
     }
-}
-
-/// The innermost cause, which says what happened ("connection refused").
-fn cause(error: &dyn std::error::Error) -> String {
-    let mut at = error;
-    while let Some(source) = at.source() {
-        at = source;
-    }
-    at.to_string()
 }

@@ -1,56 +1,12 @@
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-
+use super::super::server::server;
 use super::super::stage::Stage;
 use super::super::{Output, OutputLoad};
 use crate::diagnostic::Diagnostics;
 use crate::event::Keys;
 use crate::health::State;
 use crate::settings::{Document, ProcessEnvironment, Section};
-
-/// A server that answers each request as the test says, in order; then 200.
-struct Server {
-    address: std::net::SocketAddr,
-    /// Heads and bodies.
-    seen: Arc<Mutex<Vec<(String, String)>>>,
-}
-
-async fn server(answer: impl Fn(usize, &str) -> String + Send + Sync + 'static) -> Server {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let requests = Arc::clone(&seen);
-    tokio::spawn(async move {
-        let answer = Arc::new(answer);
-        while let Ok((mut socket, _)) = listener.accept().await {
-            let (requests, answer) = (Arc::clone(&requests), Arc::clone(&answer));
-            tokio::spawn(async move {
-                let mut bytes = Vec::new();
-                while socket.read_buf(&mut bytes).await.is_ok_and(|count| count > 0) {
-                    let text = String::from_utf8_lossy(&bytes).into_owned();
-                    let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-                    let length = head.split("content-length: ").nth(1).unwrap();
-                    let length: usize = length.split('\r').next().unwrap().parse().unwrap();
-                    if body.len() < length {
-                        continue;
-                    }
-                    let number = {
-                        let mut requests = requests.lock().unwrap();
-                        requests.push((head.to_string(), body.to_string()));
-                        requests.len() - 1
-                    };
-                    let answer = answer(number, body);
-                    let answer = format!("HTTP/1.1 {answer}\r\nContent-Length: 2\r\n\r\nno");
-                    socket.write_all(answer.as_bytes()).await.unwrap();
-                    bytes.clear();
-                }
-            });
-        }
-    });
-    Server { address, seen }
-}
 
 fn load(text: &str) -> (Option<Box<dyn Output>>, Vec<String>) {
     let mut problems = Diagnostics::default();
@@ -156,6 +112,33 @@ async fn what_may_pass_is_tried_again_and_health_says_why() {
     assert_eq!(server.seen.lock().unwrap().len(), 3);
     assert_eq!(stage.state(), State::Fine);
     assert_eq!(stage.letters(), []);
+}
+
+#[tokio::test]
+async fn opentelemetry_gets_a_log_record_for_each_document() {
+    let server = server(|_, _| OK.into()).await;
+    let settings = format!("url = \"http://{}/v1/logs\"\nformat = \"otlp\"", server.address);
+    let (mut stage, _task) = start(&settings);
+    let document =
+        r#"{"@timestamp":"1970-01-01T00:00:00.000Z","level":"WARN","n":7,"x":1.5,"a":[true,null]}"#;
+    let sequence = stage.frame(&[("x", "{\"n\":1}".into()), ("x", document.into())]);
+    stage.until_done(sequence).await;
+    let seen = server.seen.lock().unwrap();
+    assert!(seen[0].0.contains("content-type: application/json"), "{}", seen[0].0);
+    let body: serde_json::Value = serde_json::from_str(&seen[0].1).unwrap();
+    let records = &body["resourceLogs"][0]["scopeLogs"][0]["logRecords"];
+    let wanted = serde_json::json!({
+        "timeUnixNano": "1000000000", "observedTimeUnixNano": "1000000000",
+        "severityText": "WARN", "severityNumber": 13,
+        "body": { "kvlistValue": { "values": [
+            { "key": "a", "value": { "arrayValue": { "values": [{ "boolValue": true }, {}] } } },
+            { "key": "level", "value": { "stringValue": "WARN" } },
+            { "key": "n", "value": { "intValue": "7" } },
+            { "key": "x", "value": { "doubleValue": 1.5 } },
+        ] } },
+    });
+    assert_eq!(records[1], wanted);
+    assert_eq!(records[0]["timeUnixNano"], "0");
 }
 
 #[tokio::test]

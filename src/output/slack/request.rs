@@ -56,7 +56,7 @@ impl Webhook {
         let response = match sent {
             Ok(response) => response,
             // The error's own text would show the address.
-            Err(why) => return Answer::Later(cause(&why.without_url())),
+            Err(why) => return Answer::Later(super::super::cause(&why.without_url())),
         };
         let status = response.status();
         let pause = retry_after(&response);
@@ -92,15 +92,6 @@ fn retry_after(response: &reqwest::Response) -> Option<Duration> {
 /// The pause that a value of `Retry-After` asks for, as far as it is believed.
 pub(super) fn pause_of(seconds: &str) -> Option<Duration> {
     Some(Duration::from_secs(seconds.trim().parse().ok()?).min(PAUSE_MAX))
-}
-
-/// The innermost cause, which says what happened ("connection refused").
-fn cause(error: &dyn std::error::Error) -> String {
-    let mut at = error;
-    while let Some(source) = at.source() {
-        at = source;
-    }
-    at.to_string()
 }
 
 #[cfg(test)]

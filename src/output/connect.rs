@@ -1,0 +1,66 @@
+//! Connections to servers, plain or with TLS.
+//!
+//! In: a host and a port. Out: a stream. Promises: names are resolved as everywhere in the process; a connection that
+//! does not come about ends within ten seconds. On failure: a sentence for health.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+/// How long a connection may take until it can be used.
+pub(super) const OPENING: Duration = Duration::from_secs(10);
+
+/// Bytes both ways, plain or TLS.
+pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+/// A receiver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Server {
+    pub(super) host: String,
+    pub(super) port: u16,
+}
+
+impl Server {
+    /// A host with a port, or without where there is a usual one.
+    pub(super) fn parse(text: &str, usual: Option<u16>) -> Option<Server> {
+        let (host, port) = match text.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => {
+                (host, port.parse().ok().filter(|p| *p > 0)?)
+            }
+            _ => (text, usual?),
+        };
+        let plain = host.trim_matches(['[', ']']);
+        let sound = !plain.is_empty()
+            && !plain.contains(|c: char| c.is_whitespace() || c == '/' || c == '@')
+            && (!plain.contains(':') || host.starts_with('['));
+        sound.then(|| Server { host: plain.to_string(), port })
+    }
+
+    /// Connects to it.
+    pub(super) async fn connect(
+        &self,
+        tls: Option<&Arc<ClientConfig>>,
+    ) -> Result<Box<dyn Duplex>, String> {
+        let addresses = crate::names::addresses(&self.host, self.port).await;
+        let addresses = addresses.map_err(|why| format!("no address: {why}"))?;
+        let stream = TcpStream::connect(addresses.as_slice()).await;
+        let stream = stream.map_err(|why| format!("no connection: {why}"))?;
+        let Some(tls) = tls else { return Ok(Box::new(stream)) };
+        let name = ServerName::try_from(self.host.clone()).map_err(|why| why.to_string())?;
+        let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await;
+        Ok(Box::new(stream.map_err(|why| format!("no TLS: {why}"))?))
+    }
+}
+
+impl std::fmt::Display for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}

@@ -1,0 +1,172 @@
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, UdpSocket};
+
+use super::super::stage::Stage;
+use super::super::{KINDS, Output, OutputLoad};
+use crate::diagnostic::Diagnostics;
+use crate::event::Keys;
+use crate::settings::{Document, ProcessEnvironment, Section};
+
+fn load(kind: &str, text: &str) -> (Option<Box<dyn Output>>, Vec<String>) {
+    let mut problems = Diagnostics::default();
+    let environment = Arc::new(ProcessEnvironment);
+    let folder = std::path::Path::new("/");
+    let document = Document::parse("t.toml", text.into(), folder, environment, &mut problems);
+    let problems = std::cell::RefCell::new(problems);
+    let section = Section::root(&document, &problems);
+    let mut keys = Keys::default();
+    let (_, load) = KINDS.iter().find(|(known, _)| *known == kind).unwrap();
+    let output = load(&section, &mut OutputLoad { name: "out", keys: &mut keys });
+    section.finish();
+    let said = problems.into_inner().0.iter().map(ToString::to_string).collect();
+    (output, said)
+}
+
+fn start(kind: &str, settings: &str) -> (Stage, tokio::task::JoinHandle<()>) {
+    let (output, said) = load(kind, settings);
+    assert_eq!(said, Vec::<String>::new());
+    let (stage, context) = Stage::new(crate::storage::disk());
+    (stage, tokio::spawn(output.unwrap().run(context)))
+}
+
+/// So many bytes of the next connection.
+async fn received(listener: &TcpListener, length: usize) -> String {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut bytes = vec![0; length];
+    stream.read_exact(&mut bytes).await.unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+async fn datagram(socket: &UdpSocket) -> Vec<u8> {
+    let mut bytes = vec![0; 65_536];
+    let length = socket.recv(&mut bytes).await.unwrap();
+    bytes.truncate(length);
+    bytes
+}
+
+#[tokio::test]
+async fn lines_go_over_tcp_and_a_closed_connection_is_opened_anew() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = format!("server = \"{}\"", listener.local_addr().unwrap());
+    let (mut stage, _task) = start("tcp", &settings);
+    for n in 0..2 {
+        let document = format!("{{\"n\":{n}}}");
+        let sequence = stage.frame(&[("x", document.clone()), ("x", document.clone())]);
+        let lines = format!("{document}\n{document}\n");
+        // The connection ends here; its end is on its way before the next frame is there.
+        assert_eq!(received(&listener, lines.len()).await, lines);
+        stage.until_done(sequence).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_no_connection_waits() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let (mut stage, _task) = start("tcp", &format!("server = \"{address}\""));
+    let sequence = stage.frame(&[("x", "{}".into())]);
+    loop {
+        let state = format!("{:?}", stage.state());
+        if state.contains("no connection") && state.contains("everything is kept") {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    let listener = TcpListener::bind(address).await.unwrap();
+    assert_eq!(received(&listener, 3).await, "{}\n");
+    stage.until_done(sequence).await;
+}
+
+#[tokio::test]
+async fn each_event_is_a_datagram_and_one_that_is_too_long_a_dead_letter() {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let (mut stage, _task) =
+        start("udp", &format!("server = \"{}\"", socket.local_addr().unwrap()));
+    let long = format!("{{\"m\":\"{}\"}}", "x".repeat(70_000));
+    let sequence = stage.frame(&[("x", "{\"n\":1}".into()), ("x", long), ("x", "{}".into())]);
+    stage.until_done(sequence).await;
+    assert_eq!(datagram(&socket).await, b"{\"n\":1}");
+    assert_eq!(datagram(&socket).await, b"{}");
+    let letters = stage.letters();
+    assert_eq!(letters.len(), 1);
+    assert!(letters[0].reason.contains("do not fit into datagrams"), "{}", letters[0].reason);
+}
+
+#[tokio::test]
+async fn messages_of_syslog_have_the_form_that_was_asked_for() {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let server = socket.local_addr().unwrap();
+    let address = "local3\u{1f}err\u{1f}web 1\u{1f}shop\u{1f}42\u{1f}";
+    let document = "{\"message\":\"a\\nb\",\"n\":1}";
+    for (more, wanted) in [
+        ("", "<155>1 1970-01-01T00:00:00.000Z web1 shop 42 - - a b"),
+        ("format = \"rfc3164\"", "<155>Jan  1 00:00:00 web1 shop[42]: a b"),
+        (
+            "message = \"n\"",
+            &*format!("<155>1 1970-01-01T00:00:00.000Z web1 shop 42 - - {document}"),
+        ),
+    ] {
+        let (mut stage, _task) = start("syslog", &format!("server = \"{server}\"\n{more}"));
+        let sequence = stage.frame(&[(address, document.into())]);
+        stage.until_done(sequence).await;
+        assert_eq!(String::from_utf8(datagram(&socket).await).unwrap(), wanted);
+    }
+}
+
+#[tokio::test]
+async fn messages_of_syslog_over_tcp_have_their_length_before_them() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = listener.local_addr().unwrap();
+    let (mut stage, _task) = start("syslog", &format!("server = \"{server}\"\nprotocol = \"tcp\""));
+    let sequence =
+        stage.frame(&[("\u{1f}none\u{1f}\u{1f}\u{1f}\u{1f}", "{\"message\":\"m\"}".into())]);
+    let wanted = "47 <14>1 1970-01-01T00:00:00.000Z - - - - - m";
+    let wanted = wanted.replacen("47", &(wanted.len() - 3).to_string(), 1);
+    assert_eq!(received(&listener, wanted.len()).await, wanted);
+    stage.until_done(sequence).await;
+}
+
+#[tokio::test]
+async fn messages_of_graylog_are_flat_and_long_ones_come_in_chunks() {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let (mut stage, _task) =
+        start("gelf", &format!("server = \"{}\"", socket.local_addr().unwrap()));
+    let document = json!({ "message": "m", "level": "error", "a": { "b c": 1, "d": true },
+        "id": "x", "@timestamp": "t" });
+    let long = json!({ "message": "y".repeat(20_000) });
+    let sequence = stage.frame(&[("web", document.to_string()), ("web", long.to_string())]);
+    stage.until_done(sequence).await;
+    let message: Value = serde_json::from_slice(&datagram(&socket).await).unwrap();
+    let wanted = json!({ "version": "1.1", "host": "web", "short_message": "m", "level": 3,
+        "timestamp": 0.0, "_level": "error", "_a.b_c": 1, "_a.d": "true", "__id": "x" });
+    assert_eq!(message, wanted);
+    let mut whole = Vec::new();
+    for number in 0..3 {
+        let chunk = datagram(&socket).await;
+        assert_eq!((chunk[..2].to_vec(), &chunk[10..12]), (vec![0x1e, 0x0f], &[number, 3][..]));
+        whole.extend_from_slice(&chunk[12..]);
+    }
+    let message: Value = serde_json::from_slice(&whole).unwrap();
+    assert_eq!(message["short_message"], long["message"]);
+}
+
+#[test]
+fn what_is_wrong_with_the_settings_is_said() {
+    for (kind, text, wanted) in [
+        ("tcp", "", "`server` is missing"),
+        ("tcp", "server = \"a\"", "`a` is no host with a port"),
+        ("tcp", "server = \"a:1\"\ntimeout = \"0s\"", "`timeout` is 0"),
+        ("udp", "server = \"a:1\"\ntls = {}", "unknown"),
+        ("syslog", "server = \"a\"\nprotocol = \"udp\"\ntls = {}", "datagrams have no TLS"),
+        ("syslog", "server = \"a\"\nhost = \"{\"", "brace"),
+        ("gelf", "server = \"a b\"", "`a b` is no host with a port"),
+    ] {
+        let (output, said) = load(kind, text);
+        let found = said.iter().any(|s| s.contains(wanted));
+        assert!(found && (output.is_none() || wanted == "unknown"), "{text}: {said:?}");
+    }
+}
