@@ -1,5 +1,6 @@
 //! What the translations of Fluentd and Fluent Bit share.
 
+pub mod amazon;
 pub mod condition;
 pub mod draft;
 pub mod handover;
@@ -7,6 +8,7 @@ pub mod journald;
 pub mod network;
 pub mod parse;
 pub mod receivers;
+pub mod senders;
 pub mod services;
 pub mod text;
 pub mod tags;

@@ -10,6 +10,7 @@ use super::fluent::condition::Condition;
 use super::fluent::draft::Draft;
 use super::fluent::parse::Parser;
 use super::fluent::tags::{Pattern, Tag};
+use super::fluent::text::lua_text;
 use super::fluentd::parse_section::types;
 use super::fluentd::route::{Conversion, Notes, Stream};
 use super::fluentd::source::text;
@@ -21,6 +22,9 @@ mod filters;
 mod inputs;
 mod outputs;
 pub mod yaml_form;
+
+/// Modules of one script.
+const MODULES_MAX: usize = 16;
 
 /// The translation of one configuration.
 pub struct Translation {
@@ -69,9 +73,13 @@ impl Translation {
             let Some(script) = filter.written().find(|p| p.name == "script") else { continue };
             let name = script.value.source().trim().to_string();
             let beside = Path::new(&name).file_name().map(|n| folder.join(n)).unwrap_or_default();
-            let found = [folder.join(&name), beside].iter().find_map(|path| around.read(path).ok());
-            if let Some(code) = found {
-                this.scripts.insert(name, code);
+            // As it is written, beside the file, or one folder up, where the file is included from.
+            let above = folder.join("..").join(Path::new(&name).file_name().unwrap_or_default());
+            let places = [folder.join(&name), beside, above];
+            let found = places.iter().find_map(|path| Some((path, around.read(path).ok()?)));
+            if let Some((path, code)) = found {
+                let folder = path.parent().unwrap_or(folder);
+                this.scripts.insert(name, with_modules(&code, folder, around));
             }
         }
         this.add_parsers(&elements);
@@ -214,6 +222,48 @@ impl Translation {
         }
         (streams, again)
     }
+}
+
+/// A script with the modules that it requires, where they lie beside it; the product's scripts read no files.
+fn with_modules(code: &str, folder: &Path, around: &dyn Files) -> String {
+    let mut modules: Vec<(String, String)> = Vec::new();
+    let mut left = required(code);
+    while let Some(name) = left.pop() {
+        if modules.iter().any(|(known, _)| *known == name) || modules.len() >= MODULES_MAX {
+            continue;
+        }
+        let file = folder.join(format!("{}.lua", name.replace('.', "/")));
+        let Ok(module) = around.read(&file) else { continue };
+        left.extend(required(&module));
+        modules.push((name, module));
+    }
+    if modules.is_empty() {
+        return code.to_string();
+    }
+    let mut out = "local modules, loaded = {}, {}\n\
+        local function require(name)\n  \
+          if loaded[name] == nil then loaded[name] = modules[name](name) or true end\n  \
+          return loaded[name]\nend\n"
+        .to_string();
+    for (name, module) in modules {
+        let name = lua_text(&name);
+        out.push_str(&format!("modules[{name}] = function(...)\n{}\nend\n", module.trim_end()));
+    }
+    out + code
+}
+
+/// The names in `require "a"` and `require('a')`.
+fn required(code: &str) -> Vec<String> {
+    let lines = code.lines().filter(|line| !line.trim_start().starts_with("--"));
+    let found = lines.flat_map(|line| line.split("require").skip(1)).filter_map(|rest| {
+        let rest = rest.trim_start_matches([' ', '\t', '(']);
+        let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+        let name = rest[1..].split(quote).next()?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        (!name.is_empty() && !name.contains("..") && name.chars().all(plain))
+            .then(|| name.to_string())
+    });
+    found.collect()
 }
 
 /// The plugin's name in lower case.

@@ -22,6 +22,7 @@ mod mutate;
 mod outputs;
 mod parser;
 mod pipelines;
+mod senders;
 mod specification;
 mod syntax;
 mod values;

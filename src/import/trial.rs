@@ -79,14 +79,10 @@ pub fn first_fault(pipeline: &Pipeline) -> Option<Fault> {
         .map(|error| {
             let causes = error.causes.iter().map(|cause| format!(": {cause}"));
             let text = error.message.clone() + &causes.collect::<String>();
-            let missing = [
-                "cannot read",
-                "cannot be read",
-                "cannot be opened",
-                "No such file",
-                "is not there",
-            ];
-            if missing.iter().any(|words| text.contains(words)) {
+            // What the system says of a file that is not here, or not for us.
+            let missing = ["os error 2)", "os error 13)", "No such file", "is not there"];
+            let hint = error.hint.as_deref().unwrap_or_default();
+            if missing.iter().any(|words| text.contains(words) || hint.contains(words)) {
                 Fault::File(text)
             } else {
                 Fault::Wrong(text)

@@ -3,7 +3,7 @@
 //! In: what the translations of Fluentd and Fluent Bit add. Out: what `handover` makes a pipeline file
 //! of, and what became of each plugin.
 
-use super::super::document::Notes;
+use super::super::document::{self, Notes};
 use super::super::fluentd::syntax::Span;
 use super::super::report::Entry;
 
@@ -104,6 +104,35 @@ impl Block {
         match self.get("type") {
             Some(Value::Text(kind)) => kind,
             _ => "",
+        }
+    }
+}
+
+impl TryFrom<document::Step> for Block {
+    type Error = ();
+
+    /// One filter; conditionals and comments are none.
+    fn try_from(step: document::Step) -> Result<Block, ()> {
+        let document::Step::Filter(filter) = step else { return Err(()) };
+        let entries = filter.settings.0.into_iter().map(|(key, value)| (key, value.into()));
+        Ok(Block { notes: filter.notes, entries: entries.collect() })
+    }
+}
+
+impl From<document::Value> for Value {
+    fn from(value: document::Value) -> Value {
+        match value {
+            document::Value::Text(text) | document::Value::Variables(text) => Value::Text(text),
+            document::Value::Integer(number) => Value::Integer(number),
+            document::Value::Float(number) => Value::Float(number),
+            document::Value::Bool(value) => Value::Boolean(value),
+            document::Value::List(items) => {
+                Value::List(items.into_iter().map(Value::from).collect())
+            }
+            document::Value::Table(table) => {
+                let entries = table.0.into_iter().map(|(key, value)| (key, value.into()));
+                Value::Table(entries.collect())
+            }
         }
     }
 }

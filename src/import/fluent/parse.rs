@@ -254,7 +254,12 @@ pub fn path(names: &[&str]) -> String {
 /// A field as plugins name it: `a`, `$.a.b`, `$['a']['b']`, `$a['b']`.
 pub fn field(text: &str) -> String {
     let text = text.trim();
-    let Some(rest) = text.strip_prefix('$') else { return path(&[text]) };
+    let rest = match text.strip_prefix('$') {
+        Some(rest) => rest,
+        // `a['b']`, as some write it.
+        None if text.contains("['") && text.ends_with("']") => text,
+        None => return path(&[text]),
+    };
     let mut names: Vec<String> = Vec::new();
     let mut rest = rest;
     while !rest.is_empty() {

@@ -25,7 +25,11 @@ pub fn forward(element: &Element, tag: String, notes: &mut Notes) -> Result<Bloc
         }
         login = login.or_else(|| login_of(server, ["username", "password"], notes));
     }
-    let _ = element.element("server");
+    let found = element.elements().filter(|inner| inner.name == "service_discovery");
+    for service in found.flat_map(|inner| inner.elements().filter(|s| s.name == "service")) {
+        servers.extend(address(service, notes));
+    }
+    let _ = (element.element("server"), element.element("service_discovery"));
     if servers.len() > 1 {
         notes.difference(
             "the first server gets everything while it answers; the load is not shared",

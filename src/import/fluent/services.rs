@@ -33,6 +33,7 @@ pub fn service(
         "sumologic" => sumo_logic(element, notes),
         "logzio" | "logzio_buffered" => logz_io(element, notes),
         "loki" | "grafana-loki" => Ok(loki(element, notes)),
+        "opentelemetry" => Ok(open_telemetry(element, notes)),
         "loggly" | "loggly_buffered" => loggly(element, notes),
         _ => return None,
     })
@@ -217,6 +218,19 @@ fn loggly(element: &Element, notes: &mut Notes) -> Result<Service, String> {
         notes.difference("many events go in one request, so the address has `bulk` in it");
     }
     Ok(plain(to(endpoint(&bulk, "LOGGLY_URL", notes), "lines")))
+}
+
+/// Fluentd's plugin has an element for HTTP and one for gRPC.
+fn open_telemetry(element: &Element, notes: &mut Notes) -> Service {
+    let inner = element.element("http").unwrap_or(element);
+    let url = first(inner, &["endpoint"], notes);
+    let url = url.unwrap_or_else(|| "http://127.0.0.1:4318".to_string());
+    if element.element("grpc").is_some() {
+        notes.difference("records go over HTTP, not gRPC: the collector's port is 4318");
+    }
+    notes.difference("logs go as JSON, each the whole event; metrics and traces do not");
+    let url = address(&url);
+    plain(to(format!("{}/v1/logs", url.trim_end_matches('/')), "otlp"))
 }
 
 /// Streams of Loki; what is a label for each event is a template.

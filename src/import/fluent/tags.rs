@@ -37,6 +37,22 @@ pub struct Pattern {
     text: String,
     /// What every tag of the pattern begins with.
     prefix: String,
+    /// It takes the others.
+    but: bool,
+}
+
+/// The inner of a group whose opening is read, and what stands behind it.
+fn split_group(text: &str) -> Option<(&str, &str)> {
+    let mut depth = 0;
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' if depth == 0 => return Some((&text[..at], &text[at + 1..])),
+            ')' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
 }
 
 impl Pattern {
@@ -72,12 +88,26 @@ impl Pattern {
 
     /// Fluent Bit's `Match_Regex`.
     pub fn regex(text: &str) -> Pattern {
+        // `^(?!a|b).*`: all but those that begin so.
+        if let Some(rest) = text.strip_prefix("^(?!")
+            && let Some((but, rest)) = split_group(rest)
+            && matches!(rest, "" | ".*" | ".*$" | ".+" | ".+$")
+        {
+            let inner = Pattern::from_regex(&format!("^(?:{but})"), "", None);
+            return Pattern { but: true, ..inner };
+        }
         Pattern::from_regex(text, "", None)
     }
 
     fn from_regex(text: &str, prefix: &str, exact: Option<String>) -> Pattern {
         let text = text.replace("^.*$", "").replace(".*$", "");
-        Pattern { exact, regex: Regex::new(&text).ok(), text, prefix: prefix.to_string() }
+        Pattern {
+            exact,
+            regex: Regex::new(&text).ok(),
+            text,
+            prefix: prefix.to_string(),
+            but: false,
+        }
     }
 
     fn fits(&self, tag: &str) -> bool {
@@ -91,6 +121,9 @@ impl Pattern {
 
     /// Whether it takes events with this tag.
     pub fn takes(&self, tag: &Tag) -> Condition {
+        if self.but {
+            return Pattern { but: false, ..self.clone() }.takes(tag).negate();
+        }
         if self.takes_all() {
             return Condition::Always(true);
         }

@@ -165,6 +165,9 @@ fn expression(code: &str, tag: Option<&str>) -> Option<Expression> {
         | "Time.at(time).iso8601" => return template("{@timestamp}".into()),
         _ => {}
     }
+    if code.starts_with("ENV") {
+        return template(embedded(code)?);
+    }
     if let Some(text) = unquote(code) {
         return template(braces(&text));
     }
@@ -348,4 +351,10 @@ pub fn list(text: &str) -> Vec<String> {
         .map(|part| part.trim().trim_matches(['"', '\'']).to_string())
         .filter(|part| !part.is_empty())
         .collect()
+}
+
+/// A text as Lua writes it.
+pub fn lua_text(text: &str) -> String {
+    let text = text.replace('\\', "\\\\").replace('\'', "\\'");
+    format!("'{}'", text.replace('\n', "\\n").replace('\r', "\\r"))
 }

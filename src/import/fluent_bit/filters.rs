@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::super::document::{Filter, Step, Todo};
+use super::super::document::{Filter, Step};
 use super::super::fluent::condition::{Condition, literal};
 use super::super::fluent::draft::{Block, Value};
 use super::super::fluent::parse::{field, path};
 use super::super::fluent::tags::{TAG_FIELD, Tag};
-use super::super::fluent::text::{is_true, time};
+use super::super::fluent::text::{is_true, lua_text, time};
 use super::super::fluentd::filter::{condition_of, geoip, known_tag};
 use super::super::fluentd::route::{Conversion, Notes, Stream};
 use super::super::fluentd::source::text;
@@ -29,16 +29,11 @@ impl Translation {
             let _ = element.parameter(name);
         }
         let Some(code) = code else {
-            let mut block = Block::of("script").with("file", file.as_str()).with("call", call);
-            block.notes.todos.push(Todo {
-                what: format!("the script `{file}` is not here"),
-                instead: "copy it beside this pipeline".to_string(),
-                source: Vec::new(),
-            });
-            notes.difference(format!(
-                "the script `{file}` is not here: copy it beside this pipeline"
+            notes.refusal = Some(format!(
+                "the script `{file}` is not here; import again with it beside the configuration, or write \
+                 `type = \"script\"`, `file = \"{file}\"`, `call = \"{call}\"`"
             ));
-            return vec![block];
+            return Vec::new();
         };
         let code = code.replace("\r\n", "\n");
         let tried = Filter::new("script").with("code", code.as_str()).with("call", call.as_str());
@@ -91,12 +86,8 @@ impl Translation {
                 "counts of events are at http://127.0.0.1:9600/metrics, without these labels",
             ),
             "lua" => blocks = self.lua(element, &mut notes),
-            "aws" | "ecs" | "ecs_metadata" => {
-                notes.refusal = Some(
-                    "metadata of AWS is not asked for; set it with `fields` of the input"
-                        .to_string(),
-                );
-            }
+            "aws" => blocks = instance(element, &mut notes),
+            "ecs" | "ecs_metadata" => blocks = task(element, &mut notes),
             "sysinfo" => blocks.push(
                 Block::of("set")
                     .with("fields", vec![("hostname".to_string(), "{host.name}".into())]),
@@ -259,6 +250,66 @@ fn template_of(tag: &str, key: &str) -> String {
         out.push_str(&part[end..]);
     }
     out
+}
+
+/// What the metadata of an instance says, as variables of the environment.
+fn instance(element: &Element, notes: &mut Notes) -> Vec<Block> {
+    let known = [
+        ("az", "az", "AWS_AVAILABILITY_ZONE", true),
+        ("ec2_instance_id", "ec2_instance_id", "EC2_INSTANCE_ID", true),
+        ("ec2_instance_type", "ec2_instance_type", "EC2_INSTANCE_TYPE", false),
+        ("private_ip", "private_ip", "EC2_PRIVATE_IP", false),
+        ("ami_id", "ami_id", "EC2_AMI_ID", false),
+        ("account_id", "account_id", "AWS_ACCOUNT_ID", false),
+        ("hostname", "hostname", "EC2_HOSTNAME", false),
+        ("vpc_id", "vpc_id", "AWS_VPC_ID", false),
+    ];
+    let mut fields = Vec::new();
+    for (name, ours, variable, usual) in known {
+        let on = text(element, name, notes).map_or(usual, |text| is_true(&text));
+        if on {
+            fields.push((ours.to_string(), Value::from(format!("${{{variable}:-unknown}}"))));
+        }
+    }
+    if text(element, "tags_enabled", notes).is_some_and(|on| is_true(&on)) {
+        notes.difference("tags of the instance are no fields");
+    }
+    from_environment(fields, notes)
+}
+
+/// `ADD name $Key`: what the metadata of a task says, as variables of the environment.
+fn task(element: &Element, notes: &mut Notes) -> Vec<Block> {
+    let mut fields = Vec::new();
+    for parameter in element.parameters().filter(|parameter| parameter.name == "add") {
+        let Some((name, value)) = pair(&parameter.value.source()) else { continue };
+        let mut variable = "ECS".to_string();
+        let mut small = true;
+        for c in value.chars().filter(char::is_ascii_alphanumeric) {
+            if c.is_ascii_uppercase() && small {
+                variable.push('_');
+            }
+            small = !c.is_ascii_uppercase();
+            variable.push(c.to_ascii_uppercase());
+        }
+        fields.push((field(&name), Value::from(format!("${{{variable}:-unknown}}"))));
+    }
+    if fields.is_empty() {
+        notes.refusal = Some("it adds nothing that is named; write a filter `set`".to_string());
+        return Vec::new();
+    }
+    from_environment(fields, notes)
+}
+
+fn from_environment(fields: Vec<(String, Value)>, notes: &mut Notes) -> Vec<Block> {
+    let named = fields.iter().filter_map(|(_, value)| match value {
+        Value::Text(text) => text.trim_start_matches("${").split(":-").next(),
+        _ => None,
+    });
+    notes.difference(format!(
+        "Amazon's metadata is not asked for: set {} in the environment of the service",
+        named.collect::<Vec<_>>().join(", ")
+    ));
+    if fields.is_empty() { Vec::new() } else { vec![Block::of("set").with("fields", fields)] }
 }
 
 /// Two words: a key, and the rest of the line.
@@ -545,12 +596,6 @@ fn lifted(under: &str, prefix: &str) -> String {
         lua_text(under),
         lua_text(prefix)
     )
-}
-
-/// A text as Lua writes it.
-fn lua_text(text: &str) -> String {
-    let text = text.replace('\\', "\\\\").replace('\'', "\\'");
-    format!("'{}'", text.replace('\n', "\\n").replace('\r', "\\r"))
 }
 
 fn merged_log(element: &Element, notes: &mut Notes) -> Vec<Block> {

@@ -34,6 +34,20 @@ impl Translation {
             "syslog" => syslog(element, &mut notes, &mut filters),
             "systemd" => Some(journald::of_fluent_bit(element, &mut notes, &mut filters)),
             "dummy" => Some(network::sample(element, &mut notes)),
+            "cpu" | "mem" | "disk" | "netif" => Some(host(&kind, element, &mut notes)),
+            "kmsg" => {
+                notes.difference(
+                    "the kernel's messages come from journald, with its names of fields",
+                );
+                let kernel = "_TRANSPORT != \"kernel\"";
+                filters.push(Block::of("drop").with("when", kernel));
+                Some(Block::of("journald").with("names", "journald"))
+            }
+            "random" => {
+                notes.difference("the number is the same each time");
+                let line = "{\"rand_value\":4}".to_string();
+                Some(network::sample(element, &mut notes).with("lines", vec![line]))
+            }
             "fluentbit_metrics" | "fluentbit_logs" | "health" => {
                 notes.difference(
                     "health and metrics are at http://127.0.0.1:9600/health and /metrics, always",
@@ -196,6 +210,34 @@ impl Translation {
                 filters.push(renamed());
             }
         }
+    }
+}
+
+/// Figures of the machine, under the names that they had.
+fn host(kind: &str, element: &Element, notes: &mut Notes) -> Block {
+    let figure = match kind {
+        "mem" => "memory",
+        "netif" => "network",
+        other => other,
+    };
+    let number = |name: &str, notes: &mut Notes| {
+        text(element, name, notes).and_then(|text| text.trim().parse::<f64>().ok())
+    };
+    let seconds = number("interval_sec", notes).unwrap_or(1.0).max(0.0);
+    let nanoseconds = number("interval_nsec", notes).unwrap_or(0.0).max(0.0);
+    let every = time(&format!("{}", seconds + nanoseconds / 1e9)).filter(|every| every != "0s");
+    let block = Block::of("host")
+        .with("figures", vec![figure.to_string()])
+        .with("interval", every.unwrap_or_else(|| "1s".to_string()));
+    if text(element, "pid", notes).is_some() {
+        notes.difference("the figures are those of the machine, not of one process");
+    }
+    if text(element, "dev_name", notes).is_some() {
+        notes.difference("the figures are those of all disks together");
+    }
+    match text(element, "interface", notes).filter(|name| kind == "netif" && !name.is_empty()) {
+        Some(name) => block.with("interfaces", vec![name]),
+        None => block,
     }
 }
 

@@ -15,9 +15,17 @@ impl Translation {
             return;
         }
         let mut notes = Notes::default();
+        if kind == "prometheus_exporter" {
+            notes.difference(
+                "the agent's own metrics are at http://127.0.0.1:9600/metrics; what inputs measured is not",
+            );
+            self.conversion.said(element, &kind, notes);
+            return;
+        }
         let as_fluentd = match kind.as_str() {
             "es" | "elasticsearch" => ("elasticsearch", ELASTICSEARCH),
             "opensearch" => ("opensearch", ELASTICSEARCH),
+            "opentelemetry" => ("opentelemetry", &[("logs_uri", "uri")] as &[_]),
             "slack" => ("slack", &[("webhook", "webhook_url")] as &[_]),
             "file" => {
                 self.file(element, taken);
@@ -32,6 +40,18 @@ impl Translation {
                 && let Some((_, to)) = names.iter().find(|(from, _)| *from == parameter.name)
             {
                 parameter.name = (*to).to_string();
+            }
+        }
+        if name == "opentelemetry" {
+            // As the output `http` is asked: what has no counterpart there is left as it is usual.
+            for (key, usual) in
+                [("uri", "/v1/logs"), ("format", "json_lines"), ("json_date_key", "@timestamp")]
+            {
+                if renamed.parameter(key).is_none() {
+                    let (span, value) = (element.span.clone(), Value::text(usual));
+                    let name = key.to_string();
+                    renamed.body.push(Item::Parameter(Parameter { name, value, span }));
+                }
             }
         }
         if text(element, "tls", &mut notes).is_some_and(|value| is_true(&value)) {

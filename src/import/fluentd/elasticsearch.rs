@@ -8,7 +8,12 @@ use super::source::text;
 use super::syntax::Element;
 
 fn hosts(element: &Element, notes: &mut Notes) -> Vec<String> {
-    let scheme = text(element, "scheme", notes).unwrap_or_else(|| "http".to_string());
+    let mut scheme = text(element, "scheme", notes).unwrap_or_else(|| "http".to_string());
+    if !scheme.starts_with("http") && !scheme.starts_with("${") {
+        notes.difference("the scheme is `http`: change it in `hosts` where it is `https`");
+        scheme = "http".to_string();
+    }
+    let scheme = scheme.replace(":-not-set}", ":-http}");
     let port = text(element, "port", notes).unwrap_or_else(|| "9200".to_string());
     let base = text(element, "path", notes).unwrap_or_default();
     let base = base.trim_matches('/');

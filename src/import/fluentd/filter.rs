@@ -7,7 +7,8 @@ use super::super::fluent::condition::{Condition, literal, matches};
 use super::super::fluent::draft::{Block, Value};
 use super::super::fluent::parse::{field, path, pattern_of};
 use super::super::fluent::tags::Tag;
-use super::super::fluent::text::{Filled, filled, is_true, list, time};
+use super::super::fluent::text::{Filled, filled, is_true, list, lua_text, time};
+use super::super::ruby::{self, Dialect};
 use super::parse_section::parser_of;
 use super::route::{Conversion, Notes, Stream};
 use super::source::text;
@@ -29,7 +30,7 @@ impl Conversion {
         let mut outcome = Outcome::default();
         match kind.trim_start_matches("filter_") {
             "record_transformer" | "record_modifier" => {
-                outcome.blocks = records(element, &kind, known_tag(taken), &mut notes);
+                outcome.blocks = records(element, &kind, taken, &mut notes);
             }
             "grep" => outcome.keeps = grep(element, &mut notes),
             "parser" => outcome.blocks = parser(element, &mut notes),
@@ -49,6 +50,7 @@ impl Conversion {
             "prometheus" => notes.difference(
                 "counters of events are at http://127.0.0.1:9600/metrics, without these labels",
             ),
+            "kubernetes_sumologic" => outcome.keeps = sumo_logic(element, &mut notes),
             "elasticsearch_genid" => notes.difference("documents have stable ids always"),
             "flatten_hash" => notes.difference("nested fields stay nested"),
             "typecast" => {
@@ -257,7 +259,8 @@ pub fn known_tag(taken: &[Stream]) -> Option<&str> {
     taken.iter().all(|stream| stream.tag == Tag::Fixed(tag.clone())).then_some(tag)
 }
 
-fn records(element: &Element, kind: &str, tag: Option<&str>, notes: &mut Notes) -> Vec<Block> {
+fn records(element: &Element, kind: &str, taken: &[Stream], notes: &mut Notes) -> Vec<Block> {
+    let tag = known_tag(taken);
     let mut blocks = Vec::new();
     let mut set: Vec<(String, Value)> = Vec::new();
     let mut after = Vec::new();
@@ -311,6 +314,13 @@ fn records(element: &Element, kind: &str, tag: Option<&str>, notes: &mut Notes) 
             }
             Ok(Filled { text, .. }) => set.push((path(&[&parameter.name]), text.into())),
             Err(code) => {
+                let blocks = tag_parts(&parameter.name, &value, taken)
+                    .map(|block| vec![block])
+                    .or_else(|| of_ruby(&parameter.name, &value));
+                if let Some(blocks) = blocks {
+                    after.extend(blocks);
+                    continue;
+                }
                 notes.refusal = Some(format!(
                     "`{}`: Ruby is not run; write it with `set`, `gsub`, `script`: {code}",
                     parameter.name
@@ -341,6 +351,148 @@ fn records(element: &Element, kind: &str, tag: Option<&str>, notes: &mut Notes) 
         blocks.push(Block::of("date").with("field", field(&key)).with("formats", formats));
     }
     blocks
+}
+
+/// `${…}` of Ruby as filters, where all of it is understood.
+fn of_ruby(name: &str, value: &str) -> Option<Vec<Block>> {
+    let code = value.strip_prefix("${")?.strip_suffix('}')?;
+    if !speaks_of_the_record(code) {
+        return None;
+    }
+    let steps = ruby::assignment(name, code, Dialect::Fluentd)?;
+    steps.into_iter().map(|step| Block::try_from(step).ok()).collect()
+}
+
+/// Whether code names nothing but the record: tag and time are no variables of a script.
+fn speaks_of_the_record(code: &str) -> bool {
+    let known = [
+        "record", "nil", "true", "false", "if", "then", "else", "elsif", "end", "and", "or", "not",
+    ];
+    let (mut quote, mut word, mut before) = (None, String::new(), ' ');
+    for c in code.chars().chain([' ']) {
+        if let Some(open) = quote {
+            quote = (c != open).then_some(open);
+            continue;
+        }
+        if c.is_alphanumeric() || c == '_' {
+            word.push(c);
+            continue;
+        }
+        let is_name = word.starts_with(|c: char| c.is_alphabetic() || c == '_');
+        if is_name && before != '.' && !known.contains(&word.as_str()) {
+            return false;
+        }
+        word.clear();
+        before = c;
+        if matches!(c, '"' | '\'' | '/') {
+            quote = Some(c);
+        }
+    }
+    true
+}
+
+/// A text with parts of a tag that is not known beforehand, by a script. `None`: there is more in it.
+fn tag_parts(name: &str, value: &str, taken: &[Stream]) -> Option<Block> {
+    let mut parts = Vec::new();
+    let mut rest = value;
+    while let Some(start) = rest.find("${") {
+        let end = start + rest[start..].find('}')?;
+        if start > 0 {
+            parts.push(lua_text(&rest[..start]));
+        }
+        let code = rest[start + 2..end].trim();
+        let (list, index) = match code.strip_suffix(']').and_then(|code| code.split_once('[')) {
+            Some((list, index)) => (list, index.trim().parse::<i64>().ok()?),
+            None => (code, 0),
+        };
+        let at =
+            if index < 0 { format!("#parts + {}", index + 1) } else { (index + 1).to_string() };
+        parts.push(match list {
+            "tag" => "tag".to_string(),
+            "tag_parts" => format!("(parts[{at}] or '')"),
+            "tag_prefix" => format!("table.concat(parts, '.', 1, math.min({at}, #parts))"),
+            "tag_suffix" => format!("table.concat(parts, '.', {at})"),
+            _ => return None,
+        });
+        rest = &rest[end + 1..];
+    }
+    if !rest.is_empty() {
+        parts.push(lua_text(rest));
+    }
+    let mut path_tag: Option<(&str, &str)> = None;
+    for stream in taken {
+        match &stream.tag {
+            Tag::Path { before, after, .. } => {
+                let this = (before.as_str(), after.as_str());
+                if path_tag.is_some_and(|known| known != this) {
+                    return None;
+                }
+                path_tag = Some(this);
+            }
+            // Its events have a path, too, perhaps, but no tag of it.
+            Tag::Fixed(_) => return None,
+            Tag::Field(_) => {}
+        }
+    }
+    let from_field = "event:get('@metadata.tag') or ''";
+    let tag = match path_tag {
+        Some((before, after)) => {
+            let (before, after) = (lua_text(before), lua_text(after));
+            format!(
+                "event:get('log.file.path')\n\
+                 tag = tag and {before} .. (tag:gsub('^/+', ''):gsub('/', '.')) .. {after} or {from_field}"
+            )
+        }
+        None => from_field.to_string(),
+    };
+    let code = format!(
+        "local tag = {tag}\nlocal parts = {{}}\n\
+         for part in tag:gmatch('[^.]+') do parts[#parts + 1] = part end\n\
+         event:set({}, {})\n",
+        lua_text(&path(&[name])),
+        parts.join(" .. ")
+    );
+    Some(Block::of("script").with("code", code))
+}
+
+/// What the metadata of Sumo Logic leaves out; what it adds is for the output to say.
+fn sumo_logic(element: &Element, notes: &mut Notes) -> Option<Condition> {
+    notes.difference(
+        "source category, name and host are one for all events: headers such as `X-Sumo-Category`",
+    );
+    let mut keeps = Condition::Always(true);
+    for (name, field) in [
+        ("exclude_namespace_regex", "kubernetes.namespace"),
+        ("exclude_pod_regex", "kubernetes.pod.name"),
+        ("exclude_container_regex", "kubernetes.container.name"),
+        ("exclude_host_regex", "host.name"),
+        ("exclude_unit_regex", "_SYSTEMD_UNIT"),
+    ] {
+        let Some(pattern) = text(element, name, notes).filter(|text| !text.trim().is_empty())
+        else {
+            continue;
+        };
+        if pattern.contains("${") {
+            notes.difference(format!("`{name}` is left out, since the environment says it"));
+            continue;
+        }
+        keeps = keeps.and(condition_of(field, &pattern, notes)?.negate());
+    }
+    for name in [
+        "source_category",
+        "source_category_prefix",
+        "source_category_replace_dash",
+        "source_name",
+        "source_host",
+        "log_format",
+        "kubernetes_meta",
+        "kubernetes_meta_reduce",
+        "add_stream",
+        "add_time",
+    ] {
+        let _ = element.parameter(name);
+    }
+    (keeps != Condition::Always(true)).then_some(keeps)
 }
 
 /// What is done to a value after it was set.
@@ -445,13 +597,27 @@ pub fn condition_of(key: &str, pattern: &str, notes: &mut Notes) -> Option<Condi
         None => ("", pattern.as_str()),
     };
     let rest = rest.replace("\\h", "[0-9a-fA-F]").replace("\\Z", "\\z").replace("(?m)", "(?s)");
-    if let Err(error) = regex::Regex::new(&rest) {
+    if let Err(error) = regex::Regex::new(&without_variables(&rest)) {
         let why = error.to_string().lines().last().unwrap_or_default().to_string();
         notes.refusal =
             Some(format!("the pattern of a condition has no look-around ({why}): {pattern}"));
         return None;
     }
     Some(matches(&field, &rest, flags))
+}
+
+/// A pattern with a letter where a variable of the environment stands.
+fn without_variables(pattern: &str) -> String {
+    let mut out = String::new();
+    let mut rest = pattern;
+    while let Some(start) = rest.find("${") {
+        let Some(end) = rest[start..].find('}') else { break };
+        out.push_str(&rest[..start]);
+        out.push('x');
+        rest = &rest[start + end + 1..];
+    }
+    out.push_str(rest);
+    out
 }
 
 fn parser(element: &Element, notes: &mut Notes) -> Vec<Block> {

@@ -4,11 +4,13 @@
 //! `rewrite_tag_filter` and their like, the streams' further way. On failure: a comment with its lines.
 
 use super::super::document::Notes as Said;
+use super::super::fluent::amazon::amazon;
 use super::super::fluent::condition::Condition;
 use super::super::fluent::draft::{Block, Draft, Value};
 use super::super::fluent::network;
 use super::super::fluent::parse::field;
 use super::super::fluent::receivers::forward;
+use super::super::fluent::senders::sender;
 use super::super::fluent::services::{Service, service};
 use super::super::fluent::tags::Tag;
 use super::super::fluent::text::{dated, filled, is_true, list, size};
@@ -17,6 +19,18 @@ use super::filter::{condition_of, known_tag};
 use super::route::{Conversion, Notes, Stream};
 use super::source::text;
 use super::syntax::Element;
+
+/// Outputs to Amazon's services.
+const OF_AMAZON: &[&str] = &[
+    "cloudwatch",
+    "cloudwatch_logs",
+    "firehose",
+    "kinesis",
+    "kinesis_firehose",
+    "kinesis_streams",
+    "kinesis_streams_aggregated",
+    "s3",
+];
 
 impl Conversion {
     /// `rest`: the elements behind this one.
@@ -35,6 +49,7 @@ impl Conversion {
                 self.said(element, &kind, notes);
                 self.route_label(&label, taken);
             }
+            "label_router" => self.label_router(element, &kind, &taken),
             "null" | "blackhole" | "blackhole_plugin" => self.dropped(element, &kind, &taken),
             "rewrite_tag_filter" => self.rewrite_tags(element, &kind, &taken),
             "detect_exceptions" => {
@@ -267,25 +282,24 @@ impl Conversion {
                 block
             }
             "http" => Some(network::http_of_fluent_bit(element, &mut notes)),
+            "opentelemetry" if element.name == "output" => {
+                notes
+                    .difference("logs go as JSON, each the whole event; metrics and traces do not");
+                let block = network::http_of_fluent_bit(element, &mut notes);
+                Some(block.with("format", "otlp"))
+            }
             "" => {
                 notes.refusal = Some("it has no @type".to_string());
                 None
             }
-            other => match service(other, element, &mut notes) {
-                Some(Ok(Service { block, filters })) => {
-                    if !filters.is_empty() {
-                        self.add_filters(filters, &when, &Said::default());
-                    }
-                    Some(block)
-                }
-                Some(Err(why)) => {
-                    notes.refusal = Some(why);
-                    None
-                }
-                None => {
-                    notes.refusal = Some(refusal(other));
-                    None
-                }
+            other if OF_AMAZON.contains(&other) => {
+                let sent = self.tag_sent(tag.as_deref(), taken, &mut notes);
+                let made = amazon(other, element, &sent, &mut notes).transpose();
+                made.map_err(|why| notes.refusal = Some(why)).ok().flatten()
+            }
+            other => match sender(other, element, &mut notes) {
+                Some(block) => Some(block),
+                None => self.service(other, element, &when, &mut notes),
             },
         };
         if block.is_some() {
@@ -299,6 +313,32 @@ impl Conversion {
             return;
         };
         self.add_output(kind, block, &when, comments);
+    }
+
+    /// A service over HTTP, and the filters that its documents need.
+    fn service(
+        &mut self,
+        kind: &str,
+        element: &Element,
+        when: &Condition,
+        notes: &mut Notes,
+    ) -> Option<Block> {
+        match service(kind, element, notes) {
+            Some(Ok(Service { block, filters })) => {
+                if !filters.is_empty() {
+                    self.add_filters(filters, when, &Said::default());
+                }
+                Some(block)
+            }
+            Some(Err(why)) => {
+                notes.refusal = Some(why);
+                None
+            }
+            None => {
+                notes.refusal = Some(refusal(kind));
+                None
+            }
+        }
     }
 
     /// The tag that a receiver gets, as a template.
@@ -558,27 +598,20 @@ fn slack(element: &Element, notes: &mut Notes) -> Block {
 
 fn refusal(kind: &str) -> String {
     let instead = match kind {
-        "s3" | "gcs" | "azure_storage" | "azure_blob" | "azurestorage" | "webhdfs" => {
+        "gcs" | "azure_storage" | "azure_blob" | "azurestorage" | "webhdfs" => {
             "write `file`, and let a timer copy the folder there"
         }
         "kafka" | "kafka2" | "kafka_buffered" | "rdkafka" | "rdkafka2" => {
             "let a bridge with an HTTP address (such as Kafka's REST proxy) take it from the output `http`, \
              or keep the old agent for this topic"
         }
-        "logdna" | "opentelemetry" | "azure" | "honeycomb" | "influxdb" | "coralogix" => {
+        "logdna" | "azure" | "honeycomb" | "influxdb" | "coralogix" => {
             "it takes HTTP: try the output `http` with its address and key; the form of a document is ours"
-        }
-        "gelf" | "papertrail" | "remote_syslog" | "syslog" | "tcp" | "udp" | "logentries" => {
-            "write `file`, and let a relay such as rsyslog send it on"
         }
         "prometheus" | "prometheus_exporter" | "prometheus_remote_write" | "statsd" => {
             "count with the filter `metric`: /metrics has it"
         }
         _ => "`elasticsearch`, `http`, `slack`, `file`, `stdout` and `null` are there",
     };
-    let what = match kind {
-        "s3" => "there is no output for S3".to_string(),
-        other => format!("there is no output `{other}`"),
-    };
-    format!("{what}; {instead}")
+    format!("there is no output `{kind}`; {instead}")
 }

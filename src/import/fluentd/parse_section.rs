@@ -14,7 +14,7 @@ pub fn parser_of(element: &Element, notes: &mut Notes) -> Parser {
         Some(section) => section.kind(),
         None => text(element, "format", notes).unwrap_or_default(),
     };
-    let kind = kind.trim().to_string();
+    let kind = chosen(kind.trim(), section.unwrap_or(element), notes);
     if kind == "multi_format" {
         return multi_format(at, notes);
     }
@@ -62,6 +62,19 @@ pub fn parser_of(element: &Element, notes: &mut Notes) -> Parser {
     parser.label_delimiter = text(at, "label_delimiter", notes);
     parser.types = types(&text(at, "types", notes).unwrap_or_default());
     parser
+}
+
+/// A parser that the environment chooses is the one that is usual.
+fn chosen(kind: &str, section: &Element, notes: &mut Notes) -> String {
+    if !kind.starts_with("#{") && !kind.starts_with("${") {
+        return kind.to_string();
+    }
+    let written = ["@type", "type", "format"].iter().find_map(|name| text(section, name, notes));
+    let written = written.unwrap_or_default();
+    let usual = written.split_once(":-").map(|(_, usual)| usual.trim_end_matches('}'));
+    let usual = usual.filter(|usual| *usual != "not-set").unwrap_or("none").to_string();
+    notes.difference(format!("the parser is `{usual}`, whatever the environment says"));
+    usual
 }
 
 /// `a:integer,b:float`, or the same as JSON.

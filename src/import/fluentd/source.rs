@@ -258,11 +258,7 @@ pub fn refusal(kind: &str) -> String {
         }
         "exec" => "let a timer run the command and append to a file that `file` follows",
         "s3" => "let a timer copy the objects to a folder that `file` follows",
-        "cpu"
-        | "mem"
-        | "disk"
-        | "netif"
-        | "proc"
+        "proc"
         | "node_exporter_metrics"
         | "docker_metrics"
         | "process_exporter_metrics"

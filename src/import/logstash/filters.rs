@@ -124,6 +124,7 @@ const PLAIN: [Plain; 26] = [
         "cidr",
         &[
             ("address", "address", Texts),
+            ("address_field", "address_field", Field),
             ("network", "network", Texts),
             ("network_path", "network_path", Text),
             ("separator", "separator", Text),
@@ -334,7 +335,7 @@ pub fn convert(translator: &mut Translator<'_>, plugin: &Plugin) -> Vec<Step> {
     let steps = match plugin.name.as_str() {
         "grok" => grok(translator, &mut settings, &mut account),
         "mutate" => mutate::convert(&mut settings, &mut account, translator.report),
-        "alter" => alter(translator, &mut settings),
+        "alter" => mutate::alter(translator, &mut settings),
         "ruby" => script(&mut settings, &mut account),
         name => match PLAIN.iter().find(|(known, ..)| *known == name) {
             Some((_, "", ..)) => Vec::new(),
@@ -365,6 +366,10 @@ fn goes_over(
     let (name, ours, known, ignored) = *plain;
     let mut filter = Filter::new(ours);
     settings.ignore(ignored);
+    if name == "clone" && !settings.has("clones") {
+        account.differs("it names no clones, so it makes none");
+        return Vec::new();
+    }
     if name == "date" {
         date(settings, &mut filter, account);
     }
@@ -607,39 +612,6 @@ fn definitions(
     if !files.is_empty() {
         table.set("definition_files", Ours::texts(files));
     }
-}
-
-/// The filter `alter`: `condrewrite`, `condrewriteother`.
-fn alter(translator: &mut Translator<'_>, settings: &mut Settings) -> Vec<Step> {
-    let mut steps = Vec::new();
-    let texts = settings.texts("condrewrite").unwrap_or_default();
-    for triple in texts.chunks(3) {
-        if let [field, expected, new] = triple {
-            let field = values::field(field);
-            let mut filter = Filter::new("mutate").with(
-                "replace",
-                Table::default().with(&field, values::text(new, translator.report)),
-            );
-            filter.settings.add_when(&format!("{field} == {}", quoted(expected)));
-            steps.push(Step::Filter(filter));
-        }
-    }
-    let texts = settings.texts("condrewriteother").unwrap_or_default();
-    for four in texts.chunks(4) {
-        if let [test, expected, field, new] = four {
-            let new =
-                Table::default().with(&values::field(field), values::text(new, translator.report));
-            let mut filter = Filter::new("mutate").with("replace", new);
-            filter.settings.add_when(&format!("{} == {}", values::field(test), quoted(expected)));
-            steps.push(Step::Filter(filter));
-        }
-    }
-    steps
-}
-
-/// A text of a condition.
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// Whether code changes a variable that outlives the event: `@count += 1`, `$last = …`, `@seen << …`.

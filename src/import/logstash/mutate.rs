@@ -3,6 +3,7 @@
 //! In: the plugin's settings. Out: `mutate`, or a plainer filter where one does the same. Promises: order and meaning
 //! stay. On failure: as the import.
 
+use super::Translator;
 use super::specification::{COMMON, Kind, Setting, apply};
 use super::syntax::Value;
 use super::values::{self, Settings};
@@ -129,4 +130,37 @@ fn secrets(gsub: &[String]) -> (Vec<String>, Vec<String>) {
         }
     }
     (keys, rest)
+}
+
+/// The filter `alter`: `condrewrite`, `condrewriteother`.
+pub(super) fn alter(translator: &mut Translator<'_>, settings: &mut Settings) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let texts = settings.texts("condrewrite").unwrap_or_default();
+    for triple in texts.chunks(3) {
+        if let [field, expected, new] = triple {
+            let field = values::field(field);
+            let mut filter = Filter::new("mutate").with(
+                "replace",
+                Table::default().with(&field, values::text(new, translator.report)),
+            );
+            filter.settings.add_when(&format!("{field} == {}", quoted(expected)));
+            steps.push(Step::Filter(filter));
+        }
+    }
+    let texts = settings.texts("condrewriteother").unwrap_or_default();
+    for four in texts.chunks(4) {
+        if let [test, expected, field, new] = four {
+            let new =
+                Table::default().with(&values::field(field), values::text(new, translator.report));
+            let mut filter = Filter::new("mutate").with("replace", new);
+            filter.settings.add_when(&format!("{} == {}", values::field(test), quoted(expected)));
+            steps.push(Step::Filter(filter));
+        }
+    }
+    steps
+}
+
+/// A text of a condition.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

@@ -7,14 +7,14 @@
 use super::specification::say_rest;
 use super::syntax::{Plugin, Value};
 use super::values::{self, Settings};
-use super::{Translator, judge};
+use super::{Translator, judge, senders};
 use crate::import::conditions::Expression;
 use crate::import::document::{Part, Table, Value as Ours};
 use crate::import::report::Account;
 use crate::import::{secrets, templates, trial};
 
 /// Outputs that are not there, and the nearest way.
-const MISSING: [(&str, &str); 14] = [
+const MISSING: [(&str, &str); 10] = [
     (
         "kafka",
         "write to a file (output `file`) that a Kafka client reads, or keep Logstash for this topic",
@@ -22,10 +22,6 @@ const MISSING: [(&str, &str); 14] = [
     ("redis", "send to Elasticsearch straight: the journal takes Redis's place as a buffer"),
     ("rabbitmq", "send to Elasticsearch straight: the journal takes the queue's place as a buffer"),
     ("email", "use the output `slack`, or an alert in Elasticsearch"),
-    ("s3", "write to files (output `file`) that a timer copies there"),
-    ("tcp", "write to a file (output `file`) that a relay such as rsyslog sends on"),
-    ("udp", "write to a file (output `file`) that a relay such as rsyslog sends on"),
-    ("syslog", "write to a file (output `file`) that rsyslog sends on"),
     ("statsd", "the agent's own /metrics counts events"),
     ("graphite", "the agent's own /metrics counts events"),
     ("influxdb", "write to a file (output `file`) that Telegraf reads"),
@@ -52,6 +48,9 @@ pub fn convert(
         "slack" => Some(slack(translator, &mut settings)),
         "pipeline" => pipeline(&mut settings, &mut account),
         "http" => http(translator, &mut settings, &mut account),
+        "tcp" | "udp" | "syslog" | "gelf" | "s3" => {
+            senders::sender(&plugin.name, translator, &mut settings, &mut account)
+        }
         "null" | "sink" | "devnull" => {
             // Nothing is written: an event that no output takes is done.
             settings = Settings::of(&Plugin { settings: Vec::new(), ..plugin.clone() });

@@ -166,7 +166,10 @@ fn is_variable(inner: &str) -> bool {
 
 /// A text that may hold variables; those without a default are listed.
 pub fn text(written: &str, report: &mut Report) -> Ours {
-    let (text, any) = variables(written);
+    // A reference in a pair of brackets more is the same one.
+    let inner = written.replace("%{[[", "%{[");
+    let inner = if inner == written { inner } else { inner.replace("]]}", "]}") };
+    let (text, any) = variables(&inner);
     if !any {
         return Ours::Text(text);
     }

@@ -579,6 +579,11 @@ impl Reader<'_> {
                         - fraction.trim_start_matches(|c: char| c.is_ascii_digit()).len();
                     end += if digits > 0 { digits + 1 } else { 0 };
                 }
+                if let Some(power) = self.rest[end..].strip_prefix(['e', 'E']) {
+                    let digits =
+                        power.len() - power.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+                    end += if digits > 0 { digits + 1 } else { 0 };
+                }
                 let number = self.rest[..end].replace('_', "");
                 self.rest = &self.rest[end..];
                 Some(Expression::Number(number))
