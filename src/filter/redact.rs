@@ -19,7 +19,7 @@ use super::digest::{Algorithm, Digester};
 use super::named::{Use, fields};
 use super::{Filter, FilterLoad, Make, counters};
 use crate::diagnostic::did_you_mean;
-use crate::event::{Batch, Key, NodeId, Path, Selection, Span, Value, decode_escapes};
+use crate::event::{Batch, Field, Key, NodeId, Path, Selection, Span, Value, decode_escapes};
 use crate::metrics::Counter;
 use crate::pattern::{Flags, compile};
 use crate::settings::Section;
@@ -235,13 +235,8 @@ impl Redact {
         let marks_tell_all = self.rules.marks_tell_all();
         while let Some(field) = batch.object(node).get(at).copied() {
             let named = self.names(batch, field.key);
-            // Most fields: a text without a mark under a name of the settings.
-            if let Value::Str(span) = field.value
-                && marks_tell_all
-                && !named
-                && field.key.number().is_some()
-                && self.marks.within(span.start as usize, span.end()) == Some(false)
-            {
+            // Most fields: nothing that could be a secret, under a name that is none.
+            if marks_tell_all && !named && self.is_clean(batch, field) {
                 at += 1;
                 continue;
             }
@@ -261,6 +256,23 @@ impl Redact {
             }
             at += 1;
         }
+    }
+
+    /// Whether neither the name nor the value of a field has a mark, where marks tell all.
+    #[inline]
+    fn is_clean(&self, batch: &Batch, field: Field) -> bool {
+        let unmarked =
+            |span: Span| self.marks.within(span.start as usize, span.end()) == Some(false);
+        let value = match field.value {
+            Value::Str(span) => unmarked(span),
+            // An escape may hide a letter of it.
+            Value::Json(span) => {
+                unmarked(span) && memchr::memchr(b'\\', batch.bytes(span)).is_none()
+            }
+            Value::Null | Value::Bool(_) => true,
+            _ => false,
+        };
+        value && field.key.span().is_none_or(unmarked)
     }
 
     /// What becomes of the name of a field, where a secret is in it; the settings' own names have none.
@@ -419,6 +431,7 @@ impl Redact {
             return None;
         }
         self.out.clear();
+        self.work.know(&self.marks, span.start as usize, span.end());
         if !self.rules.redact(batch.bytes(span), marked, &mut self.work, &mut self.out) {
             return None;
         }

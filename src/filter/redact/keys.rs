@@ -64,10 +64,15 @@ impl Keys {
         self.names.iter().any(|known| ends_with(name, &known.bare))
     }
 
-    /// Finds the values behind names in a text.
-    pub(super) fn find(&self, text: &[u8], secrets: &mut Vec<Secret>) {
+    /// Finds the values behind names in a text. `marks`, where they are known: every name begins in one of them.
+    pub(super) fn find(
+        &self,
+        text: &[u8],
+        marks: Option<&[(usize, usize)]>,
+        secrets: &mut Vec<Secret>,
+    ) {
         let (mut from, mut reach, mut inside) = (0, 0, 0);
-        while let Some(opening) = self.opening(text, from) {
+        while let Some(opening) = self.opening(text, marks, from) {
             from = opening.sign.end;
             if let Some(secret) = extent(text, &opening) {
                 inside = if opening.name.start < reach { inside + 1 } else { 0 };
@@ -82,9 +87,17 @@ impl Keys {
     }
 
     /// The first name with a sign behind it.
-    fn opening(&self, text: &[u8], from: usize) -> Option<Opening> {
+    fn opening(
+        &self,
+        text: &[u8],
+        marks: Option<&[(usize, usize)]>,
+        from: usize,
+    ) -> Option<Opening> {
         let mut from = from;
         loop {
+            if let Some(marks) = marks {
+                from = from.max(marks.iter().find(|(_, end)| from < *end)?.0);
+            }
             let start = self.places.find_at(text, from)?.start();
             let found = self.names.iter().find_map(|name| sign(text, name.end(text, start)?));
             if let Some((quote, sign)) = found {
@@ -197,7 +210,7 @@ mod tests {
                 let quote = groups.get(1).map_or(0..0, |quote| quote.range());
                 (all.start()..sign.start(), quote, sign.range())
             });
-            let opening = keys.opening(text.as_bytes(), 0);
+            let opening = keys.opening(text.as_bytes(), None, 0);
             let opening = opening.map(|found| (found.name, found.quote, found.sign));
             assert_eq!(opening, expected, "{text:?}");
             found += usize::from(expected.is_some());

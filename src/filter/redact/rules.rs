@@ -28,6 +28,22 @@ pub(super) struct Rules {
 #[derive(Default)]
 pub(super) struct Work {
     secrets: Vec<Secret>,
+    /// Where marks stand in the next text; meant only while `known`.
+    marks: Vec<(usize, usize)>,
+    known: bool,
+}
+
+impl Work {
+    /// Says where marks stand in the text that comes next, which is a part of what was searched.
+    pub(super) fn know(&mut self, marks: &Marks, from: usize, to: usize) {
+        self.known = to <= marks.searched;
+        self.marks.clear();
+        if self.known {
+            let next = marks.found.partition_point(|(_, end)| *end <= from);
+            let within = marks.found[next..].iter().take_while(|(start, _)| *start < to);
+            self.marks.extend(within.map(|(start, end)| (start.saturating_sub(from), end - from)));
+        }
+    }
 }
 
 /// The bytes of a block of [`Marks`], as a power of two.
@@ -179,10 +195,11 @@ impl Rules {
         work: &mut Work,
         out: &mut Vec<u8>,
     ) -> bool {
-        let secrets = &mut work.secrets;
+        let Work { secrets, marks, known } = work;
         secrets.clear();
+        let marks = std::mem::take(known).then_some(&marks[..]);
         if marked && let Some(keys) = &self.keys {
-            keys.find(text, secrets);
+            keys.find(text, marks, secrets);
         }
         for detector in &self.detectors {
             if if detector.marker.is_some() { marked } else { detector.may_be_in(text) } {
