@@ -32,6 +32,7 @@ use crate::trace::Tracer;
 
 mod flow;
 mod gate;
+mod pieces;
 mod requests;
 mod traced;
 mod worker;

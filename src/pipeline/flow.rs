@@ -187,8 +187,8 @@ impl Flow {
         self.plan.routes.iter().filter(hit).map(|r| r.name.clone()).collect()
     }
 
-    /// Writes the batch's documents into an empty draft, from the event `from` on. `Some`: the draft is full, and the
-    /// events from there on belong into another one.
+    /// Writes the batch's documents into a draft, behind those that it has, from the event `from` on. `Some`: the draft
+    /// is full, and the events from there on belong into another one.
     pub fn encode(&mut self, batch: &mut Batch, from: usize, draft: &mut Draft) -> Option<usize> {
         let prefix = match batch.source.kind {
             SourceKind::File { generation } => {

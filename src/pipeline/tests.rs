@@ -125,6 +125,50 @@ fn a_document_that_no_frame_could_hold_is_cut_and_says_so() {
     assert_eq!(cut["tags"], serde_json::json!(["_document_cut"]));
 }
 
+#[test]
+fn pieces_of_a_chunk_give_the_documents_of_the_whole() {
+    use crate::decode::Place;
+    let Plan { keys, chain, inputs, .. } = plan(TOML);
+    let source = Arc::clone(&flow().1.source);
+    let codecs = inputs.into_iter().map(|input| (Arc::clone(&source.input), input.codec)).collect();
+    let route = Route::new("all".into(), 0, None, None, &Metrics::default());
+    let flow = FlowPlan::new(Arc::clone(&keys), chain, codecs, vec![route], &Metrics::default());
+    let mut flow = Flow::new(Arc::new(flow));
+    let text: String = (0..12_000).map(|n| format!("line {n} \"{}\"\n", n * 7919)).collect();
+    let place = Place { offset: 500, received_ns: 3, piece: false, last: false };
+    let mut documents = |in_pieces: bool| {
+        let mut batch = Batch::new(Arc::clone(&keys), Arc::clone(&source));
+        batch.text = text.clone().into_bytes();
+        let mut draft = Draft::new(Vec::new());
+        let mut pieces = pieces::Pieces::default();
+        let mut number = 0;
+        if in_pieces {
+            pieces.begin(&mut batch, Some(place));
+        }
+        let mut next = |batch: &mut Batch, number: usize| match in_pieces {
+            true => pieces.next(batch),
+            false => (number == 0).then_some(place),
+        };
+        while let Some(place) = next(&mut batch, number) {
+            flow.decoder(&source.input).unwrap().decode(place, &mut batch);
+            flow.filter(&mut batch);
+            assert_eq!(flow.encode(&mut batch, 0, &mut draft), None);
+            number += 1;
+        }
+        assert_eq!(number > 2, in_pieces);
+        let frame = draft.seal(1, 1);
+        let document = |document: crate::frame::Document<'_>| {
+            let mut id = Vec::new();
+            document.write_id(&mut id);
+            (id, document.time_ns, document.body.to_vec())
+        };
+        frame.documents().map(document).collect::<Vec<_>>()
+    };
+    let whole = documents(false);
+    assert_eq!(whole.len(), 12_000);
+    assert!(documents(true) == whole);
+}
+
 #[tokio::test]
 async fn a_part_that_panics_says_so_until_the_stop() {
     let health = Health::default();

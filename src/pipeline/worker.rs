@@ -8,7 +8,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::flow::{Flow, FlowPlan};
 use super::gate::{Closing, Gate, Work};
+use super::pieces::Pieces;
 use crate::chunk::{Ack, Closed, Position};
+use crate::decode::Place;
 use crate::event::{Batch, Source, SourceKind};
 use crate::frame::Draft;
 use crate::journal::Journal;
@@ -105,6 +107,7 @@ fn work(shared: &Shared) {
 pub(super) struct Worker {
     flow: Flow,
     pub batch: Batch,
+    pieces: Pieces,
     /// What filters remember of the batch, for the journal.
     remembered: Vec<Position>,
 }
@@ -121,7 +124,8 @@ pub(super) struct Ready {
 impl Worker {
     pub(super) fn new(shared: &Shared) -> Self {
         let batch = Batch::new(Arc::clone(&shared.flow.keys), no_source());
-        Worker { flow: Flow::new(Arc::clone(&shared.flow)), batch, remembered: Vec::new() }
+        let flow = Flow::new(Arc::clone(&shared.flow));
+        Worker { flow, batch, pieces: Pieces::default(), remembered: Vec::new() }
     }
 
     /// Decodes, filters, encodes and journals what the gate put into the batch. `false`: the journal is closed.
@@ -132,21 +136,33 @@ impl Worker {
 
     /// Decodes, filters and encodes; waits for its turn only where filters remember.
     pub(super) fn prepare(&mut self, shared: &Shared, work: Work) -> Ready {
-        let Worker { flow, batch, remembered } = self;
+        let Worker { flow, batch, pieces, remembered } = self;
         let tracer = shared.tracer.as_ref();
         let read_ns = work.place.as_ref().map(|place| place.received_ns);
         let mut trace = tracer.and_then(|tracer| tracer.begin(read_ns));
-        decode(flow, &work, batch);
-        shared.flow.count(&batch.source.input, batch.events.len(), work.bytes);
-        if shared.flow.filters_in_order() {
-            filter_in_order(shared, flow, batch, &work, remembered);
+        let (mut draft, next, events);
+        if work.place.is_some() && !shared.flow.filters_in_order() {
+            draft = Draft::new(shared.journal.buffer());
+            pieces.begin(batch, work.place);
+            next = encode_pieces(shared, flow, (batch, pieces), &mut draft);
+            events = pieces.events;
+            shared.flow.count(&batch.source.input, 0, work.bytes);
         } else {
-            flow.filter(batch);
+            if let Some(place) = work.place {
+                decode(flow, place, batch);
+            }
+            events = batch.events.len();
+            shared.flow.count(&batch.source.input, events, work.bytes);
+            if shared.flow.filters_in_order() {
+                filter_in_order(shared, flow, batch, &work, remembered);
+            } else {
+                flow.filter(batch);
+            }
+            draft = Draft::new(shared.journal.buffer());
+            next = flow.encode(batch, 0, &mut draft);
         }
-        let mut draft = Draft::new(shared.journal.buffer());
-        let next = flow.encode(batch, 0, &mut draft);
         if let (Some(tracer), Some(begun)) = (tracer, &mut trace) {
-            tracer.filtered(begun, batch.events.len());
+            tracer.filtered(begun, events);
         }
         Ready { work, trace, draft, next }
     }
@@ -155,9 +171,10 @@ impl Worker {
     pub(super) fn finish(&mut self, shared: &Shared, ready: Ready) -> bool {
         let Ready { work, trace, draft, next } = ready;
         shared.order.wait_for(work.ticket);
-        let Worker { flow, batch, remembered } = self;
+        let Worker { flow, batch, pieces, remembered } = self;
         let told = Told { position: work.position, remembered, ack: work.ack };
-        let stored = store(shared, flow, batch, (draft, next), told);
+        let stored = store(shared, flow, (batch, pieces), (draft, next), told);
+        pieces.end(batch);
         shared.order.pass();
         drop(work.memory);
         if let (Some(tracer), Some(begun), Ok(Some(sequence))) = (&shared.tracer, trace, &stored) {
@@ -198,7 +215,7 @@ fn filter_in_order(
 fn store(
     shared: &Shared,
     flow: &mut Flow,
-    batch: &mut Batch,
+    (batch, pieces): (&mut Batch, &mut Pieces),
     (mut draft, mut next): (Draft, Option<usize>),
     told: Told<'_>,
 ) -> Result<Option<u64>, Closed> {
@@ -212,6 +229,9 @@ fn store(
         append(shared, draft, None)?;
         draft = Draft::new(shared.journal.buffer());
         next = flow.encode(batch, from, &mut draft);
+        if next.is_none() {
+            next = encode_pieces(shared, flow, (batch, pieces), &mut draft);
+        }
     }
     for position in position.into_iter().chain(remembered.drain(..)) {
         draft.position(position);
@@ -219,8 +239,28 @@ fn store(
     append(shared, draft, ack)
 }
 
-fn decode(flow: &mut Flow, work: &Work, batch: &mut Batch) {
-    let Some(place) = work.place else { return };
+/// Decodes, filters and encodes piece after piece. `Some`: the draft is full, and this event of the batch belongs into
+/// another one.
+fn encode_pieces(
+    shared: &Shared,
+    flow: &mut Flow,
+    (batch, pieces): (&mut Batch, &mut Pieces),
+    draft: &mut Draft,
+) -> Option<usize> {
+    while let Some(place) = pieces.next(batch) {
+        decode(flow, place, batch);
+        pieces.events += batch.events.len();
+        shared.flow.count(&batch.source.input, batch.events.len(), 0);
+        flow.filter(batch);
+        let next = flow.encode(batch, 0, draft);
+        if next.is_some() {
+            return next;
+        }
+    }
+    None
+}
+
+fn decode(flow: &mut Flow, place: Place, batch: &mut Batch) {
     let input = Arc::clone(&batch.source.input);
     if let Some(decoder) = flow.decoder(&input) {
         decoder.decode(place, batch);
