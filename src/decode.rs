@@ -122,20 +122,36 @@ impl Marks {
     }
 }
 
+/// Bytes of the longest offset with the brace behind it.
+const OFFSET_BYTES: usize = 21;
+
 /// What a line's text means: the last step of every codec.
 trait Shape: Send {
     /// Makes an event of a line; `common` holds the source's fields.
     fn event(&mut self, batch: &mut Batch, line: Line, common: &[Field]);
 }
 
-/// The source's fields, rendered once for a whole batch.
+/// The source's fields, rendered once for a whole batch; of a file's `log` all but the offset, see [`placed`].
 fn render_common(batch: &mut Batch, common: &mut Vec<Field>) {
     common.clear();
     let source = std::sync::Arc::clone(&batch.source);
     for (key, literal) in &source.fields {
-        let value = batch.literal(literal);
+        let mut value = batch.literal(literal);
+        if let Some(log) = open_log(batch, Field { key: *key, value }) {
+            let start = batch.text.len();
+            batch.text.extend_from_within(log.part(0, log.len as usize - 1).range());
+            batch.text.extend_from_slice(b",\"offset\":");
+            value = Value::Json(Span::new(start, batch.text.len()));
+        }
         common.push(Field { key: *key, value });
     }
+}
+
+/// The text of a file's `log`, which each event completes by its offset; `None`: the field is another one.
+#[inline]
+fn open_log(batch: &Batch, field: Field) -> Option<Span> {
+    let (Key::LOG, Value::Json(span)) = (field.key, field.value) else { return None };
+    (span.len > 2 && matches!(batch.source.kind, SourceKind::File { .. })).then_some(span)
 }
 
 /// Adds the source's fields to an event: what the configuration says replaces the event's own field, what the
@@ -157,17 +173,15 @@ fn add_common(batch: &mut Batch, event: usize, common: &[Field]) {
 /// It stays raw text as the rest of it, which is cheaper than an object of the pool for each event.
 #[inline]
 fn placed(batch: &mut Batch, event: usize, field: Field) -> Field {
-    let (Key::LOG, Value::Json(span)) = (field.key, field.value) else { return field };
-    if span.len <= 2 || !matches!(batch.source.kind, SourceKind::File { .. }) {
-        return field;
-    }
+    let Some(log) = open_log(batch, field) else { return field };
     let start = batch.text.len();
-    let members = span.part(0, span.len as usize - 1);
-    batch.text.extend_from_within(members.range());
-    batch.text.extend_from_slice(b",\"offset\":");
-    let offset = batch.events[event].offset;
-    batch.text.extend_from_slice(itoa::Buffer::new().format(offset).as_bytes());
-    batch.text.push(b'}');
+    batch.text.reserve(log.len as usize + OFFSET_BYTES);
+    batch.text.extend_from_within(log.range());
+    let mut number = itoa::Buffer::new();
+    let digits = number.format(batch.events[event].offset).as_bytes();
+    let mut end = [b'}'; OFFSET_BYTES];
+    end[..digits.len()].copy_from_slice(digits);
+    batch.text.extend_from_slice(&end[..=digits.len()]);
     Field { key: field.key, value: Value::Json(Span::new(start, batch.text.len())) }
 }
 

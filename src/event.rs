@@ -13,6 +13,7 @@ mod body;
 mod json;
 mod marks;
 mod names;
+mod object;
 mod scan;
 mod write;
 mod keys;

@@ -51,6 +51,8 @@ pub struct Routing {
     pub bits: u32,
     /// One string for each bit, lowest first.
     pub addresses: Vec<StringId>,
+    /// The routes do not stand in the order of their bits.
+    unordered: bool,
     by_bit: Vec<(u32, StringId)>,
     memos: Vec<RouteMemo>,
 }
@@ -73,24 +75,28 @@ impl Routing {
     /// Finds the outputs of an event; strings go into the draft. The routes are always the same ones.
     pub fn find(&mut self, routes: &[Route], batch: &Batch, event: usize, draft: &mut Draft) {
         self.bits = 0;
-        self.by_bit.clear();
         self.addresses.clear();
-        self.memos.resize_with(routes.len(), RouteMemo::default);
-        let mut ascending = true;
+        if self.memos.len() != routes.len() {
+            self.memos.resize_with(routes.len(), RouteMemo::default);
+            self.unordered = !routes.is_sorted_by_key(|route| route.bit);
+        }
         for (route, memo) in routes.iter().zip(&mut self.memos) {
             if route.when.as_ref().is_some_and(|when| !when.holds(batch, event)) {
                 continue;
             }
             let string = memo.string(route, batch, event, draft);
-            ascending &= self.bits < 1 << route.bit;
             self.bits |= 1 << route.bit;
-            self.by_bit.push((route.bit, string));
+            self.addresses.push(string);
+            if self.unordered {
+                self.by_bit.push((route.bit, string));
+            }
         }
         // Bits are given out by name, so the order of the configuration need not be theirs.
-        if !ascending {
+        if self.unordered {
             self.by_bit.sort_unstable_by_key(|(bit, _)| *bit);
+            self.addresses.clear();
+            self.addresses.extend(self.by_bit.drain(..).map(|(_, string)| string));
         }
-        self.addresses.extend(self.by_bit.iter().map(|(_, string)| *string));
     }
 }
 

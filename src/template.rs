@@ -29,6 +29,15 @@ use crate::timestamp::TimeTemplate;
 #[derive(Clone, Debug)]
 pub struct Template {
     parts: Box<[Part]>,
+    named: Named,
+}
+
+/// Which fields a template names.
+#[derive(Clone, Debug)]
+enum Named {
+    None,
+    One(Path),
+    Several,
 }
 
 #[derive(Clone, Debug)]
@@ -58,12 +67,25 @@ pub enum References {
 }
 
 impl Template {
+    fn of(parts: Vec<Part>) -> Template {
+        let mut template = Template { parts: parts.into(), named: Named::None };
+        let mut fields = template.fields();
+        let named = match (fields.next(), fields.next()) {
+            (None, _) => Named::None,
+            (Some(path), None) => Named::One(path.clone()),
+            _ => Named::Several,
+        };
+        drop(fields);
+        template.named = named;
+        template
+    }
+
     /// Reads a template; names go into `keys`. `{{` and `}}` are plain braces.
     ///
     /// # Errors
     /// The first thing that is not a template.
     pub fn parse(text: &str, keys: &mut Keys) -> Result<Template, TemplateError> {
-        Ok(Template { parts: parse::parts(text, References::Braces, keys)?.into() })
+        Ok(Template::of(parse::parts(text, References::Braces, keys)?))
     }
 
     /// Reads the template of a setting; what is wrong is reported with its place.
@@ -89,7 +111,7 @@ impl Template {
         keys: &mut Keys,
     ) -> Option<Template> {
         match parse::parts(text, references, keys) {
-            Ok(parts) => Some(Template { parts: parts.into() }),
+            Ok(parts) => Some(Template::of(parts)),
             Err(error) => {
                 section.error_within(text, error);
                 None

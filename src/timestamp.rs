@@ -12,7 +12,7 @@ pub use format::{
     KNOWN as KNOWN_DIRECTIVES, TimeTemplate, TimeTemplateError, iso8601_ms, write_iso8601_ms,
 };
 pub use parse::{
-    DateFormat, DateFormatError, DateNumber, DateOptions, ErrorPart, Zone, locale_problem,
+    DateFormat, DateFormatError, DateNumber, DateOptions, ErrorPart, Minute, Zone, locale_problem,
 };
 
 /// Reads an ISO 8601 instant (with `T` or a blank), UTC where no zone is written.

@@ -9,6 +9,7 @@ use super::json::{self, JsonError, RawKind};
 use super::large::{LARGE, Large};
 use super::marks::Marks;
 use super::names::{Names, Places, Present};
+use super::object::Object;
 use super::{Field, Key, Keys, Literal, NodeId, Path, Segment, Source, Span, Value};
 
 /// The events of one chunk of input and the bytes they borrow from.
@@ -33,13 +34,6 @@ pub struct Batch {
     origins: Vec<u32>,
     /// How many events came from each event of the input.
     derived: Vec<u16>,
-}
-
-/// Fields, and which names of the configuration they may have: most look-ups ask for what is not there.
-struct Object {
-    fields: Vec<Field>,
-    present: Present,
-    places: Places,
 }
 
 /// One event; its fields are the object `root` of its batch.
@@ -308,10 +302,15 @@ impl Batch {
     }
 
     /// The value at a path; reads into raw JSON without opening it. `@timestamp` is not found here.
+    #[inline]
     pub fn get(&self, event: usize, path: &Path) -> Option<Value> {
-        let [first, rest @ ..] = path.segments() else { return None };
-        let value = self.find(self.events[event].root, first.key)?;
-        rest.iter().try_fold(value, |value, segment| self.step(value, segment))
+        let value = self.get_root(event, path.root())?;
+        if path.is_nested() { self.get_nested(value, path) } else { Some(value) }
+    }
+
+    #[inline(never)]
+    fn get_nested(&self, value: Value, path: &Path) -> Option<Value> {
+        path.segments()[1..].iter().try_fold(value, |value, segment| self.step(value, segment))
     }
 
     /// The value of a field of the event itself.
@@ -332,7 +331,11 @@ impl Batch {
 
     #[inline]
     fn find(&self, node: NodeId, key: Key) -> Option<Value> {
-        self.position(node, key).map(|at| self.object(node)[at].value)
+        let object = &self.objects[node.0 as usize];
+        match object.guessed(key) {
+            Some(field) => Some(field.value),
+            None => self.elsewhere(object, key).map(|at| object.fields[at].value),
+        }
     }
 
     /// Where a field of the event itself is among its fields.
@@ -344,10 +347,14 @@ impl Batch {
     /// Sets the value at a path, making objects on the way; a scalar in the way is replaced.
     /// `@timestamp` must be set through [`Event::time_ns`]; here the call is ignored.
     pub fn set(&mut self, event: usize, path: &Path, value: Value) {
-        if path.is_timestamp() {
-            return;
+        let root = self.events[event].root;
+        if path.is_nested() {
+            if !path.is_timestamp() {
+                self.set_within(root, path, value);
+            }
+        } else if !path.is_timestamp() {
+            self.set_in(root, path.root(), value);
         }
-        self.set_within(self.events[event].root, path, value);
     }
 
     /// Sets the value at a path within an opened object, making objects on the way; a scalar in the way is replaced.
@@ -380,14 +387,24 @@ impl Batch {
 
     #[inline]
     fn push_in(&mut self, node: NodeId, field: Field) {
-        let object = &mut self.objects[node.0 as usize];
-        object.present = object.present.with(field.key);
-        object.places.put(field.key, object.fields.len());
-        object.fields.push(field);
+        self.objects[node.0 as usize].push(field);
     }
 
     /// Sets a field of an opened object.
+    #[inline]
     pub fn set_in(&mut self, node: NodeId, key: Key, value: Value) {
+        let object = &mut self.objects[node.0 as usize];
+        if let Some(field) = object.guessed_mut(key) {
+            field.value = value;
+        } else if object.lacks(key) {
+            object.push(Field { key, value });
+        } else {
+            self.set_elsewhere(node, key, value);
+        }
+    }
+
+    #[inline(never)]
+    fn set_elsewhere(&mut self, node: NodeId, key: Key, value: Value) {
         match self.place(node, key) {
             Some(at) => self.objects[node.0 as usize].fields[at].value = value,
             None => self.push_in(node, Field { key, value }),
@@ -413,6 +430,10 @@ impl Batch {
 
     /// Removes the value at a path and returns it.
     pub fn remove(&mut self, event: usize, path: &Path) -> Option<Value> {
+        if !path.is_nested() {
+            let at = self.position_of(event, path.root())?;
+            return Some(self.remove_at(event, at));
+        }
         self.get(event, path)?;
         let mut at = Value::Object(self.events[event].root);
         let (last, before) = path.segments().split_last()?;
@@ -562,15 +583,27 @@ impl Batch {
     #[inline]
     fn position(&self, node: NodeId, key: Key) -> Option<usize> {
         let object = &self.objects[node.0 as usize];
+        match key.number().map(|number| object.places.guess(number)) {
+            Some(guess) if object.has_at(guess, key) => Some(guess),
+            _ => self.elsewhere(object, key),
+        }
+    }
+
+    /// The place of a field that is not where it was put.
+    #[inline]
+    fn elsewhere(&self, object: &Object, key: Key) -> Option<usize> {
+        if object.lacks(key) { None } else { self.search(object, key) }
+    }
+
+    #[inline(never)]
+    fn search(&self, object: &Object, key: Key) -> Option<usize> {
         if let Some(number) = key.number() {
-            if !object.present.may_have(key) {
-                return None;
-            }
-            let guess = object.places.guess(number);
-            if object.fields.get(guess).is_some_and(|field| field.key == key) {
-                return Some(guess);
-            }
-            return object.fields.iter().position(|f| f.key == key);
+            // What was removed before it moved it to the front.
+            let guess = object.places.guess(number).min(object.fields.len());
+            let (before, after) = object.fields.split_at(guess);
+            let found = before.iter().rposition(|field| field.key == key);
+            let behind = || after.iter().position(|field| field.key == key).map(|at| guess + at);
+            return found.or_else(behind);
         }
         // A name that the configuration mentions has a number, so that only those without one can be equal to it.
         let span = key.span()?;

@@ -7,9 +7,16 @@
 /// Bytes that are copied at once.
 pub(super) const BLOCK: usize = 32;
 /// Most bytes that are copied in blocks.
-const BLOCKS: usize = 64;
+pub(super) const BLOCKS: usize = 64;
 /// Bytes of room made at first: most documents.
 const ROOM: usize = 1024;
+/// Bytes of room made where there was none.
+const MORE: usize = 2 * ROOM;
+/// Bytes that a short field is written into at once: a comma, a name in quotes and a colon in the first block, then a
+/// value in quotes.
+pub(super) const FIELD: usize = BLOCK + VALUE;
+/// Bytes of a short field's value with its quotes.
+pub(super) const VALUE: usize = 2 * BLOCKS + 2;
 
 /// Bytes that are being written at the end of a vector.
 pub struct Body {
@@ -39,6 +46,26 @@ impl Body {
     pub fn into_bytes(mut self) -> Vec<u8> {
         self.bytes.truncate(self.at);
         self.bytes
+    }
+
+    /// Makes room for most documents.
+    #[inline]
+    pub(super) fn reserve(&mut self) {
+        if self.bytes.len() - self.at < ROOM {
+            self.bytes.resize(self.at + MORE, 0);
+        }
+    }
+
+    /// Where the next short field is written, if there is room; see [`Body::wrote`].
+    #[inline]
+    pub(super) fn room(&mut self) -> Option<&mut [u8; FIELD]> {
+        self.bytes.get_mut(self.at..)?.first_chunk_mut()
+    }
+
+    /// So many bytes of [`Body::room`] were written.
+    #[inline]
+    pub(super) fn wrote(&mut self, length: usize) {
+        self.at += length;
     }
 
     /// Appends `length` bytes of `text` from `from` on.
@@ -106,31 +133,12 @@ impl Body {
     }
 
     /// Appends a whole number.
-    #[inline]
     pub(super) fn put_integer(&mut self, n: i64) {
-        let Some(target) =
-            self.bytes.get_mut(self.at..).and_then(|rest| rest.first_chunk_mut::<4>())
-        else {
-            return self.append(itoa::Buffer::new().format(n).as_bytes());
-        };
-        // The short ones, which most are, digit by digit.
-        let digit = |n: i64| b'0' + (n % 10) as u8;
-        let length = match n {
-            0..=9 => {
-                target[0] = digit(n);
-                1
-            }
-            10..=99 => {
-                (target[0], target[1]) = (digit(n / 10), digit(n));
-                2
-            }
-            100..=999 => {
-                (target[0], target[1], target[2]) = (digit(n / 100), digit(n / 10), digit(n));
-                3
-            }
-            _ => return self.append(itoa::Buffer::new().format(n).as_bytes()),
-        };
-        self.at += length;
+        let short = self.room().and_then(|room| digits(n, room.first_chunk_mut()?));
+        match short {
+            Some(length) => self.at += length,
+            None => self.append(itoa::Buffer::new().format(n).as_bytes()),
+        }
     }
 
     /// Appends any bytes.
@@ -138,7 +146,7 @@ impl Body {
     pub(super) fn append(&mut self, bytes: &[u8]) {
         let end = self.at + bytes.len();
         if end > self.bytes.len() {
-            self.bytes.resize(end + ROOM, 0);
+            self.bytes.resize(end + MORE, 0);
         }
         self.bytes[self.at..end].copy_from_slice(bytes);
         self.at = end;
@@ -153,9 +161,40 @@ impl Body {
     }
 }
 
+/// Writes a whole number from 0 to 99,999,999; gives its length. All of its digits are found at once: halves, pairs and
+/// digits share one word, the first digit lowest.
+#[inline]
+pub(super) fn digits(n: i64, out: &mut [u8; 8]) -> Option<usize> {
+    if !(0..100_000_000).contains(&n) {
+        return None;
+    }
+    let n = n as u64;
+    let high = n / 10_000;
+    let halves = high | (n - high * 10_000) << 32;
+    let hundreds = (halves * 10_486) >> 20 & 0x7f_0000_007f;
+    let pairs = hundreds | (halves - hundreds * 100) << 16;
+    let tens = (pairs * 103) >> 10 & 0x000f_000f_000f_000f;
+    let all = tens | (pairs - tens * 10) << 8;
+    // The last digit is written even if it is 0.
+    let leading = (all | 1 << 63).trailing_zeros() as usize / 8;
+    *out = ((all >> (leading * 8)) | 0x3030_3030_3030_3030).to_le_bytes();
+    Some(8 - leading)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn digits_are_those_of_the_number() {
+        for n in (0..30_000).chain((0..100_000_000).step_by(4999)).chain([99_999_999]) {
+            let mut out = [0; 8];
+            let length = digits(n, &mut out).unwrap();
+            assert_eq!(out[..length], *n.to_string().as_bytes());
+        }
+        assert_eq!(digits(-1, &mut [0; 8]), None);
+        assert_eq!(digits(100_000_000, &mut [0; 8]), None);
+    }
 
     #[test]
     fn what_is_put_is_what_comes_out() {
@@ -173,7 +212,8 @@ mod tests {
                 expected.extend_from_slice(&text);
             }
         }
-        for n in (-1100..11_000).chain([i64::MIN, i64::MAX]) {
+        let powers = (0..18).map(|n| 10_i64.pow(n)).flat_map(|n| [n - 1, n, n + 1, n * 7]);
+        for n in (-1100..11_000).chain([i64::MIN, i64::MAX]).chain(powers) {
             body.put_integer(n);
             body.put_between(b'<', &text, 77, (n & 63) as usize, b'>');
             expected.extend_from_slice(n.to_string().as_bytes());

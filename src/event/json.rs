@@ -78,24 +78,26 @@ pub fn write_escaped(bytes: &[u8], out: &mut Vec<u8>) {
     let mut from = 0;
     while let Some(at) = next_special(bytes, plain_blocks(bytes, from)) {
         out.extend_from_slice(&bytes[from..at]);
-        escape_byte(bytes[at], out);
+        let (escaped, length) = escape(bytes[at]);
+        out.extend_from_slice(&escaped[..length]);
         from = at + 1;
     }
     out.extend_from_slice(&bytes[from..]);
 }
 
-fn escape_byte(byte: u8, out: &mut Vec<u8>) {
+/// A byte that a string must escape, escaped, and its length.
+#[inline]
+pub(super) fn escape(byte: u8) -> ([u8; 6], usize) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
+    let short = |letter| ([b'\\', letter, 0, 0, 0, 0], 2);
     match byte {
-        b'"' => out.extend_from_slice(b"\\\""),
-        b'\\' => out.extend_from_slice(b"\\\\"),
-        b'\n' => out.extend_from_slice(b"\\n"),
-        b'\r' => out.extend_from_slice(b"\\r"),
-        b'\t' => out.extend_from_slice(b"\\t"),
+        b'"' | b'\\' => short(byte),
+        b'\n' => short(b'n'),
+        b'\r' => short(b'r'),
+        b'\t' => short(b't'),
         low => {
-            let digits = [HEX[usize::from(low >> 4)], HEX[usize::from(low & 15)]];
-            out.extend_from_slice(b"\\u00");
-            out.extend_from_slice(&digits);
+            let (high, low) = (HEX[usize::from(low >> 4)], HEX[usize::from(low & 15)]);
+            ([b'\\', b'u', b'0', b'0', high, low], 6)
         }
     }
 }

@@ -9,6 +9,7 @@
 use hashbrown::HashMap;
 
 use super::Span;
+use super::body::BLOCK;
 
 /// A field's name: a number of the pipeline's table, or a span of the batch's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,9 +23,20 @@ pub struct Key(
 #[derive(Clone, Debug)]
 pub struct Keys {
     names: Vec<Box<str>>,
-    // `,"name":` with the name escaped and its length; blanks follow, so that it can be copied in blocks.
-    encoded: Vec<(Box<[u8]>, usize)>,
+    encoded: Vec<Encoded>,
     numbers: HashMap<Box<[u8]>, u32, foldhash::fast::FixedState>,
+}
+
+/// `,"name":` with the name escaped.
+#[derive(Clone, Debug)]
+struct Encoded {
+    /// The same, if it is short and belongs into documents.
+    block: [u8; BLOCK],
+    /// Its length in the block; 0: it is not there.
+    short: u8,
+    /// Blanks follow, so that it can be copied in blocks.
+    text: Box<[u8]>,
+    length: usize,
 }
 
 impl Key {
@@ -57,6 +69,12 @@ impl Key {
     /// A name that only the batch's text holds, within quotes, and that needs no escape.
     pub(super) fn from_quoted(span: Span) -> Key {
         Key(u64::from(span.len | Key::QUOTED) << 32 | u64::from(span.start))
+    }
+
+    /// The key of the same name so many bytes further on in the batch's text.
+    #[inline]
+    pub(super) fn moved(self, by: u64) -> Key {
+        Key(self.0 + by)
     }
 
     /// The name with its quotes in the batch's text, if it stands so there and needs no escape.
@@ -107,9 +125,11 @@ impl Keys {
         super::write_string(name.as_bytes(), &mut encoded);
         encoded.push(b':');
         let length = encoded.len();
-        encoded.resize(length + super::body::BLOCK + 1, b' ');
+        encoded.resize(length + BLOCK + 1, b' ');
+        let block = *encoded.first_chunk().unwrap_or(&[0; BLOCK]);
+        let short = if length <= BLOCK && name != "@metadata" { length as u8 } else { 0 };
         self.names.push(name.into());
-        self.encoded.push((encoded.into_boxed_slice(), length));
+        self.encoded.push(Encoded { block, short, text: encoded.into(), length });
         self.numbers.insert(name.as_bytes().into(), number);
         Key::numbered(number)
     }
@@ -128,7 +148,14 @@ impl Keys {
     /// `,"name":` of a numbered key: a text that begins with it, and its length.
     #[inline]
     pub(super) fn encoded(&self, number: usize) -> (&[u8], usize) {
-        let (text, length) = &self.encoded[number];
+        let Encoded { text, length, .. } = &self.encoded[number];
         (text, *length)
+    }
+
+    /// The same as one block, if it is short enough; not for `@metadata`, which no document has.
+    #[inline]
+    pub(super) fn block(&self, number: usize) -> Option<(&[u8; BLOCK], usize)> {
+        let Encoded { block, short, .. } = self.encoded.get(number)?;
+        (*short > 0).then_some((block, usize::from(*short)))
     }
 }

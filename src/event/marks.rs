@@ -58,6 +58,18 @@ impl Marks {
         Some(at * WORD + word.trailing_zeros() as usize)
     }
 
+    /// As [`Marks::is_plain`] for fewer than 64 bytes; `false` also where the text's last words are asked for.
+    #[inline]
+    pub(super) fn is_short_plain(&self, from: usize, length: usize) -> bool {
+        let at = from / WORD;
+        let Some([first, second]) = self.words.get(at..).and_then(|rest| rest.first_chunk()) else {
+            return false;
+        };
+        let bits = *first >> (from % WORD) | *second << 1 << (WORD - 1 - from % WORD);
+        let asked = !(u64::MAX << (length % WORD));
+        bits & asked == 0 && length < WORD && from + length <= self.covered
+    }
+
     /// Whether `from..to` is known to have no mark.
     #[inline]
     pub(super) fn is_plain(&self, from: usize, to: usize) -> bool {
@@ -130,8 +142,12 @@ mod tests {
             for from in [0, text.len() / 3, text.len() / 2, text.len()] {
                 let expected = (from..text.len()).find(|at| special(text[*at]));
                 assert_eq!(marks.next(from), expected);
-                for to in [from, from + (text.len() - from) / 2, text.len()] {
+                let near = (from + 17).min(text.len());
+                for to in [from, near, from + (text.len() - from) / 2, text.len()] {
                     assert_eq!(marks.is_plain(from, to), expected.is_none_or(|at| at >= to));
+                    let known = to - from < WORD && from / WORD + 1 < marks.words.len();
+                    let short = known && marks.is_plain(from, to);
+                    assert_eq!(marks.is_short_plain(from, to - from), short);
                 }
             }
             assert!(!marks.is_plain(0, text.len() + 1), "what is not covered is not known");

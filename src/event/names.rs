@@ -42,14 +42,56 @@ pub(super) struct Places([u8; 64]);
 struct Name {
     /// The token, then anything.
     token: [u8; TOKEN],
+    /// A bit for each of its bytes; none if it is longer than a block.
+    bytes: u32,
     length: u8,
-    /// Where the name itself is in the token.
-    from: u8,
-    to: u8,
-    /// The number in the pipeline's table.
-    key: Option<Key>,
+    /// The name's number in the pipeline's table, or where the name is in the token.
+    key: Key,
+    /// All bits if the key stands for a place, which begins where the token is found; else none.
+    moves: u64,
     /// What came after it, the newest first.
     next: [u8; 2],
+}
+
+/// Which numbers one object had. Mostly each is higher than the one before, and then nothing more is asked.
+struct Seen {
+    highest: u8,
+    count: u8,
+    /// The numbers in their order.
+    numbers: [u8; NAMES_MAX + 1],
+    /// A bit for each, once they did not ascend.
+    bits: [u64; 4],
+}
+
+impl Seen {
+    /// Takes a number; `false`: it was there.
+    #[inline]
+    fn is_new(&mut self, number: u8) -> bool {
+        self.numbers[usize::from(self.count)] = number;
+        self.count = self.count.wrapping_add(1);
+        if number > self.highest {
+            self.highest = number;
+            return true;
+        }
+        self.is_new_among_all(number)
+    }
+
+    #[inline(never)]
+    fn is_new_among_all(&mut self, number: u8) -> bool {
+        let mut add = |number: u8| {
+            let (word, bit) = (usize::from(number / 64), 1 << (number % 64));
+            let new = self.bits[word] & bit == 0;
+            self.bits[word] |= bit;
+            new
+        };
+        // No name has the number 0. From now on every number comes here.
+        if add(0) {
+            self.highest = u8::MAX;
+            let before = usize::from(self.count.wrapping_sub(1));
+            self.numbers[..before].iter().for_each(|number| _ = add(*number));
+        }
+        add(number)
+    }
 }
 
 impl Present {
@@ -108,78 +150,71 @@ impl Names {
         keys: &Keys,
         (out, places): (&mut Vec<Field>, &mut Places),
     ) -> Option<Present> {
-        let text = &text[..span.end()];
-        let mut at = after_blanks(text, span.start as usize);
-        if text.get(at) != Some(&b'{') {
+        let line = &text[..span.end()];
+        let mut at = after_blanks(line, span.start as usize);
+        if line.get(at) != Some(&b'{') {
             return None;
         }
         at += 1;
-        let (mut before, mut seen, mut present) = (0, [0_u64; 4], Present::NONE);
+        let (mut before, mut following) = (0, self.known[0].next[0]);
+        let mut seen = Seen { highest: 0, count: 0, numbers: [0; NAMES_MAX + 1], bits: [0; 4] };
+        let mut present = Present::NONE;
         loop {
-            let number = match self.guess(before, text, at) {
-                Some(number) => number,
-                None => self.learn(before, Scanner::marked(text, at, marks), keys)?,
+            let (number, name) = match &self.known[usize::from(following)] {
+                name if name.is_at(text, at) => (following, name),
+                _ => {
+                    let number = self.other(before, (line, marks), at, keys)?;
+                    (number, &self.known[usize::from(number)])
+                }
             };
-            let name = &self.known[usize::from(number)];
-            let (word, bit) = (usize::from(number) / 64, 1_u64 << (number & 63));
-            if seen[word] & bit != 0 {
+            if !seen.is_new(number) {
                 return None;
             }
-            seen[word] |= bit;
-            let key = match name.key {
-                Some(key) => {
-                    present = present.with(key);
-                    places.put(key, out.len());
-                    key
-                }
-                None => {
-                    let (from, to) = (usize::from(name.from), usize::from(name.to));
-                    Key::from_quoted(Span::new(at + from, at + to))
-                }
-            };
+            let key = name.key.moved(at as u64 & name.moves);
+            if name.moves == 0 {
+                present = present.with(key);
+                places.put(key, out.len());
+            }
+            (before, following) = (number, name.next[0]);
             at += usize::from(name.length);
-            let value = match usual_value(text, at, marks) {
-                Some((value, next)) => {
-                    at = next;
-                    value
-                }
-                None => {
-                    let (value, next) = other_value(text, at, marks)?;
-                    at = next;
-                    value
-                }
+            let (value, next) = match string(line, at, marks).or_else(|| short_value(line, at)) {
+                Some(found) => found,
+                None => other_value(line, at, marks)?,
             };
+            at = next;
             out.push(Field { key, value });
-            before = number;
-            let next = text.get(at).copied();
+            let next = line.get(at).copied();
             at += 1;
             if next == Some(b',') {
                 continue;
             }
             if next != Some(b'}') {
-                at = after_blanks(text, at - 1) + 1;
-                match text.get(at - 1) {
+                at = after_blanks(line, at - 1) + 1;
+                match line.get(at - 1) {
                     Some(b',') => continue,
                     Some(b'}') => {}
                     _ => return None,
                 }
             }
-            return (after_blanks(text, at) == text.len()).then_some(present);
+            return (after_blanks(line, at) == line.len()).then_some(present);
         }
     }
 
-    /// The number of the name that is here, if it followed the one before lately.
-    #[inline]
-    fn guess(&mut self, before: u8, text: &[u8], at: usize) -> Option<u8> {
+    /// The number of the name that is here, where it is not the one that followed lately.
+    #[inline(never)]
+    fn other(
+        &mut self,
+        before: u8,
+        (line, marks): (&[u8], &Marks),
+        at: usize,
+        keys: &Keys,
+    ) -> Option<u8> {
         let [first, second] = self.known[usize::from(before)].next;
-        if self.known[usize::from(first)].is_at(text, at) {
-            return Some(first);
-        }
-        if self.known[usize::from(second)].is_at(text, at) {
+        if self.known[usize::from(second)].is_at(line, at) {
             self.known[usize::from(before)].next = [second, first];
             return Some(second);
         }
-        None
+        self.learn(before, Scanner::marked(line, at, marks), keys)
     }
 
     /// Reads the name that is here, so that it is known the next time.
@@ -199,9 +234,9 @@ impl Names {
         }
         let number = self.number(&scan.text[name.range()])?;
         let place = (name.start as usize - start, name.end() - start);
+        let key = keys.find(&scan.text[name.range()]);
         let known = &mut self.known[usize::from(number)];
-        *known = Name { next: known.next, ..Name::new(token, place) };
-        known.key = keys.find(&scan.text[name.range()]);
+        *known = Name { next: known.next, ..Name::new(token, place, key) };
         let next = &mut self.known[usize::from(before)].next;
         *next = [number, next[0]];
         Some(number)
@@ -220,7 +255,7 @@ impl Names {
             return None;
         }
         let number = self.known.len() as u8;
-        self.known.push(Name::new(b"", (0, 0)));
+        self.known.push(Name::new(b"", (0, 0), None));
         self.numbers.insert(name.into(), number);
         Some(number)
     }
@@ -230,7 +265,7 @@ impl Names {
         self.strange = 0;
         self.known.clear();
         self.numbers.clear();
-        self.known.push(Name::new(b"", (0, 0)));
+        self.known.push(Name::new(b"", (0, 0), None));
     }
 }
 
@@ -243,28 +278,56 @@ fn after_blanks(text: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// A string without escapes, or a short number that a comma or a brace follows, and where it ends; `None`: something
-/// else.
+/// A string without escapes and where it ends; `None`: something else.
 #[inline]
-fn usual_value(text: &[u8], start: usize, marks: &Marks) -> Option<(Value, usize)> {
-    let first = *text.get(start)?;
-    if first == b'"' {
-        let end = marks.next(start + 1)?;
-        let quote = *text.get(end)? == b'"';
-        return quote.then(|| (Value::Str(Span::new(start + 1, end)), end + 1));
+fn string(line: &[u8], start: usize, marks: &Marks) -> Option<(Value, usize)> {
+    if line.get(start) != Some(&b'"') {
+        return None;
     }
-    let (mut at, mut whole) = (start, 0_i64);
-    loop {
-        let byte = *text.get(at)?;
-        let digit = byte.wrapping_sub(b'0');
-        if digit < 10 {
-            whole = whole.wrapping_mul(10) + i64::from(digit);
-            at += 1;
-            continue;
+    let end = marks.next(start + 1)?;
+    let quote = *line.get(end)? == b'"';
+    quote.then(|| (Value::Str(Span::new(start + 1, end)), end + 1))
+}
+
+/// A number that a comma or a brace follows, or a word, and where it ends; `None`: something else.
+#[inline]
+fn short_value(line: &[u8], start: usize) -> Option<(Value, usize)> {
+    let mut at = start;
+    let mut whole = 0_i64;
+    let digit = |at: usize| line.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|d| *d < 10);
+    while let Some(digit) = digit(at) {
+        whole = whole.wrapping_mul(10) + i64::from(digit);
+        at += 1;
+    }
+    let digits = at - start;
+    if digits == 0 {
+        return word(line, start);
+    }
+    if !matches!(digits, 1..=18) || (line[start] == b'0' && digits > 1) {
+        return None;
+    }
+    match line.get(at)? {
+        b',' | b'}' => Some((Value::Int(whole), at)),
+        b'.' if digit(at + 1).is_some() => {
+            at += 2;
+            while digit(at).is_some() {
+                at += 1;
+            }
+            // An exponent may follow.
+            matches!(line.get(at), Some(b',' | b'}'))
+                .then(|| (Value::Json(Span::new(start, at)), at))
         }
-        let digits = at - start;
-        let usual = matches!(byte, b',' | b'}') && matches!(digits, 1..=18);
-        return (usual && (first != b'0' || digits == 1)).then_some((Value::Int(whole), at));
+        _ => None,
+    }
+}
+
+#[inline]
+fn word(line: &[u8], at: usize) -> Option<(Value, usize)> {
+    match line.get(at..at + 4)? {
+        b"true" => Some((Value::Bool(true), at + 4)),
+        b"null" => Some((Value::Null, at + 4)),
+        b"fals" if line.get(at + 4) == Some(&b'e') => Some((Value::Bool(false), at + 5)),
+        _ => None,
     }
 }
 
@@ -279,46 +342,35 @@ fn other_value(text: &[u8], at: usize, marks: &Marks) -> Option<(Value, usize)> 
 }
 
 impl Name {
-    fn new(text: &[u8], (from, to): (usize, usize)) -> Name {
+    fn new(text: &[u8], (from, to): (usize, usize), key: Option<Key>) -> Name {
         let mut token = [0; TOKEN];
         token[..text.len()].copy_from_slice(text);
         let length = text.len() as u8;
-        Name { token, length, from: from as u8, to: to as u8, key: None, next: [0; 2] }
+        let bytes = if text.len() <= BLOCK { ((1_u64 << length) - 1) as u32 } else { 0 };
+        let moves = if key.is_some() { 0 } else { u64::MAX };
+        let key = key.unwrap_or(Key::from_quoted(Span::new(from, to)));
+        Name { token, bytes, length, key, moves, next: [0; 2] }
     }
 
     /// Whether the token is here.
     #[inline]
     fn is_at(&self, text: &[u8], at: usize) -> bool {
-        let length = usize::from(self.length);
-        if length == 0 {
-            return false;
-        }
-        let block = text.get(at..).and_then(|rest| rest.first_chunk::<BLOCK>());
-        match (block, SAME.get(length)) {
-            (Some(block), Some(mask)) => {
+        match text.get(at..).and_then(|rest| rest.first_chunk::<BLOCK>()) {
+            Some(block) if self.bytes != 0 => {
                 let (ours, _) = self.token.as_chunks::<16>();
                 let (theirs, _) = block.as_chunks::<16>();
-                let (mask, _) = mask.as_chunks::<16>();
-                let differ =
-                    |n: usize| (u8x16::new(ours[n]) ^ u8x16::new(theirs[n])) & u8x16::new(mask[n]);
-                (differ(0) | differ(1)).simd_eq(u8x16::splat(0)).to_bitmask() == 0xffff
+                let same = |n: usize| u8x16::new(ours[n]).simd_eq(u8x16::new(theirs[n]));
+                let same = same(0).to_bitmask() | same(1).to_bitmask() << 16;
+                same & self.bytes == self.bytes
             }
-            _ => text.get(at..at + length).is_some_and(|here| *here == self.token[..length]),
+            _ => self.is_at_slowly(text, at),
         }
+    }
+
+    #[cold]
+    fn is_at_slowly(&self, text: &[u8], at: usize) -> bool {
+        let length = usize::from(self.length);
+        let here = text.get(at..at + length);
+        length > 0 && here.is_some_and(|here| *here == self.token[..length])
     }
 }
-
-/// Which bytes of a block a token of so many bytes has: `0xff` for each.
-static SAME: [[u8; BLOCK]; BLOCK + 1] = {
-    let mut masks = [[0; BLOCK]; BLOCK + 1];
-    let mut length = 0;
-    while length <= BLOCK {
-        let mut at = 0;
-        while at < length {
-            masks[length][at] = 0xff;
-            at += 1;
-        }
-        length += 1;
-    }
-    masks
-};

@@ -10,6 +10,8 @@ use crate::settings::{Section, Spanned, TextError};
 /// A field's place in an event; the first segment is a field of the event itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
+    /// The key of the first segment.
+    root: Key,
     segments: Vec<Segment>,
     text: String,
 }
@@ -57,7 +59,8 @@ impl Path {
             name: name.as_str().into(),
             index: name.parse().ok(),
         };
-        Some(Path { segments: names.iter().map(segment).collect(), text: text.to_string() })
+        let segments: Vec<Segment> = names.iter().map(segment).collect();
+        Some(Path { root: segments.first()?.key, segments, text: text.to_string() })
     }
 
     fn names(text: &str) -> Result<Vec<String>, PathError> {
@@ -114,8 +117,8 @@ impl Path {
         assert!(!names.is_empty(), "a path has at least one name");
         let escape = |name: &S| name.as_ref().replace('\\', "\\\\").replace('.', "\\.");
         let text = names.iter().map(escape).collect::<Vec<_>>().join(".");
-        let segments = names.iter().map(|n| Segment::new(n.as_ref(), keys)).collect();
-        Path { segments, text }
+        let segments: Vec<Segment> = names.iter().map(|n| Segment::new(n.as_ref(), keys)).collect();
+        Path { root: segments[0].key, segments, text }
     }
 
     /// The steps, at least one.
@@ -124,11 +127,19 @@ impl Path {
     }
 
     /// The first step's key.
+    #[inline]
     pub fn root(&self) -> Key {
-        self.segments[0].key
+        self.root
+    }
+
+    /// Whether there are steps after the first one.
+    #[inline]
+    pub fn is_nested(&self) -> bool {
+        self.segments.len() > 1
     }
 
     /// Whether this is `@timestamp`, which lives in [`super::Event::time_ns`].
+    #[inline]
     pub fn is_timestamp(&self) -> bool {
         self.root() == Key::TIMESTAMP
     }

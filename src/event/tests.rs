@@ -92,6 +92,53 @@ fn depth_is_bounded() {
     assert_eq!(error.message, "nested too deeply");
 }
 
+#[test]
+fn a_document_in_blocks_is_the_document_whatever_the_lengths() {
+    let mut keys = Keys::default();
+    keys.intern("known");
+    keys.intern("a name of the settings that is longer than a block");
+    keys.intern("@metadata");
+    let (mut names, mut body) = (Names::default(), Body::after(Vec::new()));
+    let mut expected = Vec::new();
+    let mut batch = Batch::new(Arc::new(keys), source());
+    for length in (0..140).chain([255, 256, 2000]) {
+        let plain: String = "0123456789abcdef".chars().cycle().take(length).collect();
+        let name = &plain[..length.min(40)];
+        let object = serde_json::json!({
+            format!("k{name}"): plain, "known": length * 7, "quote": format!("{plain}\"\n"), "é": -1,
+            "list": [plain], "yes": true, "no": false, "nothing": null, "@metadata": {"a": 1},
+            "a name of the settings that is longer than a block": format!("é{plain}"), "number": 2.5,
+            "last": plain,
+        });
+        batch.recycle(object.to_string().into_bytes(), source());
+        let span = Span::new(0, batch.text.len());
+        let mut fields = Vec::new();
+        batch.read_object(span, &mut names, &mut fields).unwrap();
+        let event = batch.add_event(1_800_000_000_123_456_789 + length as i64, 0);
+        *batch.fields_mut(event) = fields;
+        // A text that a filter made, a control character in it.
+        let made = batch.push_text(format!("{plain}\u{1}{plain}").as_bytes());
+        batch.set_root(event, Key::MESSAGE, Value::Str(made));
+        for marked in [false, true] {
+            if marked {
+                batch.mark();
+            }
+            batch.write_document(event, &mut body);
+            let mut whole = object.clone();
+            let fields = whole.as_object_mut().unwrap();
+            fields.remove("@metadata");
+            fields.insert("message".into(), format!("{plain}\u{1}{plain}").into());
+            let time = "2027-01-15T08:00:00.123Z";
+            fields.insert("@timestamp".into(), time.into());
+            let read: serde_json::Value =
+                serde_json::from_slice(&body.bytes()[expected.len()..]).unwrap();
+            assert_eq!(read, whole);
+            batch.write_event_cut(event, 1 << 20, &mut expected);
+            assert!(body.bytes() == expected, "the same as piece by piece");
+        }
+    }
+}
+
 fn any_json() -> impl Strategy<Value = serde_json::Value> {
     let leaf = prop_oneof![
         Just(serde_json::Value::Null),

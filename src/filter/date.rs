@@ -14,11 +14,13 @@ use crate::event::{Batch, Path, Selection, Value};
 use crate::settings::{Section, Spanned};
 use crate::template::{References, Template};
 use crate::timestamp::{
-    DateFormat, DateNumber, DateOptions, ErrorPart, Zone, locale_problem, write_iso8601_ms,
+    DateFormat, DateNumber, DateOptions, ErrorPart, Minute, Zone, locale_problem, write_iso8601_ms,
 };
 
 struct Date {
     plan: Arc<Plan>,
+    /// Of the last text.
+    minute: Minute,
 }
 
 struct Plan {
@@ -49,7 +51,7 @@ pub(super) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<M
     };
     let (field, formats, target) = (field?, formats?, target?);
     let plan = Arc::new(Plan { field, formats, zone, target, clock, failure });
-    Some(Box::new(move || Box::new(Date { plan: Arc::clone(&plan) })))
+    Some(Box::new(move || Box::new(Date { plan: Arc::clone(&plan), minute: Minute::default() })))
 }
 
 /// `field` and `formats`, or Logstash's `match = ["field", "format", …]`.
@@ -109,7 +111,22 @@ fn formats(section: &Section<'_>, texts: &[Spanned<String>]) -> Option<Vec<DateF
 }
 
 impl Plan {
-    fn parse(&self, batch: &Batch, event: usize, value: Value, now_ns: i64) -> Option<i64> {
+    #[inline]
+    fn parse(
+        &self,
+        batch: &Batch,
+        event: usize,
+        value: Value,
+        (now_ns, minute): (i64, &mut Minute),
+    ) -> Option<i64> {
+        if let (Value::Str(span), None) = (value, &self.zone) {
+            let text = batch.bytes(span);
+            return self.formats.iter().find_map(|f| f.parse_again(text, now_ns, minute));
+        }
+        self.parse_other(batch, event, value, now_ns)
+    }
+
+    fn parse_other(&self, batch: &Batch, event: usize, value: Value, now_ns: i64) -> Option<i64> {
         let number = |number: DateNumber| self.formats.iter().find_map(|f| f.parse_number(number));
         match value {
             Value::Int(n) => number(n.into()),
@@ -134,7 +151,7 @@ impl Plan {
 
 impl Filter for Date {
     fn apply(&mut self, batch: &mut Batch, selected: &Selection) {
-        let plan = &*self.plan;
+        let Date { plan, minute } = self;
         let now_ns = plan.clock.now_ns();
         for event in selected.iter() {
             // A null says that there is no time, as an absent field does.
@@ -143,7 +160,7 @@ impl Filter for Date {
                 batch.events[event].missed = true;
                 continue;
             };
-            let Some(time_ns) = plan.parse(batch, event, value, now_ns) else {
+            let Some(time_ns) = plan.parse(batch, event, value, (now_ns, minute)) else {
                 plan.failure.mark(batch, event);
                 continue;
             };

@@ -4,7 +4,7 @@
 //! rendering would give. On failure: a template that depends on more than days and one text of the event is rendered
 //! every time.
 
-use super::{Part, Template};
+use super::{Named, Part, Template};
 use crate::event::{Batch, Value};
 
 const DAY_NS: i64 = 86_400_000_000_000;
@@ -55,17 +55,14 @@ impl Template {
     /// The text of the one field that it names, empty if it names none; `None`: there are several, or it is no text.
     #[inline]
     fn one_text<'a>(&self, batch: &'a Batch, event: usize) -> Option<&'a [u8]> {
-        let mut found: &[u8] = b"";
-        let mut fields = 0;
-        for part in &*self.parts {
-            let Part::Field { path, .. } = part else { continue };
-            fields += 1;
-            match batch.get(event, path)? {
-                Value::Str(span) if fields == 1 => found = batch.bytes(span),
-                _ => return None,
-            }
+        match &self.named {
+            Named::None => Some(b""),
+            Named::One(path) => match batch.get(event, path)? {
+                Value::Str(span) => Some(batch.bytes(span)),
+                _ => None,
+            },
+            Named::Several => None,
         }
-        Some(found)
     }
 
     /// For which times around one the text is the same, as far as time goes.

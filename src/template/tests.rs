@@ -88,7 +88,7 @@ fn forms_of_logstash_are_shown_as_they_are_written_here() {
 fn a_list_stands_in_a_text_as_logstash_puts_it() {
     let mut keys = Keys::default();
     let parts = parse::parts("%{l}|{l}", References::Both, &mut keys).unwrap();
-    let template = Template { parts: parts.into() };
+    let template = Template::of(parts);
     let source = Source { id: 1, input: "t".into(), kind: SourceKind::Stream, fields: Vec::new() };
     let mut batch = Batch::new(Arc::new(keys), Arc::new(source));
     batch.add_event(NOW_NS, 0);

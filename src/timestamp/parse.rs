@@ -78,6 +78,13 @@ pub struct DateFormat {
     locale: Locale,
 }
 
+/// What is known of the text that was read last.
+#[derive(Clone, Debug, Default)]
+pub struct Minute {
+    iso: iso8601::Minute,
+    common: common_log::Minute,
+}
+
 #[derive(Clone, Debug)]
 enum Kind {
     Iso8601,
@@ -156,6 +163,19 @@ impl DateFormat {
     #[inline]
     pub fn parse(&self, text: &[u8], now_ns: i64) -> Option<i64> {
         self.parse_in(text, now_ns, &self.zone)
+    }
+
+    /// As [`Self::parse`], for many texts one behind the other, which are mostly of the same minute.
+    #[inline]
+    pub fn parse_again(&self, text: &[u8], now_ns: i64, minute: &mut Minute) -> Option<i64> {
+        match &self.kind {
+            Kind::Iso8601 => iso8601::parse_again(text, &self.zone, &mut minute.iso),
+            Kind::Pattern { common_log: true, .. } => {
+                let known = common_log::parse_again(text, &mut minute.common);
+                known.or_else(|| self.parse(text, now_ns))
+            }
+            _ => self.parse(text, now_ns),
+        }
     }
 
     /// As [`Self::parse`], with another zone for texts that name none: one from the event.

@@ -6,7 +6,7 @@
 
 use super::fields::{day_number, to_nanos};
 use super::iso8601::{second_of_day, two_digits};
-use crate::timestamp::civil::SECONDS_PER_DAY;
+use crate::timestamp::civil::{NANOS_PER_SECOND, SECONDS_PER_DAY};
 
 /// How the two pattern languages spell this layout.
 pub const FORMATS: [&str; 2] = ["dd/MMM/yyyy:HH:mm:ss Z", "%d/%b/%Y:%H:%M:%S %z"];
@@ -40,6 +40,36 @@ pub fn parse(text: &[u8]) -> Option<i64> {
         _ => return None,
     };
     to_nanos(days * SECONDS_PER_DAY + of_day, offset, 0)
+}
+
+/// The minute and the zone of the last text: most texts have the same ones as those before them.
+#[derive(Clone, Debug, Default)]
+pub struct Minute {
+    /// `dd/MMM/yyyy:HH:mm:`.
+    text: [u8; 18],
+    /// ` +hhmm`.
+    zone: [u8; 6],
+    /// Seconds since the epoch at its start; `None`: there was no text yet.
+    start: Option<i64>,
+}
+
+/// As [`parse`], sooner where minute and zone are those before.
+#[inline]
+pub fn parse_again(text: &[u8], minute: &mut Minute) -> Option<i64> {
+    let whole: &[u8; 26] = text.try_into().ok()?;
+    let (Some(same), Some(zone)) = (whole.first_chunk(), whole.last_chunk()) else { return None };
+    let second = two_digits(whole[18], whole[19])?;
+    if *same == minute.text
+        && *zone == minute.zone
+        && second <= 60
+        && let Some(start) = minute.start
+    {
+        return to_nanos(start + i64::from(second), 0, 0);
+    }
+    let instant = parse(text)?;
+    let start = Some(instant.div_euclid(NANOS_PER_SECOND) - i64::from(second));
+    *minute = Minute { text: *same, zone: *zone, start };
+    Some(instant)
 }
 
 /// 1 to 12 for `Jan` to `Dec` in any case.

@@ -32,17 +32,54 @@ struct Time {
     nanos: u32,
 }
 
+/// The minute of the last text: most texts are of the same one as those before them.
+#[derive(Clone, Debug, Default)]
+pub struct Minute {
+    /// `yyyy-MM-ddTHH:mm:`.
+    text: [u8; MINUTE],
+    /// Local seconds at its start; `None`: there was no text yet.
+    local: Option<i64>,
+}
+
+/// Bytes of a minute's text.
+const MINUTE: usize = 17;
+
 /// Nanoseconds since the epoch; `zone` holds where the text names none.
 #[inline]
 pub fn parse(text: &[u8], zone: &Zone) -> Option<i64> {
-    if let Some((local, rest)) = whole_seconds(text) {
-        let (nanos, rest) = match rest {
-            [b'.' | b',', digits @ ..] => fraction_of_second(digits)?,
-            _ => (0, rest),
-        };
-        return with_zone(local, nanos, rest, zone);
+    match whole_seconds(text) {
+        Some((local, rest)) => of_second(local, rest, zone),
+        None => general(text, zone),
     }
-    general(text, zone)
+}
+
+/// As [`parse`], sooner where the minute is the one before.
+#[inline]
+pub fn parse_again(text: &[u8], zone: &Zone, minute: &mut Minute) -> Option<i64> {
+    if let Some((head, rest)) = text.split_first_chunk::<19>()
+        && head.first_chunk() == Some(&minute.text)
+        && let Some(second) = two_digits(head[MINUTE], head[MINUTE + 1])
+        && second <= 60
+        && let Some(local) = minute.local
+    {
+        return of_second(local + i64::from(second), rest, zone);
+    }
+    if let Some((local, _)) = whole_seconds(text)
+        && let (Some(same), Some(second)) = (text.first_chunk(), text.get(MINUTE..MINUTE + 2))
+    {
+        let second = i64::from(second[0] - b'0') * 10 + i64::from(second[1] - b'0');
+        *minute = Minute { text: *same, local: Some(local - second) };
+    }
+    parse(text, zone)
+}
+
+#[inline]
+fn of_second(local: i64, rest: &[u8], zone: &Zone) -> Option<i64> {
+    let (nanos, rest) = match rest {
+        [b'.' | b',', digits @ ..] => fraction_of_second(digits)?,
+        _ => (0, rest),
+    };
+    with_zone(local, nanos, rest, zone)
 }
 
 /// The usual layout, `yyyy-MM-ddTHH:mm:ss`: local seconds and what follows.
@@ -82,15 +119,19 @@ pub fn two_digits(tens: u8, ones: u8) -> Option<u8> {
 /// Nanoseconds of digits after a point, and what follows them.
 #[inline]
 fn fraction_of_second(text: &[u8]) -> Option<(u32, &[u8])> {
-    let mut unit = 100_000_000;
-    let mut nanos = 0;
-    let mut at = 0;
-    while let Some(digit) = text.get(at).map(|byte| byte.wrapping_sub(b'0'))
-        && digit < 10
+    const UNITS: [u32; 10] =
+        [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1000, 100, 10, 1];
+    let digit = |at: usize| text.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|d| *d < 10);
+    let (mut nanos, mut at) = (0, 0);
+    while at < 9
+        && let Some(digit) = digit(at)
     {
-        // The tenth digit and later ones count for nothing.
-        nanos += u32::from(digit) * unit;
-        unit /= 10;
+        nanos = nanos * 10 + u32::from(digit);
+        at += 1;
+    }
+    let nanos = nanos * UNITS[at];
+    // The tenth digit and later ones count for nothing.
+    while at >= 9 && digit(at).is_some() {
         at += 1;
     }
     (at > 0).then(|| (nanos, &text[at..]))

@@ -3,7 +3,7 @@
 use crate::timestamp::civil::{
     civil_from_days, days_from_civil, week_date, weekday, weeks_in_iso_year,
 };
-use crate::timestamp::{DateFormat, DateOptions, Zone};
+use crate::timestamp::{DateFormat, DateOptions, Minute, Zone};
 use crate::timestamp::{TimeTemplate, write_iso8601_ms};
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 use jiff::{Timestamp, civil};
@@ -99,6 +99,28 @@ proptest! {
             DateOptions { timezone: Some(zone.to_owned()), locale: Some(locale.to_owned()) };
         if let Ok(format) = DateFormat::compile(&format, &options) {
             let _ = format.parse(&text, now);
+        }
+    }
+
+    #[test]
+    fn a_minute_that_is_known_changes_no_answer(
+        texts in prop::collection::vec(
+            "(2026-11-0[12]T00:0[01]:|0[12]/Nov/2026:00:00:|2026-11-01 00:00:)([0-6][0-9x]|)([.,][0-9]{0,11})?(Z| ?[+-]0[0-2]00| UTC|x)?",
+            1..12,
+        ),
+        zone in prop::sample::select(vec!["UTC", "Europe/Berlin"]),
+    ) {
+        let mut minute = Minute::default();
+        for format in ["ISO8601", "dd/MMM/yyyy:HH:mm:ss Z", "yyyy-MM-dd HH:mm:ss"] {
+            let format = DateFormat::compile(format, &options(zone)).expect("a format");
+            for text in &texts {
+                let again = format.parse_again(text.as_bytes(), NOW, &mut minute);
+                prop_assert_eq!(again, format.parse(text.as_bytes(), NOW), "{}", text);
+            }
+        }
+        for nothing in [[0; 19].as_slice(), &[0; 26]] {
+            let format = DateFormat::compile("ISO8601", &options(zone)).expect("a format");
+            prop_assert_eq!(format.parse_again(nothing, NOW, &mut Minute::default()), None);
         }
     }
 
