@@ -1,10 +1,10 @@
-//! What one worker spends on an event (`cargo run --release --example worker -- PIPELINE.toml LINES [LIMIT] [ROUNDS]`).
+//! What one worker spends on an event: `cargo run --release --example worker -- PIPELINE.toml LINES [LIMIT] [ROUNDS] [BYTES]`.
 //!
-//! In: a pipeline, a file of lines, how many of them (all), how often (once). Out: on standard output the number of
-//! documents and a sum over every frame, which must stay the same when only the speed is to change. Promises: decode,
-//! filters, routes and encoding are the agent's own, over chunks as the agent cuts them; there is no input, no journal
-//! and no output beside them, so `perf stat -e instructions:u` of the difference of two numbers of rounds is the worker's
-//! part of an event. On failure: it says why and ends with 1.
+//! In: a pipeline, a file of lines, how many of them (all), how often (once), bytes of a piece (64 KiB). Out: on standard
+//! output the number of documents and a sum over every frame, which must stay the same when only the speed is to change.
+//! Promises: decode, filters, routes and encoding are the agent's own, over pieces as large as the agent's; there is no
+//! input, no journal and no output beside them, so that what callgrind counts for six rounds less what it counts for two
+//! is the worker's part of an event. On failure: it says why and ends with 1.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +13,6 @@ use logweir::config::{self, Plan, Surroundings};
 use logweir::decode::Place;
 use logweir::event::{Batch, Key, Literal, Source, SourceKind};
 use logweir::frame::Draft;
-use logweir::limits::CHUNK_BYTES;
 use logweir::metrics::Metrics;
 use logweir::pipeline::{Flow, FlowPlan};
 use logweir::route::Route;
@@ -36,13 +35,18 @@ fn main() {
     };
     let number = |at: usize| rest.get(at).and_then(|text| text.parse::<usize>().ok());
     let (limit, rounds) = (number(0).unwrap_or(usize::MAX), number(1).unwrap_or(1));
-    if let Err(why) = run(Path::new(pipeline), Path::new(lines), limit, rounds) {
+    let piece = number(2).unwrap_or(64 * 1024);
+    if let Err(why) = run(Path::new(pipeline), Path::new(lines), (limit, rounds, piece)) {
         eprintln!("worker: {why}");
         std::process::exit(1);
     }
 }
 
-fn run(pipeline: &Path, lines: &Path, limit: usize, rounds: usize) -> Result<(), String> {
+fn run(
+    pipeline: &Path,
+    lines: &Path,
+    (limit, rounds, piece): (usize, usize, usize),
+) -> Result<(), String> {
     let plan = load(pipeline)?;
     let text = std::fs::read(lines).map_err(|e| format!("{}: {e}", lines.display()))?;
     let end = memchr::memchr_iter(b'\n', &text)
@@ -52,7 +56,7 @@ fn run(pipeline: &Path, lines: &Path, limit: usize, rounds: usize) -> Result<(),
     for _ in 0..rounds {
         let mut from = 0;
         while from < end {
-            let most = (from + CHUNK_BYTES).min(end);
+            let most = (from + piece).min(end);
             let cut = memchr::memrchr(b'\n', &text[from..most]).map_or(most, |at| from + at + 1);
             worker.chunk(&text[from..cut], from as u64)?;
             from = cut;

@@ -12,6 +12,9 @@ use super::names::{Names, Places, Present};
 use super::object::Object;
 use super::{Field, Key, Keys, Literal, NodeId, Path, Segment, Source, Span, Value};
 
+/// Blanks behind a text that is written: a block and a word of marks.
+const BEHIND: usize = 192;
+
 /// The events of one chunk of input and the bytes they borrow from.
 pub struct Batch {
     /// The chunk's bytes, then whatever filters appended. It only grows: no byte of it is ever changed or taken away
@@ -160,8 +163,10 @@ impl Batch {
         self.objects[root.0 as usize].fields.remove(at).value
     }
 
-    /// Looks at all of the text once, so that writing need not look at each value.
+    /// Looks at all of the text once, so that writing need not look at each value. Blanks are put behind it, so that
+    /// its last values are copied in blocks, too.
     pub fn mark(&mut self) {
+        self.text.extend_from_slice(&[b' '; BEHIND]);
         self.marks.cover(&self.text);
     }
 
@@ -304,12 +309,16 @@ impl Batch {
     /// The value at a path; reads into raw JSON without opening it. `@timestamp` is not found here.
     #[inline]
     pub fn get(&self, event: usize, path: &Path) -> Option<Value> {
-        let value = self.get_root(event, path.root())?;
-        if path.is_nested() { self.get_nested(value, path) } else { Some(value) }
+        let object = &self.objects[self.events[event].root.0 as usize];
+        match object.guessed(path.root()) {
+            Some(field) if !path.is_nested() => Some(field.value),
+            _ => self.get_anywhere(event, path),
+        }
     }
 
     #[inline(never)]
-    fn get_nested(&self, value: Value, path: &Path) -> Option<Value> {
+    fn get_anywhere(&self, event: usize, path: &Path) -> Option<Value> {
+        let value = self.get_root(event, path.root())?;
         path.segments()[1..].iter().try_fold(value, |value, segment| self.step(value, segment))
     }
 
