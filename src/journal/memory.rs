@@ -72,15 +72,19 @@ impl Shared {
         let mut state = lock(&self.state);
         state.publish(entry, false);
         state.synced = sequence;
-        state.cursors_moved = true;
+        let due_already = std::mem::replace(&mut state.cursors_moved, true);
         if let Some(ack) = ack {
             state.acks.push_back((sequence, ack));
             state.sync_wanted = true;
         }
         state.evict(&self.pool);
         Self::wake(&state);
+        // While something is due already the background wakes up by itself.
+        let asleep = !due_already || state.sync_wanted;
         drop(state);
-        self.work.notify_one();
+        if asleep {
+            self.work.notify_one();
+        }
         self.count(bytes, count);
         Ok(())
     }

@@ -32,6 +32,7 @@ mod settings;
 mod setup;
 #[cfg(test)]
 pub(crate) mod simulated;
+mod spare;
 mod waiting;
 mod window;
 

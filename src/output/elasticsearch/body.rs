@@ -7,18 +7,24 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use super::contents::Contents;
+use super::spare::Spare;
 
 /// Bytes of a part: it stays in the processor's cache between our copy and the kernel's.
 const PART_BYTES: usize = 64 * 1024;
 /// Buffers of parts that are kept for the next ones: what the HTTP client holds at a time.
 const SPARE_MAX: usize = 8;
+
+/// The store of buffers that parts are written into.
+pub(super) fn parts() -> Spare {
+    Spare::new(SPARE_MAX, PART_BYTES)
+}
 
 /// What goes over the wire.
 #[derive(Clone, Debug)]
@@ -28,10 +34,6 @@ pub(super) enum Body {
     /// Action lines and documents, and how many bytes they are.
     Listed(Arc<Contents>, usize),
 }
-
-/// Buffers of parts; clones share them.
-#[derive(Clone, Default)]
-pub(super) struct Parts(Arc<Mutex<Vec<Vec<u8>>>>);
 
 impl Body {
     /// Its length in bytes.
@@ -57,7 +59,7 @@ impl Body {
     }
 
     /// As the HTTP client takes it.
-    pub(super) fn into_http(self, parts: &Parts) -> reqwest::Body {
+    pub(super) fn into_http(self, parts: &Spare) -> reqwest::Body {
         match self {
             Body::Packed(bytes) => bytes.into(),
             Body::Listed(_, 0) => Bytes::new().into(),
@@ -72,7 +74,7 @@ impl Body {
 /// A listed body that is being sent.
 struct Sending {
     contents: Arc<Contents>,
-    parts: Parts,
+    parts: Spare,
     /// The next entry.
     number: usize,
     /// Where its action line begins.
@@ -86,16 +88,16 @@ impl Sending {
         if self.left == 0 {
             return None;
         }
-        let mut part = Part { buffer: self.parts.take(), parts: self.parts.clone() };
+        let mut part = self.parts.lend(PART_BYTES);
         while let Some(entry) = self.contents.entries.get(self.number) {
-            let length = part.buffer.len();
+            let length = part.len();
             if length > 0 && length + entry.length as usize > PART_BYTES {
                 break;
             }
-            self.contents.write(self.number, &mut self.at, &mut part.buffer);
+            self.contents.write(self.number, &mut self.at, &mut part);
             self.number += 1;
         }
-        self.left = self.left.saturating_sub(part.buffer.len());
+        self.left = self.left.saturating_sub(part.len());
         Some(Bytes::from_owner(part))
     }
 }
@@ -120,40 +122,6 @@ impl http_body::Body for Sending {
     }
 }
 
-/// A part; its buffer goes back when the client is done with it.
-struct Part {
-    buffer: Vec<u8>,
-    parts: Parts,
-}
-
-impl AsRef<[u8]> for Part {
-    fn as_ref(&self) -> &[u8] {
-        &self.buffer
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        self.parts.give_back(std::mem::take(&mut self.buffer));
-    }
-}
-
-impl Parts {
-    fn take(&self) -> Vec<u8> {
-        let spare = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        spare.unwrap_or_else(|| Vec::with_capacity(PART_BYTES))
-    }
-
-    /// A buffer that one long document made larger than a part is let go.
-    fn give_back(&self, mut buffer: Vec<u8>) {
-        buffer.clear();
-        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if buffer.capacity() == PART_BYTES && spare.len() < SPARE_MAX {
-            spare.push(buffer);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,7 +143,7 @@ mod tests {
         }
         let Body::Listed(contents, length) = builder.seal().body() else { panic!("not listed") };
         let whole = contents.whole();
-        let parts = Parts::default();
+        let parts = parts();
         let mut sending = Sending {
             contents: Arc::clone(&contents),
             parts: parts.clone(),
@@ -190,6 +158,6 @@ mod tests {
         }
         assert_eq!((sent.len(), sending.left), (length, 0));
         assert!(sent == whole && count > 3);
-        assert_eq!(parts.0.lock().unwrap().len(), 1, "one buffer was used for all usual parts");
+        assert_eq!(parts.count(), 1, "one buffer was used for all usual parts");
     }
 }

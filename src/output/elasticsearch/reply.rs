@@ -55,7 +55,7 @@ const REASON_BYTES_MAX: usize = 600;
 
 /// Reads the reply to a bulk of these documents.
 pub(super) fn read(body: &[u8], entries: &[Entry]) -> Result<Reply, Garbled> {
-    if all_stored(body, entries.len()) {
+    if all_alike(body, entries.len()) || all_stored(body, entries.len()) {
         return Ok(Reply { stored: entries.len(), ..Reply::default() });
     }
     read_whole(body, entries)
@@ -119,6 +119,29 @@ fn all_stored(body: &[u8], count: usize) -> bool {
     }
     // As many items as statuses: one without a status would be taken for none.
     found == count && memmem::find_iter(body, b"}},{").count() + 1 == count
+}
+
+/// The shortest way, for a reply that says the same of each document, as one does whose ids are filtered out: an item
+/// that is success by itself ([`all_stored`]), and as many copies of it as there are documents, which one comparison
+/// of the items with themselves shows.
+fn all_alike(body: &[u8], count: usize) -> bool {
+    let body = body.trim_ascii_end();
+    let Some(items) = memmem::find(&body[..body.len().min(256)], b"\"items\":[") else {
+        return false;
+    };
+    let from = items + b"\"items\":[".len();
+    let Some(end) = memmem::find(&body[from..body.len().min(from + 256)], b"}}") else {
+        return false;
+    };
+    let length = end + 2;
+    let Some(items) = body[from..].strip_suffix(b"]}") else { return false };
+    // Each item but the last one has a comma behind it.
+    if items.len() + 1 != count * (length + 1) {
+        return false;
+    }
+    let copies = count == 1
+        || (items[length] == b',' && items[length + 1..] == items[..items.len() - length - 1]);
+    copies && all_stored(&[&body[..from + length], b"]}"].concat(), 1)
 }
 
 struct Top<'a> {

@@ -14,18 +14,19 @@ use reqwest::{Method, Url, redirect};
 
 use crate::names;
 
-use super::body::{Body, Parts};
+use super::body::{self, Body};
 use super::failure::{Failure, FailureKind, chain, failure};
 use super::settings::{Credentials, Settings};
+use super::spare::{Lent, Spare};
 use crate::settings::{base64, basic_authorization};
 
 /// An answer.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Answer {
     /// The HTTP status.
     pub(super) status: u16,
     /// The whole body.
-    pub(super) body: Vec<u8>,
+    pub(super) body: Lent,
     /// Where a redirect points.
     pub(super) location: Option<String>,
 }
@@ -36,13 +37,18 @@ pub(super) struct Client {
     http: reqwest::Client,
     hosts: Vec<Url>,
     bulk: Vec<Url>,
-    parts: Parts,
+    parts: Spare,
+    replies: Spare,
     #[cfg(test)]
     simulated: Option<std::sync::Arc<dyn super::simulated::Server>>,
 }
 
 /// Longest answer that is read: larger than that to any request this output sends.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Buffers for answers that are kept: of requests under way.
+const REPLIES_MAX: usize = 4;
+/// Bytes of an answer whose buffer is kept.
+const REPLY_BYTES_MAX: usize = 1024 * 1024;
 /// A server waits this part of `timeout` for a shard that is away, so that it tells about the other documents before
 /// the whole answer comes too late.
 const SHARD_WAIT_PART: u32 = 4;
@@ -88,7 +94,8 @@ impl Client {
         Ok(Client {
             http,
             bulk: bulk.collect(),
-            parts: Parts::default(),
+            parts: body::parts(),
+            replies: Spare::new(REPLIES_MAX, REPLY_BYTES_MAX),
             hosts: settings.hosts.clone(),
             #[cfg(test)]
             simulated: None,
@@ -123,7 +130,7 @@ impl Client {
         if body.is_packed() {
             request = request.header(CONTENT_ENCODING, "gzip");
         }
-        answer(request.body(body.into_http(&self.parts))).await
+        answer(request.body(body.into_http(&self.parts)), &self.replies).await
     }
 
     /// Sends any other request to a node; `path` is taken segment by segment.
@@ -138,18 +145,19 @@ impl Client {
         body: String,
     ) -> Result<Answer, Failure> {
         let request = self.http.request(method, join(&self.hosts[host], path));
-        answer(request.header(CONTENT_TYPE, "application/json").body(body)).await
+        let request = request.header(CONTENT_TYPE, "application/json");
+        answer(request.body(body), &self.replies).await
     }
 }
 
-async fn answer(request: reqwest::RequestBuilder) -> Result<Answer, Failure> {
+async fn answer(request: reqwest::RequestBuilder, replies: &Spare) -> Result<Answer, Failure> {
     let mut response = request.send().await.map_err(failure)?;
     let status = response.status().as_u16();
     let location = response.headers().get(LOCATION);
     let location = location.map(|l| String::from_utf8_lossy(l.as_bytes()).into_owned());
     let expected = response.content_length().unwrap_or(0);
     let expected = usize::try_from(expected).unwrap_or(usize::MAX);
-    let mut body = Vec::with_capacity(expected.min(1 << 20));
+    let mut body = replies.lend(expected.min(REPLY_BYTES_MAX));
     while let Some(part) = response.chunk().await.map_err(failure)? {
         if body.len() + part.len() > ANSWER_BYTES_MAX {
             let message = format!("sent an answer longer than {ANSWER_BYTES_MAX} bytes");

@@ -30,6 +30,12 @@ mod state;
 /// A request that is not full is held back so many times `bulk_wait` while another one is under way.
 const HELD_TIMES: u64 = 5;
 
+/// A request of less than this part of `bulk_size` waits [`SMALL_TIMES`] times `bulk_wait`: what it costs besides its
+/// documents would be most of it.
+const SMALL_PART: usize = 16;
+/// See [`SMALL_PART`].
+const SMALL_TIMES: u64 = 3;
+
 /// The settings that matter here.
 #[derive(Clone, Debug)]
 pub(super) struct Policy {
@@ -371,7 +377,12 @@ impl Scheduler {
         if self.builder.is_empty() {
             return None;
         }
-        let waits = if self.in_flight_count() > 0 { HELD_TIMES } else { 1 };
+        let small = self.builder.size() < self.builder.limit() / SMALL_PART;
+        let waits = match self.in_flight_count() {
+            0 if small => SMALL_TIMES,
+            0 => 1,
+            _ => HELD_TIMES,
+        };
         let wait_ns = self.policy.bulk_wait_ns.saturating_mul(waits);
         let calm = self.sent_ns.map_or(now_ns, |sent| sent.saturating_add(wait_ns));
         Some(if self.builder_full { now_ns } else { calm })

@@ -92,7 +92,7 @@ pub(super) async fn bulk(server: &dyn Server, host: usize, body: Body) -> Result
     let fail = |kind| Err(Failure { kind, lasting: false, message: "failed as simulated".into() });
     match server.bulk(host, sent.into_iter().map(document).collect()).await {
         Reply::Answer(status, body) => {
-            Ok(Answer { status, body: body.into_bytes(), location: None })
+            Ok(Answer { status, body: body.into_bytes().into(), location: None })
         }
         Reply::Unreachable => fail(FailureKind::Unreachable),
         Reply::TimedOut => fail(FailureKind::TimedOut),

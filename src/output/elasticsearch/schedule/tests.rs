@@ -105,7 +105,7 @@ impl World {
     }
 
     fn answer(&mut self, shipment: &Shipment, status: u16, body: Vec<u8>) {
-        let answer = Answer { status, body, location: None };
+        let answer = Answer { status, body: body.into(), location: None };
         self.scheduler.answered(shipment.ticket, Ok(answer), self.now_ns);
     }
 
