@@ -4,7 +4,7 @@
 //! Settings that a user may change take their default from here.
 
 /// Bytes of input that one read asks for, and so the usual size of a chunk.
-pub const CHUNK_BYTES: usize = 256 * 1024;
+pub const CHUNK_BYTES: usize = 128 * 1024;
 /// Bytes of used text buffers that a pipeline keeps.
 pub const SPARE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Lines of one batch, where lines are so short that their fields would take far more memory than their text.

@@ -39,6 +39,9 @@ mod worker;
 
 pub use flow::{Flow, FlowPlan};
 
+/// Chunks that wait for each worker at most.
+const CHUNKS_PER_WORKER: usize = 4;
+
 /// What a pipeline gets from the agent.
 #[derive(Clone)]
 pub struct Services {
@@ -123,8 +126,8 @@ impl Pipeline {
             outputs.spawn(guarded(output.output.run(context), health, stop));
         }
 
-        // Two chunks a worker: one at work, one waiting; everything else waits in the files and sockets.
-        let (intake, queue) = chunk::intake(plan.workers * 2, budget);
+        // So many that a worker finds one while the reader rests; everything else waits in the files and sockets.
+        let (intake, queue) = chunk::intake(plan.workers * CHUNKS_PER_WORKER, budget);
         let mut codecs: Vec<(Arc<str>, Codec)> = Vec::new();
         let mut inputs = JoinSet::new();
         for planned in plan.inputs {

@@ -2,6 +2,8 @@ use super::*;
 
 const MIB: u64 = 1024 * 1024;
 const CHUNK: usize = limits::CHUNK_BYTES;
+/// What a chunk takes up.
+const TAKEN: u64 = CHUNK as u64 * limits::INPUT_MEMORY_FACTOR;
 
 fn budget(mib: u64) -> Budget {
     Budget::new(mib * MIB, 1, &Metrics::default())
@@ -52,9 +54,9 @@ fn who_waits_is_woken_by_what_is_given_back() {
         tokio::task::yield_now().await;
         assert!(!task.is_finished());
         chunks.clear();
-        assert_eq!(task.await.unwrap(), MIB);
+        assert_eq!(task.await.unwrap(), TAKEN);
     });
-    assert_eq!(thread.join().unwrap(), Some(MIB));
+    assert_eq!(thread.join().unwrap(), Some(TAKEN));
     assert_eq!(budget.used(Use::Chunks), 0);
 }
 

@@ -72,7 +72,7 @@ const CHUNKS_PER_LOOK: usize = 16;
 /// Notices that wait for the reading thread; beyond that the kernel's queue fills.
 const NOTICES_MAX: usize = 64;
 /// Pause before a full pipeline is asked again.
-const FULL_PAUSE: Duration = Duration::from_millis(10);
+const FULL_PAUSE: Duration = Duration::from_millis(4);
 
 /// What the reading thread is told.
 pub enum Notice {

@@ -13,7 +13,9 @@ use crate::limits::CHUNK_BYTES;
 /// Frames remembered at most until nobody holds them: requests under way hold the frames that they send.
 pub const HELD_MAX: usize = 64;
 /// Bytes of the buffers kept at most.
-pub const SPARE_BYTES_MAX: usize = 2 * 1024 * 1024;
+pub const SPARE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// New buffers have a multiple of this size: what the allocator gets back fits what it is asked for next.
+const STEP_BYTES: usize = 64 * 1024;
 /// A buffer that one huge batch made larger than this is not kept.
 const BUFFER_BYTES_MAX: usize = 8 * CHUNK_BYTES;
 
@@ -48,7 +50,9 @@ impl Pool {
         for frame in std::mem::take(&mut spare.held) {
             spare.retire(frame);
         }
-        let Some(buffer) = spare.buffers.pop() else { return Vec::with_capacity(spare.usual) };
+        let Some(buffer) = spare.buffers.pop() else {
+            return Vec::with_capacity(spare.usual.next_multiple_of(STEP_BYTES));
+        };
         spare.bytes -= buffer.capacity();
         spare.book();
         buffer

@@ -22,7 +22,7 @@ use rustix::io::Errno;
 use super::Notice;
 use super::tailer::Wake;
 
-const REST: Duration = Duration::from_millis(30);
+const REST: Duration = Duration::from_millis(50);
 const BUFFER_BYTES: usize = 16 * 1024;
 const NAMES: WatchFlags = WatchFlags::CREATE
     .union(WatchFlags::MOVE)

@@ -54,7 +54,7 @@ const COMPRESS_BYTES: usize = 64 * 1024;
 /// zlib-rs makes less of logs with its level 1 than zlib does (4.5 instead of 5.7 to 1), with its level 2 more (6.1).
 const GZIP_LEVEL: u32 = 2;
 /// Finished bulks whose memory is kept for the next ones.
-const SPARE_MAX: usize = 2;
+const SPARE_MAX: usize = 4;
 /// Memory of a bulk that grew larger than this is not kept.
 const SPARE_BYTES_MAX: usize = 4 * 1024 * 1024;
 

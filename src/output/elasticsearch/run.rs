@@ -32,7 +32,7 @@ const _: () = assert!(
 
 /// While documents wait for more of them anyway, frames gather for so long before the output looks again: a wake-up
 /// for each frame costs more than what is done with it.
-const GATHER_NS: u64 = 2_000_000;
+const GATHER_NS: u64 = 5_000_000;
 
 /// What a task reports.
 enum Done {

@@ -1,8 +1,8 @@
 //! Buffers that are used again.
 //!
-//! Is: a store of a few empty buffers of about one size, which clones share. In: buffers that were lent and came back.
-//! Out: [`Lent`] buffers, which come back by themselves. Promises: no more than `count` buffers of `bytes` each are kept.
-//! On failure: an empty store gives a new buffer.
+//! Is: a store of a few empty buffers of about one size, which clones share. In: buffers that were lent and came
+//! back. Out: [`Lent`] buffers, which come back by themselves. Promises: no more than `count` buffers of `bytes` each
+//! are kept. On failure: an empty store gives a new buffer.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
