@@ -38,7 +38,7 @@ impl Template {
         let field = self.one_text(batch, event);
         let same = memo.from_ns <= time_ns
             && time_ns < memo.to_ns
-            && field.is_some_and(|field| field == memo.field);
+            && field.is_some_and(|field| same_text(field, &memo.field));
         if !same {
             memo.text.clear();
             memo.complete = self.render_or(batch, event, absent, &mut memo.text);
@@ -82,6 +82,13 @@ impl Template {
         let from = time_ns.div_euclid(DAY_NS).saturating_mul(DAY_NS);
         (from, from.saturating_add(DAY_NS))
     }
+}
+
+/// Whether two texts are the same. Most are of no length, for templates that name no field, and to compare those with
+/// `memcmp` is slow: it loads nothing from a place where nothing is, which costs some processors hundreds of ns.
+#[inline]
+fn same_text(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && (one.is_empty() || one == other)
 }
 
 #[cfg(test)]
