@@ -26,7 +26,9 @@ mod parse_atom;
 mod program;
 mod require;
 mod scan;
+mod scout;
 mod shape;
+mod spot;
 mod text;
 mod token;
 mod words;
@@ -37,7 +39,8 @@ pub use error::{GrokError, Problem};
 pub use expand::doubt;
 pub use expression::{Expression, ExpressionScratch, Search};
 
-use backtrack::{Memory, UNSET};
+use backtrack::{Memory, Taken};
+use compile::Numbers;
 use expand::Names;
 use program::Program;
 use scan::Found;
@@ -129,16 +132,11 @@ pub struct Capture {
 #[derive(Debug, Default)]
 pub struct Scratch {
     memory: Memory,
-    captures: Vec<Capture>,
+    /// A bit for each of the first patterns: it did not match last time.
+    missed: u64,
 }
 
 impl Scratch {
-    /// The captures of the last match, in the order in which Logstash sets the fields. A field can
-    /// occur several times; what is unset or empty is left out.
-    pub fn captures(&self) -> &[Capture] {
-        &self.captures
-    }
-
     /// How often the last search went back to another way of a place.
     pub fn times_back(&self) -> u64 {
         self.memory.times_back
@@ -154,14 +152,9 @@ impl Scratch {
 #[derive(Clone, Debug)]
 struct Pattern {
     program: Program,
-    /// The number of a capture and its field, in the order of setting.
-    order: Vec<(u32, usize)>,
-    /// For the number of each capture its place in that order.
-    ranks: Vec<u32>,
+    /// For the number of each capture its field.
+    goals: Vec<usize>,
 }
-
-/// So many captures are looked at one by one.
-const FEW_CAPTURES: usize = 12;
 
 /// A set of compiled patterns, tried in order.
 #[derive(Clone, Debug)]
@@ -189,20 +182,17 @@ impl Grok {
         for (number, text) in patterns.iter().enumerate() {
             let mut names = Names::new(dictionary::builtin(ecs), definitions);
             let parsed = parse::parse(text, number, &mut names, options.named_captures_only)?;
-            let program = compile::compile(&parsed).map_err(|problem| GrokError {
-                pattern: number,
-                offset: 0,
-                problem,
-                within: None,
-                hint: Some("repeat a shorter piece, or repeat it less often".to_owned()),
-            })?;
+            let program =
+                compile::compile(&parsed, Numbers::ByName).map_err(|problem| GrokError {
+                    pattern: number,
+                    offset: 0,
+                    problem,
+                    within: None,
+                    hint: Some("repeat a shorter piece, or repeat it less often".to_owned()),
+                })?;
             grok.advice.extend(advice::advice(number, text, &parsed, &program));
-            let order = grok.order(&parsed.captures);
-            let mut ranks = vec![0; order.len()];
-            for (rank, (number, _)) in (0..).zip(&order) {
-                ranks[*number as usize] = rank;
-            }
-            grok.patterns.push(Pattern { program, order, ranks });
+            let goals = grok.goals(&parsed.captures);
+            grok.patterns.push(Pattern { program, goals });
         }
         Ok(grok)
     }
@@ -224,17 +214,19 @@ impl Grok {
 
     /// The first pattern that matches, from this one on.
     pub fn find_from(&self, scratch: &mut Scratch, text: &[u8], first: usize) -> Outcome {
-        scratch.captures.clear();
         scratch.memory.steps = 0;
         scratch.memory.times_back = 0;
         for (number, pattern) in self.patterns.iter().enumerate().skip(first) {
-            match scan::scan(&pattern.program, text, &mut scratch.memory) {
+            let bit = 1u64.checked_shl(number as u32).unwrap_or(0);
+            let missed = scratch.missed & bit != 0;
+            match scan::scan(&pattern.program, text, &mut scratch.memory, missed) {
                 Found::At(start, end) => {
-                    self.collect(pattern, scratch);
+                    scratch.missed &= !bit;
+                    order(&mut scratch.memory.taken);
                     return Outcome::Match(Match { pattern: number, start, end });
                 }
                 Found::Limit => return Outcome::LimitHit { pattern: number },
-                Found::Nowhere => {}
+                Found::Nowhere => scratch.missed |= bit,
             }
         }
         Outcome::NoMatch
@@ -246,57 +238,37 @@ impl Grok {
         texts.collect::<Vec<_>>().join("\n")
     }
 
-    fn collect(&self, pattern: &Pattern, scratch: &mut Scratch) {
-        let Scratch { memory, captures } = scratch;
-        if pattern.order.len() <= FEW_CAPTURES {
-            for (number, field) in &pattern.order {
-                let at = *number as usize * 2;
-                let (start, end) = (memory.slots[at], memory.slots[at + 1]);
-                let empty = start == end && !self.keep_empty;
-                if start != UNSET && end != UNSET && !empty {
-                    let (start, end) = (start as usize, end as usize);
-                    captures.push(Capture { field: *field, start, end });
-                }
-            }
-            return;
-        }
-        // Of many captures most are in branches that did not match: those are skipped four at a time.
-        let (all, _) = memory.slots.as_chunks::<2>();
-        for (group, ranks) in all.chunks(4).zip(pattern.ranks.chunks(4)) {
-            if group.iter().all(|slots| slots[1] == UNSET) {
-                continue;
-            }
-            for ([start, end], rank) in group.iter().zip(ranks) {
-                let empty = start == end && !self.keep_empty;
-                if *start != UNSET && *end != UNSET && !empty {
-                    let (start, end) = (*start as usize, *end as usize);
-                    captures.push(Capture { field: *rank as usize, start, end });
-                }
-            }
-        }
-        if !captures.is_sorted_by_key(|capture| capture.field) {
-            captures.sort_unstable_by_key(|capture| capture.field);
-        }
-        for capture in captures {
-            capture.field = pattern.order[capture.field].1;
-        }
+    /// The captures of a match that was the last search of this scratch, in the order in which Logstash sets the
+    /// fields. A field can occur several times; what is unset or empty is left out.
+    pub fn captures<'a>(
+        &'a self,
+        found: &Match,
+        scratch: &'a Scratch,
+    ) -> impl Iterator<Item = Capture> + 'a {
+        let goals = &self.patterns[found.pattern].goals;
+        let counts = |taken: &&Taken| taken.start != taken.end || self.keep_empty;
+        scratch.memory.taken.iter().filter(counts).map(|taken| Capture {
+            field: goals[taken.number as usize],
+            start: taken.start as usize,
+            end: taken.end as usize,
+        })
     }
 
-    /// Logstash sets fields by the names of the groups: all of one name, then all of the next.
-    fn order(&mut self, captures: &[Option<String>]) -> Vec<(u32, usize)> {
-        let mut groups: Vec<(&str, Vec<u32>)> = Vec::new();
-        for (number, name) in (0..).zip(captures.iter().flatten()) {
-            match groups.iter_mut().find(|(known, _)| known == name) {
-                Some((_, numbers)) => numbers.push(number),
-                None => groups.push((name, vec![number])),
+    /// For each number of a capture its field, numbered as the compiler does it.
+    fn goals(&mut self, captures: &[Option<String>]) -> Vec<usize> {
+        let mut names: Vec<(&str, usize)> = Vec::new();
+        for name in captures.iter().flatten() {
+            match names.iter_mut().find(|(known, _)| known == name) {
+                Some((_, times)) => *times += 1,
+                None => names.push((name, 1)),
             }
         }
-        let mut order = Vec::new();
-        for (name, numbers) in groups {
+        let mut goals = Vec::new();
+        for (name, times) in names {
             let field = self.field(expand::field_of(name));
-            order.extend(numbers.into_iter().map(|number| (number, field)));
+            goals.extend(std::iter::repeat_n(field, times));
         }
-        order
+        goals
     }
 
     fn field(&mut self, field: Field) -> usize {
@@ -306,6 +278,36 @@ impl Grok {
             self.fields.len() - 1
         })
     }
+}
+
+/// Lists of more captures are sorted by halves.
+const MANY_CAPTURES: usize = 128;
+
+/// Puts captures into the order of their numbers, of several of one number the last. Most are so already, or nearly:
+/// what lies in another capture ends before it.
+fn order(taken: &mut Vec<Taken>) {
+    if taken.is_sorted_by(|one, other| one.number < other.number) {
+        return;
+    }
+    if taken.len() > MANY_CAPTURES {
+        taken.sort_by_key(|taken| taken.number);
+    } else {
+        for at in 1..taken.len() {
+            let (one, mut place) = (taken[at], at);
+            while place > 0 && taken[place - 1].number > one.number {
+                taken[place] = taken[place - 1];
+                place -= 1;
+            }
+            taken[place] = one;
+        }
+    }
+    taken.dedup_by(|later, earlier| {
+        let same = later.number == earlier.number;
+        if same {
+            *earlier = *later;
+        }
+        same
+    });
 }
 
 /// The names of the built-in patterns, sorted.

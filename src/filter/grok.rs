@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::{Filter, FilterLoad, Make, counters};
 use crate::event::{Batch, Field, Keys, Path, Selection, Span, Value};
-use crate::grok::{Ecs, Grok, Kind, Options, Outcome, Scratch};
+use crate::grok::{Ecs, Grok, Kind, Match, Options, Outcome, Scratch};
 use crate::metrics::Counter;
 use crate::settings::{Literal, Section};
 
@@ -162,7 +162,7 @@ impl Matcher {
                 }
                 Outcome::Match(found) => {
                     tried = Tried::Matched;
-                    self.set_captures(scratch, batch, event, text);
+                    self.set_captures(&found, scratch, batch, (event, text));
                     if self.break_on_match {
                         break;
                     }
@@ -173,8 +173,14 @@ impl Matcher {
         tried
     }
 
-    fn set_captures(&self, scratch: &Scratch, batch: &mut Batch, event: usize, text: Span) {
-        for capture in scratch.captures() {
+    fn set_captures(
+        &self,
+        found: &Match,
+        scratch: &Scratch,
+        batch: &mut Batch,
+        (event, text): (usize, Span),
+    ) {
+        for capture in self.grok.captures(found, scratch) {
             let target = &self.captures[capture.field];
             let span = text.part(capture.start, capture.end);
             let value = typed(target.kind, span, batch.bytes(span));

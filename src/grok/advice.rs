@@ -7,7 +7,7 @@ use super::ast::{Mode, Node};
 use super::charset::CharSet;
 use super::first::{First, first, first_of};
 use super::parse::Parsed;
-use super::program::{Anchor, Few, Program};
+use super::program::{Anchor, Program};
 
 /// A start with so many first bytes is hardly a start at all.
 const BROAD_START: usize = 60;
@@ -64,8 +64,8 @@ fn unanchored(text: &str, program: &Program) -> Said {
     let starts = program.start.iter().filter(|on| **on).count();
     let told = program.anchor != Anchor::None
         || program.prefix.is_some()
-        || program.few != Few::Many
-        || program.required.texts.iter().any(|text| text.needle().len() > 1)
+        || program.scout.is_few() && !program.start[256]
+        || program.required.texts.iter().any(|text| text.text().len() > 1)
         || starts < BROAD_START;
     let what = "this pattern is tried at nearly every character of a line that it does not match";
     let instead = format!("if lines begin with it, write '^{text}'");

@@ -50,26 +50,40 @@ pub enum Verdict {
 /// What to do when the current way fails.
 #[derive(Clone, Copy, Debug)]
 enum Frame {
-    /// Go on there.
-    Branch { pc: Pc, at: u32 },
+    /// Go on there; so many captures were taken.
+    Branch { pc: Pc, at: u32, taken: u32 },
     /// Give back from a run, down to a place.
-    Give { pc: Pc, low: u32, at: u32 },
+    Give { pc: Pc, low: u32, at: u32, taken: u32 },
     /// Take more for a lazy run.
-    Seek { pc: Pc, left: u32, at: u32 },
+    Seek { pc: Pc, left: u32, at: u32, taken: u32 },
     /// Set a slot back.
     Undo { slot: u32, old: u32 },
     /// Leave an atomic piece or a look-around.
-    Fence { outer: u32, alt: Pc, at: u32 },
+    Fence { outer: u32, alt: Pc, at: u32, taken: u32 },
     /// Remember that nothing came of this.
     Mark { pc: Pc, at: u32 },
+}
+
+/// A capture that was taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken {
+    /// Its number.
+    pub number: u32,
+    /// The first byte.
+    pub start: u32,
+    /// The byte after the last.
+    pub end: u32,
 }
 
 /// The memory of a machine, to be used again.
 #[derive(Debug, Default)]
 pub struct Memory {
     frames: Vec<Frame>,
-    /// Two places for each capture, then those of loops.
-    pub slots: Vec<u32>,
+    /// Where each capture begins, then the places of loops. Each is written before it is read.
+    slots: Vec<u32>,
+    /// The captures on the way so far, in the order of their ends; going back shortens the list. One that is taken
+    /// several times may be in it several times: the last counts.
+    pub taken: Vec<Taken>,
     failed: Vec<u64>,
     /// The steps taken.
     pub steps: u64,
@@ -99,12 +113,13 @@ impl Drop for Machine<'_> {
 impl<'a> Machine<'a> {
     /// A machine at rest.
     pub fn new(program: &'a Program, text: &'a [u8], memory: &'a mut Memory) -> Self {
-        // What every match sets is never read before.
-        if !program.certain || memory.slots.len() != program.slots {
+        // Only a reference may ask for a capture that has not begun.
+        if !program.memo || memory.slots.len() < program.slots {
             memory.slots.clear();
             memory.slots.resize(program.slots, UNSET);
         }
         memory.frames.clear();
+        memory.taken.clear();
         let alarm = MEMO_AFTER + MEMO_AFTER_PER_BYTE * text.len() as u64;
         Self { program, text, memory, fence: UNSET, steps: 0, alarm, memo: false, dirty: false }
     }
@@ -119,10 +134,11 @@ impl<'a> Machine<'a> {
     #[inline(never)]
     pub fn attempt(&mut self, start: usize) -> Verdict {
         if self.dirty {
-            if !self.program.certain {
+            if !self.program.memo {
                 self.memory.slots.fill(UNSET);
             }
             self.memory.frames.clear();
+            self.memory.taken.clear();
             self.fence = UNSET;
         }
         self.dirty = true;
@@ -149,7 +165,6 @@ impl<'a> Machine<'a> {
                     Walk::Unsure => (pc + 1, at),
                 },
                 Inst::Field(field) => self.field(field, at),
-                Inst::Chain(chain) => stepped(self.chain(chain, at), pc),
                 Inst::Set(set) => stepped(text::one(&sets[*set as usize], text, at), pc),
                 Inst::Take(run) => {
                     let end = text::take(&sets[run.set as usize], run, text, at);
@@ -173,8 +188,9 @@ impl<'a> Machine<'a> {
                     self.memory.slots[*slot as usize] = at as u32;
                     (pc + 1, at)
                 }
-                Inst::Save(slot) => {
-                    self.save(*slot, at);
+                Inst::Close(number) => {
+                    let start = self.memory.slots[*number as usize];
+                    self.memory.taken.push(Taken { number: *number, start, end: at as u32 });
                     (pc + 1, at)
                 }
                 Inst::Match => return Verdict::Match(at),
@@ -199,8 +215,14 @@ impl<'a> Machine<'a> {
     }
 
     /// The instructions that are less common or take longer.
+    #[inline(never)]
     fn rare(&mut self, inst: &Inst, pc: Pc, at: usize) -> (Pc, usize) {
         match inst {
+            Inst::Chain(chain) => stepped(self.chain(chain, at), pc),
+            Inst::Save(slot) => {
+                self.save(*slot, at);
+                (pc + 1, at)
+            }
             Inst::Option(set, peek) => self.option(*set, *peek, pc, at),
             Inst::Give(run, peek, back) => stepped(self.give(run, *peek, back, (pc, at)), pc),
             Inst::Seek(run, peek, seek) => stepped(self.seek_start(run, *peek, seek, (pc, at)), pc),
@@ -209,6 +231,11 @@ impl<'a> Machine<'a> {
             Inst::Neighbour(look, set) => follows(self.neighbour(*look, *set, at), pc, at),
             Inst::Fence => (self.raise(FAIL, at, pc), at),
             Inst::LookStart(alt) => (self.raise(*alt, at, pc), at),
+            Inst::CloseAgain(number) => {
+                let start = self.slot(*number);
+                self.take_again(Taken { number: *number, start, end: at as u32 });
+                (pc + 1, at)
+            }
             Inst::Cut => {
                 self.cut();
                 (pc + 1, at)
@@ -257,8 +284,21 @@ impl<'a> Machine<'a> {
         if self.memo && !self.fresh(pc, at) {
             return FAIL;
         }
-        self.memory.frames.push(Frame::Branch { pc: b, at: at as u32 });
+        let taken = self.memory.taken.len() as u32;
+        self.memory.frames.push(Frame::Branch { pc: b, at: at as u32, taken });
         a
+    }
+
+    /// Notes a capture that may have been taken before; where there is no way back, only the last is kept.
+    #[cold]
+    fn take_again(&mut self, taken: Taken) {
+        let Memory { frames, taken: all, .. } = &mut *self.memory;
+        if frames.is_empty()
+            && let Some(before) = all.iter().position(|before| before.number == taken.number)
+        {
+            all.remove(before);
+        }
+        all.push(taken);
     }
 
     /// Single characters in a row.
@@ -275,7 +315,8 @@ impl<'a> Machine<'a> {
     }
 
     /// A capture, and the text after it.
-    #[inline(never)]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a call costs as much as a short field")]
     fn field(&mut self, field: &Field, begin: usize) -> (Pc, usize) {
         let text = self.text;
         let at = match field.plain {
@@ -292,7 +333,7 @@ impl<'a> Machine<'a> {
                     Walk::End(end) => Some(end),
                     Walk::Fail => None,
                     Walk::Unsure => {
-                        self.save(field.slot, begin);
+                        self.save(field.number, begin);
                         return (*otherwise, at);
                     }
                 }
@@ -301,7 +342,11 @@ impl<'a> Machine<'a> {
         let Some(end) = end else { return (FAIL, begin) };
         let Some(then) = field.tail.at(text, end) else { return (FAIL, begin) };
         self.steps += (end - at) as u64 >> STRETCH;
-        self.save_both(field, [begin as u32, end as u32]);
+        let taken = Taken { number: field.number, start: begin as u32, end: end as u32 };
+        match field.again {
+            false => self.memory.taken.push(taken),
+            true => self.take_again(taken),
+        }
         (field.next, then)
     }
 
@@ -315,20 +360,6 @@ impl<'a> Machine<'a> {
         };
         let lead = field.lead.and_then(|set| text::one(self.set(set), self.text, begin));
         holds.then_some(lead.unwrap_or(begin))
-    }
-
-    /// Notes a begin and an end.
-    #[inline]
-    fn save_both(&mut self, field: &Field, both: [u32; 2]) {
-        let slot = field.slot;
-        let Memory { slots, frames, .. } = &mut *self.memory;
-        let place = slots.get_mut(slot as usize..).and_then(|slots| slots.first_chunk_mut::<2>());
-        let Some(place) = place else { return };
-        let [begin, end] = std::mem::replace(place, both);
-        if !field.certain && !frames.is_empty() {
-            frames.push(Frame::Undo { slot, old: begin });
-            frames.push(Frame::Undo { slot: slot + 1, old: end });
-        }
     }
 
     /// One character or none; the other way is noted only if the rest can begin there.
@@ -362,7 +393,8 @@ impl<'a> Machine<'a> {
         let peek = &self.program.peeks[peek as usize];
         let stop = if peek[self.ahead(end)] { end } else { self.retreat(low, end, peek, back)? };
         if stop > low {
-            self.memory.frames.push(Frame::Give { pc, low: low as u32, at: stop as u32 });
+            let taken = self.memory.taken.len() as u32;
+            self.memory.frames.push(Frame::Give { pc, low: low as u32, at: stop as u32, taken });
         }
         Some(stop)
     }
@@ -424,7 +456,8 @@ impl<'a> Machine<'a> {
         };
         self.steps += (stop - from) as u64 >> STRETCH;
         if left > 0 && stop < self.text.len() {
-            self.memory.frames.push(Frame::Seek { pc, left, at: stop as u32 });
+            let taken = self.memory.taken.len() as u32;
+            self.memory.frames.push(Frame::Seek { pc, left, at: stop as u32, taken });
         }
         Some(stop)
     }
@@ -456,7 +489,8 @@ impl<'a> Machine<'a> {
         let stop = self.retreat(low, at, peek, back)?;
         self.steps += (at - stop) as u64 >> STRETCH;
         if stop > low {
-            self.memory.frames.push(Frame::Give { pc, low: low as u32, at: stop as u32 });
+            let taken = self.memory.taken.len() as u32;
+            self.memory.frames.push(Frame::Give { pc, low: low as u32, at: stop as u32, taken });
         }
         Some(stop)
     }
@@ -466,23 +500,31 @@ impl<'a> Machine<'a> {
         loop {
             self.steps += 1;
             let (pc, at) = match self.memory.frames.pop()? {
-                Frame::Branch { pc, at } => return Some((pc, at as usize)),
-                Frame::Give { pc, low, at } => {
+                Frame::Branch { pc, at, taken } => {
+                    self.memory.taken.truncate(taken as usize);
+                    return Some((pc, at as usize));
+                }
+                Frame::Give { pc, low, at, taken } => {
+                    self.memory.taken.truncate(taken as usize);
                     match self.give_more(pc, low as usize, at as usize) {
                         Some(at) => (pc + 1, at),
                         None => continue,
                     }
                 }
-                Frame::Seek { pc, left, at } => match self.seek_more(pc, at as usize, left) {
-                    Some(at) => (pc + 1, at),
-                    None => continue,
-                },
+                Frame::Seek { pc, left, at, taken } => {
+                    self.memory.taken.truncate(taken as usize);
+                    match self.seek_more(pc, at as usize, left) {
+                        Some(at) => (pc + 1, at),
+                        None => continue,
+                    }
+                }
                 Frame::Undo { slot, old } => {
                     self.memory.slots[slot as usize] = old;
                     continue;
                 }
-                Frame::Fence { outer, alt, at } => {
+                Frame::Fence { outer, alt, at, taken } => {
                     self.fence = outer;
+                    self.memory.taken.truncate(taken as usize);
                     if alt == FAIL {
                         continue;
                     }
@@ -502,7 +544,8 @@ impl<'a> Machine<'a> {
 
     fn raise(&mut self, alt: Pc, at: usize, pc: Pc) -> Pc {
         let outer = std::mem::replace(&mut self.fence, self.memory.frames.len() as u32);
-        self.memory.frames.push(Frame::Fence { outer, alt, at: at as u32 });
+        let taken = self.memory.taken.len() as u32;
+        self.memory.frames.push(Frame::Fence { outer, alt, at: at as u32, taken });
         pc + 1
     }
 
@@ -568,10 +611,11 @@ impl<'a> Machine<'a> {
 
     fn backref(&self, captures: &[u32], icase: bool, at: usize) -> Option<usize> {
         for capture in captures.iter().rev() {
-            let (start, end) = (self.slot(capture * 2), self.slot(capture * 2 + 1));
-            if start == UNSET || end == UNSET || end < start {
+            let start = self.slot(*capture);
+            let taken = self.memory.taken.iter().rfind(|taken| taken.number == *capture);
+            let Some(end) = taken.map(|taken| taken.end).filter(|end| *end >= start) else {
                 continue;
-            }
+            };
             let wanted = &self.text[start as usize..end as usize];
             let Some(found) = self.text.get(at..at + wanted.len()) else { continue };
             if found == wanted || icase && found.eq_ignore_ascii_case(wanted) {

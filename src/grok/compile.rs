@@ -13,14 +13,14 @@ use super::first::{First, first, first_of};
 use super::fuse::fuse;
 use super::need;
 use super::parse::Parsed;
-use super::program::{
-    Anchor, Chain, FAIL, Few, Inst, Literal, Pc, Program, Run, SetTable, UNBOUNDED,
-};
+use super::program::{Anchor, Chain, FAIL, Inst, Literal, Pc, Program, Run, SetTable, UNBOUNDED};
 use super::require::Required;
+use super::scout::Scout;
 use super::shape::{self, anchor, back, is_run, is_switch, plain, seek};
+use super::spot::Spot;
+use super::text;
 use super::token::{self, Token};
 use super::words::Words;
-use memchr::memmem::Finder;
 use std::collections::HashMap;
 
 /// A program may have so many instructions.
@@ -32,18 +32,25 @@ const MIN_WORDS: usize = 4;
 /// A token may take so many nodes.
 const MAX_TOKEN: usize = 24;
 
+/// How captures are numbered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Numbers {
+    /// In the order of appearance.
+    ByPlace,
+    /// All of one name, then all of the next: the order in which Logstash sets fields.
+    ByName,
+}
+
 /// Compiles a pattern.
-pub fn compile(parsed: &Parsed) -> Result<Program, Problem> {
+pub fn compile(parsed: &Parsed, numbers: Numbers) -> Result<Program, Problem> {
     // Writing it out takes long by itself, so what is far too large is refused before.
     if shape::weight(&parsed.node) > MAX_INSTS {
         return Err(Problem::TooLarge);
     }
-    let mut compiler = Compiler::new(parsed);
+    let mut compiler = Compiler::new(parsed, numbers);
     let node = shape::without_idle_captures(&parsed.node, &compiler.kept);
-    // A reference may ask for a capture before it is set.
-    if !has_backref(&node) {
-        shape::certain(&node, &mut compiler.certain);
-    }
+    // A reference may ask for a capture that is open, so its begin has to be right at any time.
+    shape::again(&node, has_backref(&node), &mut compiler.again);
     compiler.node(&node, &First::accept());
     compiler.emit(Inst::Match);
     if compiler.insts.len() > MAX_INSTS {
@@ -58,15 +65,11 @@ pub fn compile(parsed: &Parsed) -> Result<Program, Problem> {
     Ok(Program {
         slots: compiler.slots as usize,
         captures: compiler.kept.iter().flatten().count(),
-        certain: compiler
-            .kept
-            .iter()
-            .zip(&compiler.certain)
-            .all(|(kept, sure)| kept.is_none() || *sure),
         anchor: if memo { anchor(&parsed.node) } else { Anchor::None },
         start: Box::new(start.table()),
-        prefix: prefix.map(|text| Finder::new(text.as_bytes()).into_owned()),
-        few: Few::new(&start.table()),
+        prefix: prefix.map(|text| Spot::new(text.as_bytes())),
+        at_once: prefix.is_none(),
+        scout: Scout::new(begins(&start.table())),
         required: Required::new(&parsed.node),
         memo,
         word: compiler.word,
@@ -79,6 +82,11 @@ pub fn compile(parsed: &Parsed) -> Result<Program, Problem> {
     })
 }
 
+/// The bytes that an attempt can begin with; none begins within a character.
+fn begins(start: &[bool; 257]) -> [bool; 256] {
+    std::array::from_fn(|byte| start[byte] && !text::continues(byte as u8))
+}
+
 /// Whether a node refers to captures.
 fn has_backref(node: &Node) -> bool {
     match node {
@@ -88,6 +96,23 @@ fn has_backref(node: &Node) -> bool {
         Node::Atomic(node) | Node::Look(_, node) => has_backref(node),
         _ => false,
     }
+}
+
+/// For each capture of a tree its number in the program.
+fn kept(parsed: &Parsed, numbers: Numbers) -> Vec<Option<u32>> {
+    let captures = &parsed.captures;
+    // As in Oniguruma, plain groups capture only where no group has a name.
+    let named = captures.iter().any(Option::is_some);
+    let keeps = |at: &usize| if named { captures[*at].is_some() } else { parsed.numbered };
+    let mut order: Vec<usize> = (0..captures.len()).filter(keeps).collect();
+    if named && numbers == Numbers::ByName {
+        order.sort_by_key(|at| captures.iter().position(|name| *name == captures[*at]));
+    }
+    let mut kept = vec![None; captures.len()];
+    for (number, at) in (0..).zip(order) {
+        kept[at] = Some(number);
+    }
+    kept
 }
 
 struct Compiler {
@@ -105,26 +130,17 @@ struct Compiler {
     covered: bool,
     /// For each capture of the tree its number in the program.
     kept: Vec<Option<u32>>,
-    /// Which of them every match sets.
-    certain: Vec<bool>,
+    /// Which of them may be taken several times.
+    again: Vec<bool>,
     slots: u32,
     /// The number of the set of word characters, once it is needed.
     word: u32,
 }
 
 impl Compiler {
-    fn new(parsed: &Parsed) -> Self {
-        // As in Oniguruma, plain groups capture only where no group has a name.
-        let named = parsed.captures.iter().any(Option::is_some);
-        let mut count = 0;
-        let kept = parsed.captures.iter().map(|name| {
-            let keep = if named { name.is_some() } else { parsed.numbered };
-            keep.then(|| {
-                count += 1;
-                count - 1
-            })
-        });
-        let kept = kept.collect();
+    fn new(parsed: &Parsed, numbers: Numbers) -> Self {
+        let kept = kept(parsed, numbers);
+        let count = kept.iter().flatten().count() as u32;
         Self {
             insts: Vec::new(),
             sets: Vec::new(),
@@ -136,8 +152,8 @@ impl Compiler {
             token_numbers: HashMap::new(),
             covered: false,
             kept,
-            certain: vec![false; parsed.captures.len()],
-            slots: count * 2,
+            again: vec![false; parsed.captures.len()],
+            slots: count,
             word: 0,
         }
     }
@@ -320,10 +336,10 @@ impl Compiler {
     fn capture(&mut self, index: usize, node: &Node, follow: &First) {
         match self.kept[index] {
             Some(number) => {
-                let note = if self.certain[index] { Inst::Note } else { Inst::Save };
-                self.emit(note(number * 2));
+                let again = self.again[index];
+                self.emit(if again { Inst::Save(number) } else { Inst::Note(number) });
                 self.node(node, follow);
-                self.emit(note(number * 2 + 1));
+                self.emit(if again { Inst::CloseAgain(number) } else { Inst::Close(number) });
             }
             None => self.node(node, follow),
         }

@@ -16,7 +16,7 @@ pub fn explain(program: &Program) -> String {
         Anchor::Text => "only at the beginning of the text".to_owned(),
         Anchor::Line => "only at the beginning of a line".to_owned(),
         Anchor::None => match &program.prefix {
-            Some(prefix) => format!("where `{}` is found", lossy(prefix.needle())),
+            Some(prefix) => format!("where `{}` is found", lossy(prefix.text())),
             None => {
                 let bytes = program.start.iter().filter(|on| **on).count();
                 format!("at one of {bytes} first bytes")
@@ -25,11 +25,11 @@ pub fn explain(program: &Program) -> String {
     };
     let _ = writeln!(out, "begins {begin}");
     if let Some(lead) = &program.required.lead {
-        let (needle, min, max) = (lossy(lead.text.needle()), lead.min, lead.max);
+        let (needle, min, max) = (lossy(lead.text.text()), lead.min, lead.max);
         let _ = writeln!(out, "begins {min} to {max} bytes before a `{needle}`");
     }
     let texts: Vec<String> =
-        (program.required.texts.iter()).map(|text| format!("`{}`", lossy(text.needle()))).collect();
+        (program.required.texts.iter()).map(|text| format!("`{}`", lossy(text.text()))).collect();
     if !texts.is_empty() {
         let texts = texts.join(", ");
         let _ =
@@ -119,7 +119,7 @@ fn describe(program: &Program, inst: &Inst) -> String {
             format!("a piece by a table of {states} states, then {}{wide}", goal(*to))
         }
         Inst::Field(field) => {
-            format!("capture {} in one go, then {}", field.slot / 2, goal(field.next))
+            format!("capture {} in one go, then {}", field.number, goal(field.next))
         }
         Inst::Take(run) => format!("{} of {}, never given back", times(run), set(run.set)),
         Inst::Maybe(number) => format!("0 to 1 of {}, never given back", set(*number)),
@@ -160,11 +160,9 @@ fn describe(program: &Program, inst: &Inst) -> String {
             format!("by the next byte to {}", goals.collect::<Vec<_>>().join(", "))
         }
         Inst::Jump(to) => format!("go to {}", goal(*to)),
-        Inst::Save(slot) if *slot as usize >= program.captures * 2 => "note the place".to_owned(),
-        Inst::Save(slot) | Inst::Note(slot) if slot % 2 == 0 => {
-            format!("capture {} begins", slot / 2)
-        }
-        Inst::Save(slot) | Inst::Note(slot) => format!("capture {} ends", slot / 2),
+        Inst::Save(slot) if *slot as usize >= program.captures => "note the place".to_owned(),
+        Inst::Save(slot) | Inst::Note(slot) => format!("capture {slot} begins"),
+        Inst::Close(number) | Inst::CloseAgain(number) => format!("capture {number} ends"),
         Inst::Assert(assertion) => format!("test {assertion:?}"),
         Inst::Neighbour(look, number) => format!("{} {}", neighbour(*look), set(*number)),
         other => describe_rare(other),

@@ -7,7 +7,8 @@
 
 use std::ops::Range;
 
-use super::backtrack::{Memory, UNSET};
+use super::backtrack::Memory;
+use super::compile::Numbers;
 use super::program::Program;
 use super::scan::{Found, scan_from};
 use super::{Ecs, GrokError, Names, Options, compile, dictionary, parse};
@@ -46,7 +47,7 @@ impl Expression {
         let mut parsed = parse::parse_ruby(text, &mut names, named_only)?;
         let named = parsed.captures.iter().any(Option::is_some);
         parsed.numbered |= !named;
-        let program = compile::compile(&parsed).map_err(|problem| GrokError {
+        let program = compile::compile(&parsed, Numbers::ByPlace).map_err(|problem| GrokError {
             pattern: 0,
             offset: 0,
             problem,
@@ -69,9 +70,9 @@ impl Expression {
 
     /// What a group of the last match matched; groups are counted from 1.
     pub fn group(&self, scratch: &ExpressionScratch, number: usize) -> Option<Range<usize>> {
-        let at = number.checked_sub(1).filter(|at| *at < self.groups.len())? * 2;
-        let (start, end) = (*scratch.0.slots.get(at)?, *scratch.0.slots.get(at + 1)?);
-        (start != UNSET && end != UNSET).then_some(start as usize..end as usize)
+        let number = number.checked_sub(1)? as u32;
+        let taken = scratch.0.taken.iter().rfind(|taken| taken.number == number)?;
+        Some(taken.start as usize..taken.end as usize)
     }
 
     /// The number of a named group, counted from 1.

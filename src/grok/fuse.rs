@@ -17,8 +17,8 @@ pub fn fuse(insts: &mut [Inst], word: u32) {
 }
 
 fn field(insts: &[Inst], at: usize, word: u32) -> Option<Field> {
-    let (Inst::Save(slot) | Inst::Note(slot)) = insts.get(at)? else { return None };
-    let certain = matches!(insts[at], Inst::Note(_));
+    let (Inst::Save(number) | Inst::Note(number)) = insts.get(at)? else { return None };
+    let again = matches!(insts[at], Inst::Save(_));
     let mut at = at + 1;
     let guard = match insts.get(at)? {
         Inst::Assert(Assertion::WordEdge) => Guard::Edge,
@@ -45,7 +45,7 @@ fn field(insts: &[Inst], at: usize, word: u32) -> Option<Field> {
     if edge && matches!(insts.get(at)?, Inst::Assert(Assertion::WordEdge)) {
         at += 1;
     }
-    if !matches!(insts.get(at)?, Inst::Save(end) | Inst::Note(end) if *end == slot + 1) {
+    if !matches!(insts.get(at)?, Inst::Close(end) | Inst::CloseAgain(end) if end == number) {
         return None;
     }
     let tail = match insts.get(at + 1)? {
@@ -55,7 +55,7 @@ fn field(insts: &[Inst], at: usize, word: u32) -> Option<Field> {
     };
     let next = at + 1 + usize::from(!tail.bytes.is_empty());
     let plain = matches!(guard, Guard::None) && lead.is_none();
-    Some(Field { slot: *slot, plain, certain, guard, lead, piece, tail, next: next as Pc })
+    Some(Field { number: *number, plain, again, guard, lead, piece, tail, next: next as Pc })
 }
 
 #[cfg(test)]

@@ -7,8 +7,10 @@
 use super::ast::{Assertion, Look};
 use super::charset::{CharSet, Wide};
 use super::require::Required;
+use super::scout::Scout;
+use super::spot::Spot;
 use super::token::Token;
-use super::words::{Stretch, Words};
+use super::words::Words;
 use memchr::memmem::{Finder, FinderRev};
 
 /// The number of an instruction.
@@ -40,8 +42,10 @@ pub struct SetTable {
     pub ranges: Vec<(u32, u32)>,
     /// How to run through it.
     pub stride: Stride,
-    /// How to run through its ASCII bytes eight at a time.
-    pub stretch: Option<Stretch>,
+    /// Finds the first byte that is not in it, or only perhaps.
+    pub stop: Scout,
+    /// Whether nothing outside ASCII is in it.
+    pub narrow: bool,
     /// The set itself.
     pub set: CharSet,
 }
@@ -63,7 +67,8 @@ impl SetTable {
             Some(byte) => Stride::Until(byte),
             None => Stride::Table,
         };
-        Self { bytes, ranges, stride, stretch: Stretch::new(set.ascii), set }
+        let stop = Scout::new(std::array::from_fn(|byte| bytes[byte] != 1));
+        Self { bytes, ranges, stride, stop, narrow: high == 0, set }
     }
 
     /// Whether a character outside ASCII is in the ranges.
@@ -168,12 +173,12 @@ pub struct Chain {
 /// A capture of a piece that has one end only, and the text after it: what most fields of most lines are.
 #[derive(Clone, Debug)]
 pub struct Field {
-    /// The slot of its begin; that of its end is the next one.
-    pub slot: u32,
+    /// The number of the capture.
+    pub number: u32,
     /// Whether it has neither of the next two.
     pub plain: bool,
-    /// Whether every match sets it, so that a way that failed need not be undone.
-    pub certain: bool,
+    /// Whether it may be taken several times, of which the last counts.
+    pub again: bool,
     /// What has to be in front of it.
     pub guard: Guard,
     /// One of this set, or none, stands before the piece.
@@ -241,8 +246,12 @@ pub enum Inst {
     Jump(Pc),
     /// Notes the place in a slot.
     Save(u32),
-    /// Notes the place in a slot that every match sets: a way that failed need not be undone.
+    /// Notes the place in a slot that is written once on every way: a way that failed need not be undone.
     Note(u32),
+    /// The capture of this number ends; it began where the slot of its number says.
+    Close(u32),
+    /// The same for one that may be taken several times, of which the last counts.
+    CloseAgain(u32),
     /// Tests the place.
     Assert(Assertion),
     /// Tests the neighbouring character.
@@ -280,33 +289,6 @@ pub enum Anchor {
     Line,
 }
 
-/// The bytes that an attempt can begin with, where they can be searched by themselves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Few {
-    /// They are many, or a match can be empty.
-    Many,
-    /// One.
-    One(u8),
-    /// Two.
-    Two(u8, u8),
-    /// Three.
-    Three(u8, u8, u8),
-}
-
-impl Few {
-    /// The bytes of a table.
-    pub fn new(table: &[bool; 257]) -> Self {
-        let bytes: Vec<u8> = (0..=u8::MAX).filter(|byte| table[usize::from(*byte)]).collect();
-        match bytes[..] {
-            _ if table[256] => Self::Many,
-            [a] => Self::One(a),
-            [a, b] => Self::Two(a, b),
-            [a, b, c] => Self::Three(a, b, c),
-            _ => Self::Many,
-        }
-    }
-}
-
 /// A compiled pattern.
 #[derive(Clone, Debug)]
 pub struct Program {
@@ -322,20 +304,20 @@ pub struct Program {
     pub dispatches: Vec<[Pc; 257]>,
     /// Tables of `Token`.
     pub tokens: Vec<Token>,
-    /// The number of slots; two for each capture, then those of loops.
+    /// The number of slots: where each capture begins, then those of loops.
     pub slots: usize,
     /// The number of captures kept.
     pub captures: usize,
-    /// Whether every match sets all of them.
-    pub certain: bool,
     /// Where an attempt has to begin.
     pub anchor: Anchor,
     /// The bytes that an attempt can begin with.
     pub start: Box<[bool; 257]>,
     /// The text that every match begins with.
-    pub prefix: Option<Finder<'static>>,
-    /// The bytes that an attempt can begin with, where they are few.
-    pub few: Few,
+    pub prefix: Option<Spot>,
+    /// Whether an attempt at the text's begin is worth it where the first byte allows one.
+    pub at_once: bool,
+    /// The bytes that an attempt can begin with; none for what can be empty at the text's end.
+    pub scout: Scout,
     /// What every match has.
     pub required: Required,
     /// The set of word characters, where an instruction asks for it.

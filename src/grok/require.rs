@@ -7,10 +7,13 @@
 
 use super::ast::Node;
 use super::charset::Wide;
-use memchr::memmem::Finder;
+use super::scout::Scout;
+use super::spot::{Spot, rarity};
 
 /// So many texts are looked for at most.
 const MAX_TEXTS: usize = 8;
+/// A byte that is needed more seldom says too little.
+const MIN_OFTEN: usize = 4;
 /// A first text further from the begin says too little.
 const MAX_DISTANCE: usize = 256;
 
@@ -18,7 +21,11 @@ const MAX_DISTANCE: usize = 256;
 #[derive(Clone, Debug, Default)]
 pub struct Required {
     /// Texts that every match has, in this order.
-    pub texts: Vec<Finder<'static>>,
+    pub texts: Vec<Spot>,
+    /// The one that is the least likely to be in another text.
+    rarest: Option<Spot>,
+    /// A byte that every match has so often.
+    often: Option<(Scout, usize)>,
     /// A text that every match has near its begin.
     pub lead: Option<Lead>,
 }
@@ -27,7 +34,7 @@ pub struct Required {
 #[derive(Clone, Debug)]
 pub struct Lead {
     /// The text.
-    pub text: Finder<'static>,
+    pub text: Spot,
     /// At least so many bytes after the begin.
     pub min: usize,
     /// At most so many.
@@ -39,30 +46,54 @@ impl Required {
     pub fn new(node: &Node) -> Self {
         let mut texts = Vec::new();
         collect(node, &mut texts);
+        let often = often(&texts);
         while texts.len() > MAX_TEXTS {
             let shortest = (0..texts.len()).min_by_key(|at| texts[*at].len()).unwrap_or(0);
             texts.remove(shortest);
         }
-        let finder = |text: &[u8]| Finder::new(text).into_owned();
         let mut before = (0, Some(0));
         let lead = lead(node, &mut before).and_then(|text| {
             let (min, max) = (before.0, before.1.filter(|max| *max <= MAX_DISTANCE)?);
-            Some(Lead { text: finder(text.as_bytes()), min, max })
+            Some(Lead { text: Spot::new(text.as_bytes()), min, max })
         });
-        Self { texts: texts.iter().map(|text| finder(text)).collect(), lead }
+        let rarest = texts.iter().max_by_key(|text| rarity(text)).map(|text| Spot::new(text));
+        Self { texts: texts.iter().map(|text| Spot::new(text)).collect(), rarest, often, lead }
+    }
+
+    /// Whether a text has what a match at any place must have; mostly told by one search.
+    #[inline]
+    pub fn possible(&self, text: &[u8]) -> bool {
+        let lacks = self.rarest.as_ref().is_some_and(|spot| spot.find(text, 0).is_none());
+        !lacks && self.met(text, 0)
+    }
+
+    #[inline]
+    fn is_often(&self, text: &[u8]) -> bool {
+        match &self.often {
+            Some((scout, least)) => scout.has(text, *least),
+            None => true,
+        }
     }
 
     /// Whether a text has all that a match that begins at `from` or later must have.
     pub fn met(&self, text: &[u8], from: usize) -> bool {
         let mut at = from;
-        self.texts.iter().all(|wanted| match wanted.find(&text[at..]) {
+        self.texts.iter().all(|wanted| match wanted.find(text, at) {
             Some(found) => {
-                at += found + wanted.needle().len();
+                at = found + wanted.text().len();
                 true
             }
             None => false,
-        })
+        }) && self.is_often(&text[from..])
     }
+}
+
+/// The byte that comes most often in some texts, if that is often enough to tell lines apart.
+fn often(texts: &[Vec<u8>]) -> Option<(Scout, usize)> {
+    let mut counts = [0; 256];
+    texts.iter().flatten().for_each(|byte| counts[usize::from(*byte)] += 1);
+    let (byte, count) = (0..=u8::MAX).zip(counts).max_by_key(|(_, count)| *count)?;
+    (count >= MIN_OFTEN).then(|| (Scout::byte(byte), count))
 }
 
 /// The literals that every match has, in order.

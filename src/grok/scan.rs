@@ -5,7 +5,7 @@
 //! On failure: [`Found::Limit`] when it took too long to tell.
 
 use super::backtrack::{Machine, Memory, Verdict};
-use super::program::{Anchor, Few, Program};
+use super::program::{Anchor, Program};
 use super::require::Lead;
 use super::text;
 
@@ -20,8 +20,12 @@ pub enum Found {
     Limit,
 }
 
-/// Looks for the first match.
-pub fn scan(program: &Program, text: &[u8], memory: &mut Memory) -> Found {
+/// Looks for the first match; `doubted`: the last text had none, so it is worth asking first whether this one can.
+#[inline]
+pub fn scan(program: &Program, text: &[u8], memory: &mut Memory, doubted: bool) -> Found {
+    if doubted && !program.required.possible(text) {
+        return Found::Nowhere;
+    }
     scan_from(program, text, 0, memory)
 }
 
@@ -30,8 +34,19 @@ pub fn scan_from(program: &Program, text: &[u8], from: usize, memory: &mut Memor
     if u32::try_from(text.len()).map_or(true, |len| len == u32::MAX) {
         return Found::Limit;
     }
+    // Most lines begin with what is looked for, and asking for that costs less than a search.
+    let at_once = from == 0 && program.at_once && can_begin(program, text, 0);
+    let place = if at_once { Some(0) } else { candidate(program, text, from) };
     // A text in which nothing can begin does not even need a machine.
-    let Some(mut at) = candidate(program, text, from) else { return Found::Nowhere };
+    match place {
+        Some(place) => attempts(program, text, place, memory),
+        None => Found::Nowhere,
+    }
+}
+
+/// Tries at one place after the other.
+fn attempts(program: &Program, text: &[u8], from: usize, memory: &mut Memory) -> Found {
+    let mut at = from;
     let mut machine = Machine::new(program, text, memory);
     let mut first = true;
     loop {
@@ -57,6 +72,7 @@ pub fn scan_from(program: &Program, text: &[u8], from: usize, memory: &mut Memor
 }
 
 /// The next place where an attempt is worth it.
+#[inline(never)]
 fn candidate(program: &Program, text: &[u8], from: usize) -> Option<usize> {
     match program.anchor {
         Anchor::Text => (from == 0 && can_begin(program, text, 0)).then_some(0),
@@ -66,42 +82,25 @@ fn candidate(program: &Program, text: &[u8], from: usize) -> Option<usize> {
             let after = memchr::memchr(b'\n', &text[search..])? + search + 1;
             (after < text.len()).then_some(after)
         }
-        Anchor::None => {
-            // Most lines begin with what is looked for, and asking for that costs less than a search.
-            if from == 0 && program.prefix.is_none() && can_begin(program, text, 0) {
-                return Some(0);
-            }
-            if let Some(prefix) = &program.prefix {
-                return prefix.find(&text[from..]).map(|found| from + found);
-            }
-            match &program.required.lead {
-                // At the first place an attempt is cheaper than a search.
-                Some(lead) if from > 0 => led(program, lead, text, from),
-                _ => begin(program, text, from),
-            }
-        }
+        Anchor::None => match (&program.prefix, &program.required.lead) {
+            (Some(prefix), _) => prefix.find(text, from),
+            // At the first place an attempt is cheaper than a search.
+            (None, Some(lead)) if from > 0 => led(program, lead, text, from),
+            _ => begin(program, text, from),
+        },
     }
 }
 
 /// Whether an attempt can begin with the byte at a place.
+#[inline]
 fn can_begin(program: &Program, text: &[u8], at: usize) -> bool {
     program.start[text.get(at).map_or(256, |byte| usize::from(*byte))]
 }
 
 /// The next place with a byte that an attempt can begin with.
+#[inline]
 fn begin(program: &Program, text: &[u8], from: usize) -> Option<usize> {
-    let rest = &text[from..];
-    let found = match program.few {
-        Few::One(a) => memchr::memchr(a, rest),
-        Few::Two(a, b) => memchr::memchr2(a, b, rest),
-        Few::Three(a, b, c) => memchr::memchr3(a, b, c, rest),
-        Few::Many => {
-            let usable = |byte: &u8| program.start[usize::from(*byte)] && !text::continues(*byte);
-            let found = rest.iter().position(usable).map(|found| from + found);
-            return found.or_else(|| program.start[256].then_some(text.len()));
-        }
-    };
-    found.map(|found| from + found)
+    program.scout.find(text, from).or_else(|| program.start[256].then_some(text.len()))
 }
 
 /// The next such place that is also near enough before the text that every match has.
@@ -109,7 +108,7 @@ fn led(program: &Program, lead: &Lead, text: &[u8], from: usize) -> Option<usize
     let mut from = from;
     loop {
         let search = from + lead.min;
-        let found = search + lead.text.find(text.get(search..)?)?;
+        let found = lead.text.find(text, search)?;
         let place = begin(program, text, from.max(found.saturating_sub(lead.max)))?;
         if place + lead.min <= found {
             return Some(place);

@@ -17,15 +17,20 @@ pub fn flat_run(node: &Node, min: u32, max: Option<u32>, mode: Mode) -> Option<C
     if endless { node.as_set() } else { None }
 }
 
-/// Notes the captures that every match of a node sets.
-pub fn certain(node: &Node, captures: &mut [bool]) {
+/// Notes the captures that one match of a node may set several times.
+pub fn again(node: &Node, within: bool, captures: &mut [bool]) {
     match node {
-        Node::Concat(nodes) => nodes.iter().for_each(|node| certain(node, captures)),
-        Node::Atomic(node) => certain(node, captures),
-        Node::Capture(index, node) => {
-            captures[*index] = true;
-            certain(node, captures);
+        Node::Concat(nodes) | Node::Alt(nodes) => {
+            for node in nodes {
+                again(node, within, captures);
+            }
         }
+        Node::Repeat { node, max, .. } => again(node, within || *max != Some(1), captures),
+        Node::Capture(index, node) => {
+            captures[*index] |= within;
+            again(node, within, captures);
+        }
+        Node::Atomic(node) | Node::Look(_, node) => again(node, within, captures),
         _ => {}
     }
 }

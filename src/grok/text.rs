@@ -66,13 +66,35 @@ fn one_wide(table: &SetTable, kind: u8, text: &[u8], at: usize) -> Option<usize>
 }
 
 /// Whether the set has the character before a place.
+#[inline]
 pub fn one_before(table: &SetTable, text: &[u8], at: usize) -> bool {
+    match at.checked_sub(1).and_then(|before| text.get(before)) {
+        Some(byte) if *byte < 0x80 => table.bytes[usize::from(*byte)] == 1,
+        Some(_) => wide_before(table, text, at),
+        None => false,
+    }
+}
+
+/// The same beyond ASCII.
+#[cold]
+fn wide_before(table: &SetTable, text: &[u8], at: usize) -> bool {
     before(text, at).is_some_and(|start| one(table, text, start) == Some(at))
 }
 
 /// The end of a run at a place, taken as far as it goes.
-#[inline]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "a call costs as much as a short run")]
 pub fn take(table: &SetTable, run: &Run, text: &[u8], at: usize) -> Option<usize> {
+    if table.stride != Stride::Table || run.max != UNBOUNDED || run.min > 1 {
+        return take_rare(table, run, text, at);
+    }
+    let end = stretch(table, text, at);
+    (end - at >= run.min as usize).then_some(end)
+}
+
+/// The same for a run that is counted, or goes up to one byte.
+#[inline(never)]
+fn take_rare(table: &SetTable, run: &Run, text: &[u8], at: usize) -> Option<usize> {
     if run.max != UNBOUNDED {
         return counted(table, run.min, run.max, text, at);
     }
@@ -90,40 +112,36 @@ pub fn take(table: &SetTable, run: &Run, text: &[u8], at: usize) -> Option<usize
     }
 }
 
-/// Most runs are short, and a processor that guesses well goes through them byte by byte without waiting.
-const SHORT: usize = 16;
-
-#[inline]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "a call costs as much as a short run")]
 fn stretch(table: &SetTable, text: &[u8], from: usize) -> usize {
-    let rest = text.get(from..).unwrap_or_default();
-    let head = &rest[..rest.len().min(SHORT)];
-    let count = head.iter().take_while(|byte| table.bytes[usize::from(**byte)] == 1).count();
-    let at = from + count;
-    match rest.get(count) {
-        Some(byte) if count == SHORT || table.bytes[usize::from(*byte)] != 0 => {
-            long_stretch(table, text, at)
-        }
-        _ => at,
-    }
+    let Some(at) = table.stop.find(text, from) else { return text.len() };
+    if table.bytes[usize::from(text[at])] == 0 { at } else { wide_stretch(table, text, at) }
 }
 
-/// The rest of a run that is not short, eight bytes at a time.
+/// The rest of a run with characters outside ASCII.
 #[inline(never)]
-fn long_stretch(table: &SetTable, text: &[u8], mut at: usize) -> usize {
-    loop {
-        if let Some(stretch) = &table.stretch {
-            at = stretch.end(text, at);
-        }
-        match one(table, text, at) {
-            Some(next) => at = next,
-            None => return at,
-        }
+fn wide_stretch(table: &SetTable, text: &[u8], mut at: usize) -> usize {
+    while let Some(next) = one(table, text, at) {
+        at = match table.stop.find(text, next) {
+            Some(stop) => stop,
+            None => return text.len(),
+        };
     }
+    at
 }
+
+/// Fewer characters are as quick one by one.
+const FEW: u32 = 4;
 
 /// The end of a run of `max` characters, or fewer but at least `min`.
 #[inline]
 pub fn counted(table: &SetTable, min: u32, max: u32, text: &[u8], at: usize) -> Option<usize> {
+    if table.narrow && max > FEW {
+        let most = at.saturating_add(max as usize).min(text.len());
+        let end = table.stop.find(&text[..most], at).unwrap_or(most);
+        return (end - at >= min as usize).then_some(end);
+    }
     let (mut at, mut count) = (at, 0);
     while count < max {
         match one(table, text, at) {

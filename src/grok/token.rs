@@ -10,7 +10,7 @@ use super::ast::Node;
 use super::first::First;
 use determine::Determiner;
 use parts::{Answer, Parts, Says};
-use template::Template;
+use template::Templates;
 
 mod determine;
 mod parts;
@@ -56,8 +56,8 @@ pub struct Token {
     last: bool,
     /// Whether a walk can be unsure.
     pub wide: bool,
-    /// The way most texts go.
-    template: Option<Template>,
+    /// The ways that most texts go.
+    templates: Option<Box<Templates>>,
 }
 
 impl Token {
@@ -71,7 +71,7 @@ impl Token {
         if token.starts.iter().all(|start| *start <= UNSURE) {
             return None;
         }
-        token.template = Template::new(nodes, &token);
+        token.templates = Templates::new(nodes, &token).map(Box::new);
         Some(token)
     }
 
@@ -82,13 +82,12 @@ impl Token {
 
     /// Where the piece that begins at a place ends.
     #[inline]
-    pub fn walk(&self, text: &[u8], mut at: usize) -> Walk {
-        let mut state = self.start(text, at);
-        if let Some(template) = &self.template
-            && let Some(passed) = template.pass(state, text, at)
-        {
-            (state, at) = (template.then, passed);
-        }
+    pub fn walk(&self, text: &[u8], at: usize) -> Walk {
+        let state = self.start(text, at);
+        let (state, at) = match &self.templates {
+            Some(templates) => templates.pass(state, text, at).unwrap_or((state, at)),
+            None => (state, at),
+        };
         match self.last {
             false => self.walk_on(state, text, at),
             true => self.walk_to_last(state, text, at),
@@ -96,7 +95,7 @@ impl Token {
     }
 
     /// Goes on as long as there is a way; only where there is none can the piece end.
-    #[inline]
+    #[inline(never)]
     fn walk_on(&self, state: u16, text: &[u8], from: usize) -> Walk {
         let (mut row, mut at) = (usize::from(state), from);
         if state > UNSURE {
@@ -116,6 +115,7 @@ impl Token {
     }
 
     /// Goes on as long as there is a way, and notes the last end that was passed.
+    #[inline(never)]
     fn walk_to_last(&self, mut state: u16, text: &[u8], mut at: usize) -> Walk {
         let mut end = None;
         while state > UNSURE {

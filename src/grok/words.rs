@@ -1,8 +1,10 @@
-//! Bytes in a row, each out of a set of its own, checked eight at a time.
+//! Bytes in a row, each out of a set of its own, checked sixteen or eight at a time.
 //!
 //! In: sets of ASCII bytes. Out: [`Words`], which tells whether a text goes so. Promises: the answer of asking for each
 //! byte by itself; nothing behind the last byte is looked at, unless the text is long enough.
 //! On failure: `None` for a set that has more ranges than one pass can check.
+
+use wide::u8x16;
 
 /// So many ranges may a byte's set have.
 const MAX_RANGES: usize = 4;
@@ -14,7 +16,53 @@ const HIGH: u64 = 0x8080_8080_8080_8080;
 pub struct Words {
     /// How many bytes.
     pub len: usize,
-    words: Vec<Word>,
+    /// Where there are at least sixteen bytes; else eight at a time.
+    lanes: Vec<Lane>,
+    eights: Vec<Word>,
+}
+
+/// Sixteen bytes.
+#[derive(Clone, Debug)]
+struct Lane {
+    at: usize,
+    /// For each byte the least of a range and how many more there are; further ranges behind.
+    range: (u8x16, u8x16),
+    more: Box<[(u8x16, u8x16)]>,
+}
+
+impl Lane {
+    /// The first sixteen of some bytes; a byte that has fewer ranges than another has its first one again.
+    fn new(at: usize, ranges: &[Vec<(u8, u8)>]) -> Option<Self> {
+        let most = ranges.iter().take(16).map(Vec::len).max()?;
+        let mut layers = (0..most).map(|layer| {
+            let (mut least, mut span) = ([0; 16], [0; 16]);
+            for (at, ranges) in ranges.iter().take(16).enumerate() {
+                let (from, to) = *ranges.get(layer).or(ranges.first())?;
+                (least[at], span[at]) = (from, to - from);
+            }
+            Some((u8x16::new(least), u8x16::new(span)))
+        });
+        let range = layers.next()??;
+        Some(Self { at, range, more: layers.collect::<Option<_>>()? })
+    }
+
+    /// Whether the text goes so; `None` for a text with bytes outside ASCII.
+    #[inline]
+    fn holds(&self, window: &[u8]) -> Option<bool> {
+        let bytes = u8x16::new(*window.get(self.at..)?.first_chunk::<16>()?);
+        let within = |(least, span): &(u8x16, u8x16)| {
+            let above = bytes - *least;
+            above.min(*span).simd_eq(above)
+        };
+        let mut all = within(&self.range);
+        for range in &self.more {
+            all |= within(range);
+        }
+        if all.to_bitmask() == 0xFFFF {
+            return Some(true);
+        }
+        (bytes.to_bitmask() == 0).then_some(false)
+    }
 }
 
 /// Eight bytes.
@@ -48,17 +96,22 @@ impl Words {
     pub fn new(sets: &[u128]) -> Option<Self> {
         let ranges: Option<Vec<Vec<(u8, u8)>>> = sets.iter().map(|set| ranges(*set)).collect();
         let (ranges, len) = (ranges?, sets.len());
-        let (mut words, mut begin) = (Vec::new(), 0);
+        if len >= 16 {
+            let places = (0..len).step_by(16).map(|at| at.min(len - 16));
+            let lanes: Option<_> = places.map(|at| Lane::new(at, &ranges[at..])).collect();
+            return Some(Self { len, lanes: lanes?, eights: Vec::new() });
+        }
+        let (mut eights, mut begin) = (Vec::new(), 0);
         while begin < len {
             // The last word overlaps the one before, so that nothing behind the last byte is looked at.
             let at = if begin + 8 > len { len.saturating_sub(8) } else { begin };
             let most = ranges[at..].iter().take(8).map(Vec::len).max().unwrap_or(1);
             let mut layers = (0..most).map(|layer| Range::layer(&ranges[at..], layer));
             let range = layers.next()?;
-            words.push(Word { at, range, more: layers.collect() });
+            eights.push(Word { at, range, more: layers.collect() });
             begin = at + 8;
         }
-        Some(Self { len, words })
+        Some(Self { len, lanes: Vec::new(), eights })
     }
 
     /// Whether the text goes so at a place; `None` where it is too near the text's end to tell in this way, or a byte
@@ -66,7 +119,13 @@ impl Words {
     #[inline]
     pub fn hold(&self, text: &[u8], at: usize) -> Option<bool> {
         let window = text.get(at..at + self.len.max(8))?;
-        for word in &self.words {
+        for lane in &self.lanes {
+            match lane.holds(window) {
+                Some(true) => {}
+                other => return other,
+            }
+        }
+        for word in &self.eights {
             let bytes = window.get(word.at..word.at + 8)?;
             let bytes = u64::from_le_bytes(bytes.try_into().ok()?);
             if bytes & HIGH != 0 {
@@ -115,69 +174,6 @@ fn ranges(set: u128) -> Option<Vec<(u8, u8)>> {
     (!ranges.is_empty() && ranges.len() <= MAX_RANGES).then_some(ranges)
 }
 
-/// A run of one set, eight bytes at a time.
-#[derive(Clone, Copy, Debug)]
-pub struct Stretch {
-    ranges: [Range; MAX_RANGES],
-    count: u8,
-    /// Whether the ranges are what is not in the set.
-    inverted: bool,
-}
-
-impl Stretch {
-    /// A run of the ASCII bytes of a set.
-    pub fn new(set: u128) -> Option<Self> {
-        let (own, others) = (ranges(set), ranges(!set));
-        let inverted = match (&own, &others) {
-            (Some(own), Some(others)) => others.len() < own.len(),
-            (None, Some(_)) => true,
-            (Some(_), None) => false,
-            (None, None) => return None,
-        };
-        let list = if inverted { others? } else { own? };
-        let none = Range { least: 0, most: 0 };
-        let mut all = [none; MAX_RANGES];
-        for (range, (from, to)) in all.iter_mut().zip(&list) {
-            let ones = 0x0101_0101_0101_0101;
-            *range =
-                Range { least: u64::from(128 - from) * ones, most: u64::from(127 - to) * ones };
-        }
-        Some(Self { ranges: all, count: list.len() as u8, inverted })
-    }
-
-    /// Where the run ends, or a byte outside ASCII stands, or fewer than eight bytes are left.
-    #[inline]
-    pub fn end(&self, text: &[u8], at: usize) -> usize {
-        match self.count {
-            1 => self.end_of::<1>(text, at),
-            2 => self.end_of::<2>(text, at),
-            3 => self.end_of::<3>(text, at),
-            _ => self.end_of::<4>(text, at),
-        }
-    }
-
-    #[inline]
-    fn end_of<const N: usize>(&self, text: &[u8], at: usize) -> usize {
-        let mut at = at;
-        let (words, _) = text.get(at..).unwrap_or_default().as_chunks::<8>();
-        for word in words {
-            let word = u64::from_le_bytes(*word);
-            // What is outside ASCII would carry over into the next byte: its high bit is taken away first.
-            let low = word & !HIGH;
-            let mut within = 0;
-            for range in &self.ranges[..N] {
-                within |= range.within(low);
-            }
-            let out = (if self.inverted { within } else { !within } | word) & HIGH;
-            if out != 0 {
-                return at + (out.trailing_zeros() / 8) as usize;
-            }
-            at += 8;
-        }
-        at
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn words_and_runs_say_what_each_byte_says() {
+    fn words_say_what_each_byte_says() {
         let (mut state, mut told) = (7, 0);
         for _ in 0..200_000 {
             let sets: Vec<u128> = (0..=random(&mut state) % 20).map(|_| set(&mut state)).collect();
@@ -222,15 +218,6 @@ mod tests {
             if let Some(holds) = Words::new(&sets).and_then(|words| words.hold(&text, 0)) {
                 assert_eq!(holds, truth, "{sets:x?} {text:?}");
                 told += 1;
-            }
-            if let Some(run) = Stretch::new(sets[0]) {
-                let end = run.end(&text, 0);
-                assert!(
-                    text[..end].iter().all(|byte| has(sets[0], *byte)),
-                    "{:x} {text:?}",
-                    sets[0]
-                );
-                assert!(text.len() - end < 8 || !has(sets[0], text[end]), "{:x} {text:?}", sets[0]);
             }
         }
         assert!(told > 50_000, "{told}");

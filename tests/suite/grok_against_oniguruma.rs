@@ -126,7 +126,7 @@ fn ours(grok: &Grok, scratch: &mut Scratch, text: &str) -> Result<Spans, ()> {
         Outcome::NoMatch => Ok(None),
         Outcome::LimitHit { .. } => Err(()),
         Outcome::Match(found) => {
-            let spans = scratch.captures().iter().map(|capture| {
+            let spans = grok.captures(&found, scratch).map(|capture| {
                 let path = &grok.fields()[capture.field].path;
                 let name = match &path[..] {
                     [one] => one.clone(),

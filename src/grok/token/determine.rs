@@ -71,7 +71,7 @@ impl<'a> Determiner<'a> {
             starts,
             last: self.sure,
             wide: false,
-            template: None,
+            templates: None,
         };
         let mut at = 0;
         while let Some(list) = self.lists.get(at).cloned() {

@@ -1,11 +1,13 @@
 //! The way that most texts take through a token, checked eight bytes at a time.
 //!
-//! In: the nodes of a token and its tables. Out: a [`Template`]: so many bytes, each out of a set, some pairs of
-//! digits and some names out of a list, and the state that every such text leads to.
+//! In: the nodes of a token and its tables. Out: [`Templates`], one for each way through the optional pieces; a
+//! [`Template`] is so many bytes, each out of a set, some pairs of digits and some names out of a list, and the state
+//! that every such text leads to. Which one is tried is told by a byte at each place where an optional piece may begin.
 //! Promises: what passes the template would have led the tables to the same state; what does not says nothing.
 //! On failure: `None` where no such way is long enough to be worth it.
 
 use super::super::ast::Node;
+use super::super::first::{First, first};
 use super::super::words::Words;
 use super::{NO_END, Token, UNSURE};
 
@@ -23,23 +25,45 @@ const MIN_NAMES: usize = 4;
 /// A set of more bytes is not written out for names.
 const MAX_LETTERS: u32 = 4;
 
+/// So many optional pieces are told apart.
+const MAX_FORKS: usize = 3;
+
+/// The ways through a token.
+#[derive(Clone, Debug)]
+pub enum Templates {
+    /// One way.
+    One(Template),
+    /// Two kinds of ways: those of the second have a byte of this set at this place.
+    Fork(Box<(usize, u128, Option<Templates>, Option<Templates>)>),
+}
+
+/// The optional pieces on a way.
+struct Choices {
+    /// Whether each is there; the ones after these are.
+    there: Vec<bool>,
+    /// Where each begins, in bytes, and with which.
+    forks: Vec<(usize, u128)>,
+}
+
 /// A way of fixed length.
 #[derive(Clone, Debug)]
 pub struct Template {
     /// The state that it begins in.
     from: u16,
     /// The state that it leads to.
-    pub then: u16,
+    then: u16,
     words: Words,
     pairs: Vec<Pair>,
     names: Vec<Names>,
 }
 
-/// Two digits out of a list: a bit for each, by tens times sixteen plus ones.
+/// Two digits out of a list.
 #[derive(Clone, Copy, Debug)]
-struct Pair {
-    at: usize,
-    list: [u64; 4],
+enum Pair {
+    /// They are in a row: the first as it is written, and how much above it the last is.
+    Range(usize, u16, u16),
+    /// A bit for each, by tens times sixteen plus ones.
+    List(usize, [u64; 4]),
 }
 
 /// Three bytes out of a list, each in a place of its own.
@@ -77,11 +101,38 @@ fn number([a, b, c]: [u8; NAME]) -> u32 {
     u32::from_le_bytes([a, b, c, 1])
 }
 
+/// Whether two digits are in a list.
+fn listed(list: &[u64; 4], tens: u8, ones: u8) -> bool {
+    list[usize::from(tens & 15) >> 2] >> (u32::from(tens & 3) << 4 | u32::from(ones & 15)) & 1 == 1
+}
+
 impl Pair {
-    fn holds(&self, tens: u8, ones: u8) -> bool {
-        self.list[usize::from(tens & 15) >> 2] >> (u32::from(tens & 3) << 4 | u32::from(ones & 15))
-            & 1
-            == 1
+    fn new(at: usize, list: [u64; 4]) -> Self {
+        let all = (0..100u8).filter(|number| listed(&list, number / 10, number % 10));
+        let all: Vec<u8> = all.collect();
+        let written = |number: u8| u16::from_be_bytes([b'0' + number / 10, b'0' + number % 10]);
+        match (all.first(), all.last()) {
+            (Some(first), Some(last)) if usize::from(last - first) + 1 == all.len() => {
+                Self::Range(at, written(*first), written(*last) - written(*first))
+            }
+            _ => Self::List(at, list),
+        }
+    }
+
+    /// Whether the digits are there; that they are digits is known.
+    #[inline]
+    fn holds(&self, window: &[u8]) -> bool {
+        let (Self::Range(at, ..) | Self::List(at, _)) = self;
+        let Some(digits) = window.get(*at..).and_then(|window| window.first_chunk::<2>()) else {
+            return false;
+        };
+        match self {
+            // Numbers of two digits are in the order in which they are written.
+            Self::Range(_, first, above) => {
+                u16::from_be_bytes(*digits).wrapping_sub(*first) <= *above
+            }
+            Self::List(_, list) => listed(list, digits[0], digits[1]),
+        }
     }
 }
 
@@ -93,11 +144,52 @@ enum Item {
     Names(Vec<[u8; NAME]>),
 }
 
-impl Template {
-    /// The way through a token, if there is one that is long enough.
+impl Templates {
+    /// The ways through a token, as far as there are such that are long enough.
     pub fn new(nodes: &[Node], token: &Token) -> Option<Self> {
+        Self::behind(nodes, token, Vec::new())
+    }
+
+    /// The ways on which the first optional pieces are there or not.
+    fn behind(nodes: &[Node], token: &Token, there: Vec<bool>) -> Option<Self> {
+        let decided = there.len();
+        let mut choices = Choices { there, forks: Vec::new() };
         let mut items = Vec::new();
-        let _ = nodes.iter().all(|node| extend(node, &mut items));
+        let _ = nodes.iter().all(|node| extend(node, &mut items, &mut choices));
+        let Some((at, set)) = choices.forks.get(decided).filter(|_| decided < MAX_FORKS) else {
+            return Template::new(&items, token).map(Self::One);
+        };
+        let way = |there: bool| {
+            let all = choices.there.iter().take(decided).copied().chain([there]).collect();
+            Self::behind(nodes, token, all)
+        };
+        match (way(false), way(true)) {
+            (None, None) => None,
+            (without, with) => Some(Self::Fork(Box::new((*at, *set, without, with)))),
+        }
+    }
+
+    /// The state that the way of a text leads to and where it ends, if the text takes one of them.
+    #[inline(never)]
+    pub fn pass(&self, state: u16, text: &[u8], at: usize) -> Option<(u16, usize)> {
+        let mut ways = self;
+        loop {
+            match ways {
+                Self::One(template) => return template.pass(state, text, at),
+                Self::Fork(fork) => {
+                    let (place, set, without, with) = &**fork;
+                    let byte = text.get(at + place).copied().unwrap_or(0x80);
+                    let there = byte < 0x80 && set >> byte & 1 == 1;
+                    ways = if there { with.as_ref()? } else { without.as_ref()? };
+                }
+            }
+        }
+    }
+}
+
+impl Template {
+    /// The longest way of the begin of some items, if it is long enough.
+    fn new(items: &[Item], token: &Token) -> Option<Self> {
         let mut starts = token.starts.iter().copied().filter(|start| *start > UNSURE);
         let from = starts.next()?;
         let (mut states, mut at, mut best) = (vec![from], 0, None);
@@ -125,7 +217,7 @@ impl Template {
             match item {
                 Item::Set(set) => sets.push(*set),
                 Item::Pair(list) => {
-                    pairs.push(Pair { at: sets.len(), list: *list });
+                    pairs.push(Pair::new(sets.len(), *list));
                     sets.extend([0x3FFu128 << b'0'; 2]);
                 }
                 Item::Names(list) => {
@@ -137,16 +229,14 @@ impl Template {
         Some(Self { from, then, words: Words::new(&sets)?, pairs, names })
     }
 
-    /// Where the way ends, if a text takes it.
     #[inline]
-    pub fn pass(&self, state: u16, text: &[u8], at: usize) -> Option<usize> {
+    fn pass(&self, state: u16, text: &[u8], at: usize) -> Option<(u16, usize)> {
         if state != self.from || self.words.hold(text, at) != Some(true) {
             return None;
         }
         let window = text.get(at..at + self.words.len)?;
         for pair in &self.pairs {
-            let [tens, ones] = *window.get(pair.at..)?.first_chunk::<2>()?;
-            if !pair.holds(tens, ones) {
+            if !pair.holds(window) {
                 return None;
             }
         }
@@ -155,7 +245,7 @@ impl Template {
                 return None;
             }
         }
-        Some(at + self.words.len)
+        Some((self.then, at + self.words.len))
     }
 }
 
@@ -206,7 +296,7 @@ fn passed(token: &Token, states: &[u16], item: &Item) -> Option<Vec<u16>> {
 }
 
 /// Adds the way that most texts take through a node; whether it comes to the node's end.
-fn extend(node: &Node, items: &mut Vec<Item>) -> bool {
+fn extend(node: &Node, items: &mut Vec<Item>, choices: &mut Choices) -> bool {
     match node {
         Node::Empty | Node::Look(..) | Node::Assert(_) => true,
         Node::Literal(text) => {
@@ -218,8 +308,8 @@ fn extend(node: &Node, items: &mut Vec<Item>) -> bool {
             items.push(Item::Set(set.ascii));
             set.ascii != 0
         }
-        Node::Concat(nodes) => nodes.iter().all(|node| extend(node, items)),
-        Node::Atomic(node) => extend(node, items),
+        Node::Concat(nodes) => nodes.iter().all(|node| extend(node, items, choices)),
+        Node::Atomic(node) => extend(node, items, choices),
         Node::Alt(_) => match pairs(node) {
             Some(list) if list != [0; 4] => {
                 items.push(Item::Pair(list));
@@ -233,18 +323,30 @@ fn extend(node: &Node, items: &mut Vec<Item>) -> bool {
                 None => false,
             },
         },
+        Node::Repeat { node: inner, min: 0, max: Some(1), .. }
+            if inner.as_set().is_none_or(|set| set.ascii.count_ones() > 1) =>
+        {
+            choices.forks.push((items.iter().map(Item::len).sum::<usize>(), opens(inner)));
+            let there = choices.there.get(choices.forks.len() - 1).is_none_or(|there| *there);
+            !there || extend(inner, items, choices)
+        }
         Node::Repeat { node: inner, min, max, .. } => {
             // Of one byte as many as needed: most texts have no more.
             let one = max.is_none() && inner.as_set().is_some_and(|set| set.single().is_some());
             if one {
-                return (0..(*min).min(MAX_TIMES)).all(|_| extend(inner, items));
+                return (0..(*min).min(MAX_TIMES)).all(|_| extend(inner, items, choices));
             }
             let whole = max.is_some_and(|max| max <= MAX_TIMES);
             let times = max.filter(|_| whole).unwrap_or(*min).min(MAX_TIMES);
-            (0..times).all(|_| extend(inner, items)) && whole
+            (0..times).all(|_| extend(inner, items, choices)) && whole
         }
         Node::Capture(..) | Node::Backref(..) => false,
     }
+}
+
+/// The ASCII bytes that a node begins with.
+fn opens(node: &Node) -> u128 {
+    first(node, &First::unknown()).set.ascii
 }
 
 /// The names of three letters that a node matches, if they are a few.

@@ -41,8 +41,8 @@ fn run(grok: &Grok, input: &str) -> Value {
     let mut event = json!({ "message": input });
     let mut scratch = Scratch::default();
     match grok.find(&mut scratch, input.as_bytes()) {
-        Outcome::Match(_) => {
-            for capture in scratch.captures() {
+        Outcome::Match(found) => {
+            for capture in grok.captures(&found, &scratch) {
                 let field = &grok.fields()[capture.field];
                 let value = convert(&input[capture.start..capture.end], field.kind);
                 set(&mut event, &field.path, value);
