@@ -309,16 +309,12 @@ impl Batch {
     /// The value at a path; reads into raw JSON without opening it. `@timestamp` is not found here.
     #[inline]
     pub fn get(&self, event: usize, path: &Path) -> Option<Value> {
-        let object = &self.objects[self.events[event].root.0 as usize];
-        match object.guessed(path.root()) {
-            Some(field) if !path.is_nested() => Some(field.value),
-            _ => self.get_anywhere(event, path),
-        }
+        let value = self.get_root(event, path.root())?;
+        if path.is_nested() { self.get_nested(value, path) } else { Some(value) }
     }
 
     #[inline(never)]
-    fn get_anywhere(&self, event: usize, path: &Path) -> Option<Value> {
-        let value = self.get_root(event, path.root())?;
+    fn get_nested(&self, value: Value, path: &Path) -> Option<Value> {
         path.segments()[1..].iter().try_fold(value, |value, segment| self.step(value, segment))
     }
 

@@ -76,13 +76,8 @@ impl Marks {
     }
 
     /// Whether a block of these bytes has a part of a mark: most texts have none, and that is told at once.
-    #[inline]
     fn near(&self, from: usize, to: usize) -> bool {
         let (first, last) = (from >> BLOCK, to.saturating_sub(1).max(from) >> BLOCK);
-        if first / 64 == last / 64 {
-            let bits = self.blocks.get(first / 64).map_or(0, |bits| bits >> (first % 64));
-            return bits & (u64::MAX >> (63 - (last - first))) != 0;
-        }
         (first..=last).any(|block| {
             self.blocks.get(block / 64).is_some_and(|bits| bits >> (block % 64) & 1 == 1)
         })
