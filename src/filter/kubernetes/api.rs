@@ -327,9 +327,16 @@ impl Loop {
 /// The innermost cause, which says what happened ("connection refused").
 fn said(error: reqwest::Error) -> Trouble {
     let error = error.without_url();
-    let mut at: &dyn std::error::Error = &error;
-    while let Some(source) = at.source() {
-        at = source;
+    let mut at: &(dyn std::error::Error + 'static) = &error;
+    loop {
+        // rustls says that at length.
+        let io = at.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|why| why.kind() == std::io::ErrorKind::UnexpectedEof) {
+            return Trouble::Other("the API server cut the connection".to_string());
+        }
+        match at.source() {
+            Some(source) => at = source,
+            None => return Trouble::Other(at.to_string()),
+        }
     }
-    Trouble::Other(at.to_string())
 }
