@@ -10,6 +10,8 @@ use std::hash::BuildHasher as _;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
+use super::MAX_ADDRESS;
+
 /// Addresses of one table.
 const MOST: usize = 6144;
 
@@ -18,10 +20,25 @@ pub(super) struct Kept<T> {
     old: HashTable<Entry<T>>,
 }
 
+// The text stands in it: one of its own would be one more wait for memory, because thousands of addresses are more than
+// a core's caches hold.
 struct Entry<T> {
     hash: u64,
-    text: Box<[u8]>,
+    length: u8,
+    text: [u8; MAX_ADDRESS],
     value: T,
+}
+
+impl<T> Entry<T> {
+    fn new(hash: u64, text: &[u8], value: T) -> Option<Self> {
+        let mut kept = [0; MAX_ADDRESS];
+        kept.get_mut(..text.len())?.copy_from_slice(text);
+        Some(Entry { hash, length: text.len() as u8, text: kept, value })
+    }
+
+    fn is(&self, hash: u64, text: &[u8]) -> bool {
+        self.hash == hash && self.text[..usize::from(self.length)] == *text
+    }
 }
 
 impl<T> Default for Kept<T> {
@@ -36,14 +53,15 @@ impl<T> Kept<T> {
         *self = Kept::default();
     }
 
-    /// What became of an address; `make` says it where nobody knows, and `None` is asked for again the next time.
+    /// What became of an address, which has at most [`MAX_ADDRESS`] bytes; `make` says it where nobody knows, and `None`
+    /// is asked for again the next time.
     pub(super) fn get(&mut self, text: &[u8], make: impl FnOnce() -> Option<T>) -> Option<&T> {
         let hash = FixedState::default().hash_one(text);
-        let same = |entry: &Entry<T>| entry.hash == hash && *entry.text == *text;
+        let same = |entry: &Entry<T>| entry.is(hash, text);
         if self.new.find(hash, same).is_none() {
             let entry = match self.old.find_entry(hash, same) {
                 Ok(found) => found.remove().0,
-                Err(_) => Entry { hash, text: text.into(), value: make()? },
+                Err(_) => Entry::new(hash, text, make()?)?,
             };
             self.add(entry);
         }
