@@ -56,10 +56,10 @@ impl Format {
 pub struct Archive {
     file: Arc<dyn File>,
     // `None`: its first bytes were not looked at.
-    decoder: Option<Box<dyn Read + Send>>,
+    decoder: Option<Decoder>,
+    // Of the decoder that was made last.
+    format: Option<Format>,
     offset: u64,
-    /// A read that went up to here failed; a shorter one may still give what is before the wound.
-    wound: Option<u64>,
 }
 
 struct Compressed {
@@ -78,7 +78,7 @@ impl Read for Compressed {
 impl Archive {
     /// Starts at the beginning of `file`.
     pub fn new(file: Box<dyn File>) -> Self {
-        Archive { file: Arc::from(file), decoder: None, offset: 0, wound: None }
+        Archive { file: Arc::from(file), decoder: None, format: None, offset: 0 }
     }
 
     /// The compressed file.
@@ -88,26 +88,29 @@ impl Archive {
 
     /// Reads decompressed bytes at `offset`; 0 at the end.
     pub fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        if self.wound.is_some_and(|wound| wound <= offset) {
-            self.wound = None;
+        match self.try_read(buffer, offset) {
+            Err(why) if buffer.len() > 1 && self.may_have_more(&why) => {
+                self.read_up_to_wound(buffer, offset)
+            }
+            result => result,
         }
-        loop {
-            // The decoder gives nothing of a read that meets a wound: halve what is asked for until it does.
-            let room = self.wound.map_or(u64::MAX, |wound| ((wound - offset) / 2).max(1));
-            let want = room.min(buffer.len() as u64);
-            match self.try_read(&mut buffer[..want as usize], offset) {
-                Err(why) if want > 1 && why.kind() != io::ErrorKind::UnexpectedEof => {
-                    self.wound = Some(offset + want);
-                }
-                result => {
-                    if result.is_err() {
-                        // The next try may find a file that has grown.
-                        self.wound = None;
-                    }
-                    return result;
-                }
+    }
+
+    // A gzip that is cut short, or under way, has given all its bytes before it says so.
+    fn may_have_more(&self, why: &io::Error) -> bool {
+        self.format != Some(Format::Gzip) || why.kind() != io::ErrorKind::UnexpectedEof
+    }
+
+    // A decoder gives nothing of a read that meets a wound, so each byte is asked for alone.
+    fn read_up_to_wound(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        for at in 0..buffer.len() {
+            match self.try_read(&mut buffer[at..=at], offset + at as u64) {
+                Ok(1) => {}
+                Err(why) if at == 0 => return Err(why),
+                _ => return Ok(at),
             }
         }
+        Ok(buffer.len())
     }
 
     fn try_read(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -133,11 +136,14 @@ impl Archive {
     }
 
     fn step(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let decoder = match &mut self.decoder {
-            Some(decoder) => decoder,
-            none => none.insert(decoder(&self.file)?),
+        let result = match &mut self.decoder {
+            Some(decoder) => decoder.read(buffer),
+            none => {
+                let (format, decoder) = decoder(&self.file)?;
+                self.format = format;
+                none.insert(decoder).read(buffer)
+            }
         };
-        let result = decoder.read(buffer);
         if result.is_err() {
             self.rewind();
         }
@@ -145,11 +151,14 @@ impl Archive {
     }
 }
 
-fn decoder(file: &Arc<dyn File>) -> io::Result<Box<dyn Read + Send>> {
+type Decoder = Box<dyn Read + Send>;
+
+fn decoder(file: &Arc<dyn File>) -> io::Result<(Option<Format>, Decoder)> {
     let mut head = [0; MAGIC_BYTES];
     let length = fill(&mut |bytes, offset| file.read_at(bytes, offset), &mut head, 0)?;
     let file = Compressed { file: Arc::clone(file), offset: 0 };
-    Ok(match Format::of(&head[..length]) {
+    let format = Format::of(&head[..length]);
+    let decoder: Decoder = match format {
         Some(Format::Zstd) => Box::new(Zstd::new(file)),
         Some(Format::Xz) => {
             let memory_kib = (2 * WINDOW_BYTES_MAX / 1024) as u32;
@@ -158,7 +167,8 @@ fn decoder(file: &Arc<dyn File>) -> io::Result<Box<dyn Read + Send>> {
         Some(Format::Bzip2) => Box::new(MultiBzDecoder::new(file)),
         // It says itself what is wrong with a file that is none.
         Some(Format::Gzip) | None => Box::new(MultiGzDecoder::new(file)),
-    })
+    };
+    Ok((format, decoder))
 }
 
 /// All frames of a zstd file, one after the other.

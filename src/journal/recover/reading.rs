@@ -37,8 +37,8 @@ struct Reading<'a> {
     compared: bool,
     /// The device failed: what is there may come back, and nothing is cut.
     unreadable: bool,
-    /// Offsets of frames that are void because they follow a hole.
-    void: Vec<u64>,
+    /// Frames that are void because they follow a hole.
+    void: Vec<std::ops::Range<u64>>,
 }
 
 /// Reads one segment and adds what it holds to `found`.
@@ -173,7 +173,7 @@ impl<'a> Reading<'a> {
 
     /// An intact frame behind a hole: its input goes back to before the hole and reads its documents again.
     fn set_aside(&mut self, offset: u64, bytes: u64) {
-        self.void.push(offset);
+        self.void.push(offset..offset + bytes);
         self.segment.broken.push((offset, bytes));
         match self.wounds.last_mut() {
             Some(wound) if wound.bytes > 0 && wound.offset + wound.bytes == offset => {
@@ -188,15 +188,18 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Makes void frames unreadable for good, so that no later start takes them for documents that are missing.
+    /// Makes void frames unreadable for good, so that no later start takes them, or what lies within them, for documents
+    /// that are missing. What was cut off is gone already.
     fn make_void(&mut self) {
         let Place { storage, touch, .. } = *self.place;
+        self.void.retain(|frame| frame.end <= self.segment.bytes);
         if self.void.is_empty() || touch == Touch::Nothing {
             return;
         }
         let voided = storage.open_write(&self.candidate.path).and_then(|file| {
-            for offset in &self.void {
-                file.write_all_at(&[0; 4], *offset)?;
+            for frame in &self.void {
+                let zeros = vec![0; (frame.end - frame.start) as usize];
+                file.write_all_at(&zeros, frame.start)?;
             }
             file.sync()
         });
@@ -274,7 +277,6 @@ impl<'a> Reading<'a> {
     /// Copies the wounds and cuts a torn tail, so that the next start does not meet it again.
     fn settle(&mut self, found: &mut Recovered) {
         let end = self.segment.bytes;
-        self.make_void();
         let Place { storage, directory, touch, newest, .. } = *self.place;
         // What was durable once is no unfinished write, wherever it is.
         let promised = self.segment.last < found.durable;
@@ -305,6 +307,8 @@ impl<'a> Reading<'a> {
                 }
             }
         }
+        // After their bytes were copied.
+        self.make_void();
     }
 }
 
