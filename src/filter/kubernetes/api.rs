@@ -218,6 +218,8 @@ impl Loop {
                 .map_err(|why| Trouble::Other(format!("the list of pods cannot be read: {why}")))?;
             all.extend(page.items);
             if page.metadata.more.is_empty() {
+                // Before the pods: whoever sees them sees that, too.
+                self.connected.set(1);
                 self.pods.list(all);
                 self.known.set(self.pods.count() as i64);
                 return Ok(page.metadata.resource_version);
