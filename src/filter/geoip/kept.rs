@@ -53,8 +53,8 @@ impl<T> Kept<T> {
         *self = Kept::default();
     }
 
-    /// What became of an address, which has at most [`MAX_ADDRESS`] bytes; `make` says it where nobody knows, and `None`
-    /// is asked for again the next time.
+    /// What became of an address, which has at most [`MAX_ADDRESS`] bytes; `make` says it where nobody knows, and
+    /// `None` is asked for again the next time.
     pub(super) fn get(&mut self, text: &[u8], make: impl FnOnce() -> Option<T>) -> Option<&T> {
         let hash = FixedState::default().hash_one(text);
         let same = |entry: &Entry<T>| entry.is(hash, text);

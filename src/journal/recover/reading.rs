@@ -188,8 +188,8 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Makes void frames unreadable for good, so that no later start takes them, or what lies within them, for documents
-    /// that are missing. What was cut off is gone already.
+    /// Makes void frames unreadable for good, so that no later start takes them, or what lies within them, for
+    /// documents that are missing. What was cut off is gone already.
     fn make_void(&mut self) {
         let Place { storage, touch, .. } = *self.place;
         self.void.retain(|frame| frame.end <= self.segment.bytes);
