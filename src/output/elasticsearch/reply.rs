@@ -93,6 +93,10 @@ pub(super) fn read_error(body: &[u8]) -> (Cause, bool) {
 /// `"errors":false` before its items, with as many items and statuses as documents and each of them 200 or 201, is
 /// success. Anything unusual (spaces, another order, a cut end) goes the long way.
 fn all_stored(body: &[u8], count: usize) -> bool {
+    // An escaped quote may make a part of a name or a text look like a status.
+    if memchr::memchr(b'\\', body).is_some() {
+        return false;
+    }
     let body = body.trim_ascii_end();
     let Some(items) = memmem::find(&body[..body.len().min(256)], b"\"items\":[") else {
         return false;
