@@ -111,6 +111,12 @@ fn all_stored(body: &[u8], count: usize) -> bool {
     if memmem::find(body, b"\"failure_store\":").is_some() {
         return false;
     }
+    // Each item is one operation, the same for all.
+    let first = &body[items + b"\"items\":[".len()..];
+    let operations: [&[u8]; 2] = [b"}},{\"create\":{", b"}},{\"index\":{"];
+    let Some(next) = operations.into_iter().find(|next| first.starts_with(&next[3..])) else {
+        return false;
+    };
     let mut found = 0;
     for at in memmem::find_iter(body, b"\"status\":") {
         let value = &body[at + 9..];
@@ -122,7 +128,7 @@ fn all_stored(body: &[u8], count: usize) -> bool {
         found += 1;
     }
     // As many items as statuses: one without a status would be taken for none.
-    found == count && memmem::find_iter(body, b"}},{").count() + 1 == count
+    found == count && memmem::find_iter(body, next).count() + 1 == count
 }
 
 /// The shortest way, for a reply that says the same of each document, as one does whose ids are filtered out: an item
