@@ -128,7 +128,8 @@ fn all_stored(body: &[u8], count: usize) -> bool {
         found += 1;
     }
     // As many items as statuses: one without a status would be taken for none.
-    found == count && memmem::find_iter(body, next).count() + 1 == count
+    let joints = |joint: &[u8]| memmem::find_iter(body, joint).count() + 1;
+    found == count && joints(b"}},{") == count && joints(next) == count
 }
 
 /// The shortest way, for a reply that says the same of each document, as one does whose ids are filtered out: an item
