@@ -1,16 +1,21 @@
-//! Around an output under test: frames that the test gives, and what the output says and does.
+//! Around an output under test: its settings, frames that the test gives, and what the output says and does.
 
 use std::io;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
+use super::{KINDS, Output, OutputLoad};
 use crate::budget::Budget;
 use crate::clock::ManualClock;
 use crate::delivery::{BoxFuture, DeadLetter, DeadLetters, Feed, OutputContext};
+use crate::diagnostic::Diagnostics;
+use crate::event::Keys;
 use crate::frame::{Draft, Frame, Head};
 use crate::health::{Health, State};
 use crate::metrics::Metrics;
+use crate::settings::{Document, Environment, ProcessEnvironment, Section};
 use crate::storage::SharedStorage;
 
 /// The test's side of an output.
@@ -32,6 +37,47 @@ struct Frames {
 
 #[derive(Default)]
 struct Letters(Mutex<Vec<DeadLetter>>);
+
+/// The output that a section of this kind makes in an environment, and what is said of the section.
+pub(super) fn load_in(
+    kind: &str,
+    text: &str,
+    environment: Arc<dyn Environment>,
+) -> (Option<Box<dyn Output>>, Vec<String>) {
+    let mut problems = Diagnostics::default();
+    let folder = std::path::Path::new("/");
+    let document = Document::parse("t.toml", text.into(), folder, environment, &mut problems);
+    let problems = std::cell::RefCell::new(problems);
+    let section = Section::root(&document, &problems);
+    let mut keys = Keys::default();
+    let (_, load) = KINDS.iter().find(|(known, _)| *known == kind).unwrap();
+    let output = load(&section, &mut OutputLoad { name: "out", keys: &mut keys });
+    section.finish();
+    let said = problems.into_inner().0.iter().map(ToString::to_string).collect();
+    (output, said)
+}
+
+/// As [`load_in`], in the environment of the process.
+pub(super) fn load(kind: &str, text: &str) -> (Option<Box<dyn Output>>, Vec<String>) {
+    load_in(kind, text, Arc::new(ProcessEnvironment))
+}
+
+/// An output of this kind, made in an environment and running on a stage.
+pub(super) fn start_in(
+    kind: &str,
+    settings: &str,
+    environment: Arc<dyn Environment>,
+) -> (Stage, JoinHandle<()>) {
+    let (output, said) = load_in(kind, settings, environment);
+    assert_eq!(said, Vec::<String>::new());
+    let (stage, context) = Stage::new(crate::storage::disk());
+    (stage, tokio::spawn(output.unwrap().run(context)))
+}
+
+/// As [`start_in`], in the environment of the process.
+pub(super) fn start(kind: &str, settings: &str) -> (Stage, JoinHandle<()>) {
+    start_in(kind, settings, Arc::new(ProcessEnvironment))
+}
 
 impl Feed for Frames {
     fn next(&mut self) -> BoxFuture<'_, Option<Arc<Frame>>> {

@@ -3,13 +3,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::super::Output;
 use super::super::server::{Server, server, server_by_head};
-use super::super::stage::Stage;
-use super::super::{KINDS, Output, OutputLoad};
-use crate::diagnostic::Diagnostics;
-use crate::event::Keys;
+use super::super::stage::{self, Stage};
 use crate::health::State;
-use crate::settings::{Document, Environment, Section};
+use crate::settings::Environment;
 
 /// An environment with these variables.
 struct Variables(Vec<(&'static str, String)>);
@@ -29,18 +27,7 @@ fn load_in(
     text: &str,
     variables: Vec<(&'static str, String)>,
 ) -> (Option<Box<dyn Output>>, Vec<String>) {
-    let mut problems = Diagnostics::default();
-    let environment = Arc::new(Variables(variables));
-    let folder = std::path::Path::new("/");
-    let document = Document::parse("t.toml", text.into(), folder, environment, &mut problems);
-    let problems = std::cell::RefCell::new(problems);
-    let section = Section::root(&document, &problems);
-    let mut keys = Keys::default();
-    let (_, load) = KINDS.iter().find(|(known, _)| *known == kind).unwrap();
-    let output = load(&section, &mut OutputLoad { name: "out", keys: &mut keys });
-    section.finish();
-    let said = problems.into_inner().0.iter().map(ToString::to_string).collect();
-    (output, said)
+    stage::load_in(kind, text, Arc::new(Variables(variables)))
 }
 
 const KEYS: &str =
@@ -48,10 +35,7 @@ const KEYS: &str =
 
 fn start(kind: &str, server: &Server, settings: &str) -> (Stage, tokio::task::JoinHandle<()>) {
     let text = format!("endpoint = \"http://{}\"\n{KEYS}{settings}", server.address);
-    let (output, said) = load_in(kind, &text, Vec::new());
-    assert_eq!(said, Vec::<String>::new());
-    let (stage, context) = Stage::new(crate::storage::disk());
-    (stage, tokio::spawn(output.unwrap().run(context)))
+    stage::start_in(kind, &text, Arc::new(Variables(Vec::new())))
 }
 
 fn document(address: &'static str, n: usize) -> (&'static str, String) {

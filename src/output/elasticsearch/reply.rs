@@ -53,6 +53,9 @@ pub(super) struct Garbled(pub(super) String);
 /// Longest reason that is kept.
 const REASON_BYTES_MAX: usize = 600;
 
+/// What stands before the items of a reply without blanks.
+const ITEMS: &[u8] = b"\"items\":[";
+
 /// Reads the reply to a bulk of these documents.
 pub(super) fn read(body: &[u8], entries: &[Entry]) -> Result<Reply, Garbled> {
     if all_alike(body, entries.len()) || all_stored(body, entries.len()) {
@@ -98,9 +101,7 @@ fn all_stored(body: &[u8], count: usize) -> bool {
         return false;
     }
     let body = body.trim_ascii_end();
-    let Some(items) = memmem::find(&body[..body.len().min(256)], b"\"items\":[") else {
-        return false;
-    };
+    let Some(items) = memmem::find(&body[..body.len().min(256)], ITEMS) else { return false };
     let head_is_good = body.starts_with(b"{")
         && memmem::find(&body[..items], b"\"errors\":false,").is_some()
         && memmem::find(&body[..items], b"{\"").is_some_and(|at| at == 0)
@@ -112,7 +113,7 @@ fn all_stored(body: &[u8], count: usize) -> bool {
         return false;
     }
     // Each item is one operation, the same for all.
-    let first = &body[items + b"\"items\":[".len()..];
+    let first = &body[items + ITEMS.len()..];
     let operations: [&[u8]; 2] = [b"}},{\"create\":{", b"}},{\"index\":{"];
     let Some(next) = operations.into_iter().find(|next| first.starts_with(&next[3..])) else {
         return false;
@@ -137,10 +138,8 @@ fn all_stored(body: &[u8], count: usize) -> bool {
 /// of the items with themselves shows.
 fn all_alike(body: &[u8], count: usize) -> bool {
     let body = body.trim_ascii_end();
-    let Some(items) = memmem::find(&body[..body.len().min(256)], b"\"items\":[") else {
-        return false;
-    };
-    let from = items + b"\"items\":[".len();
+    let Some(items) = memmem::find(&body[..body.len().min(256)], ITEMS) else { return false };
+    let from = items + ITEMS.len();
     let Some(end) = memmem::find(&body[from..body.len().min(from + 256)], b"}}") else {
         return false;
     };

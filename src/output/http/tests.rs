@@ -1,32 +1,14 @@
-use std::sync::Arc;
-
+use super::super::Output;
 use super::super::server::server;
-use super::super::stage::Stage;
-use super::super::{Output, OutputLoad};
-use crate::diagnostic::Diagnostics;
-use crate::event::Keys;
+use super::super::stage::{self, Stage};
 use crate::health::State;
-use crate::settings::{Document, ProcessEnvironment, Section};
 
 fn load(text: &str) -> (Option<Box<dyn Output>>, Vec<String>) {
-    let mut problems = Diagnostics::default();
-    let environment = Arc::new(ProcessEnvironment);
-    let folder = std::path::Path::new("/");
-    let document = Document::parse("t.toml", text.into(), folder, environment, &mut problems);
-    let problems = std::cell::RefCell::new(problems);
-    let section = Section::root(&document, &problems);
-    let mut keys = Keys::default();
-    let output = super::load(&section, &mut OutputLoad { name: "out", keys: &mut keys });
-    section.finish();
-    let said = problems.into_inner().0.iter().map(ToString::to_string).collect();
-    (output, said)
+    stage::load("http", text)
 }
 
 fn start(settings: &str) -> (Stage, tokio::task::JoinHandle<()>) {
-    let (output, said) = load(settings);
-    assert_eq!(said, Vec::<String>::new());
-    let (stage, context) = Stage::new(crate::storage::disk());
-    (stage, tokio::spawn(output.unwrap().run(context)))
+    stage::start("http", settings)
 }
 
 fn document(n: usize) -> (&'static str, String) {

@@ -1,36 +1,8 @@
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, UdpSocket};
 
-use super::super::stage::Stage;
-use super::super::{KINDS, Output, OutputLoad};
-use crate::diagnostic::Diagnostics;
-use crate::event::Keys;
-use crate::settings::{Document, ProcessEnvironment, Section};
-
-fn load(kind: &str, text: &str) -> (Option<Box<dyn Output>>, Vec<String>) {
-    let mut problems = Diagnostics::default();
-    let environment = Arc::new(ProcessEnvironment);
-    let folder = std::path::Path::new("/");
-    let document = Document::parse("t.toml", text.into(), folder, environment, &mut problems);
-    let problems = std::cell::RefCell::new(problems);
-    let section = Section::root(&document, &problems);
-    let mut keys = Keys::default();
-    let (_, load) = KINDS.iter().find(|(known, _)| *known == kind).unwrap();
-    let output = load(&section, &mut OutputLoad { name: "out", keys: &mut keys });
-    section.finish();
-    let said = problems.into_inner().0.iter().map(ToString::to_string).collect();
-    (output, said)
-}
-
-fn start(kind: &str, settings: &str) -> (Stage, tokio::task::JoinHandle<()>) {
-    let (output, said) = load(kind, settings);
-    assert_eq!(said, Vec::<String>::new());
-    let (stage, context) = Stage::new(crate::storage::disk());
-    (stage, tokio::spawn(output.unwrap().run(context)))
-}
+use super::super::stage::{load, start};
 
 /// So many bytes of the next connection.
 async fn received(listener: &TcpListener, length: usize) -> String {
