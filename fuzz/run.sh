@@ -1,20 +1,24 @@
 #!/bin/bash
 # run.sh [--seconds N] [--jobs J] [--seed S] [--merge] [TARGET …]
+# run.sh --gate [--jobs J] [TARGET …]
 #
 # Builds the fuzz targets with the stable toolchain and runs each (default: all) for N seconds, J at a time. Findings
 # lie in fuzz/artifacts/TARGET/; what was learned, in fuzz/target/corpus/TARGET/. `--merge` then takes the inputs
-# that reach something new, the shortest first, into fuzz/corpus/TARGET/. `--seed` makes the same changes in the same
-# order on a clean checkout, so that a gate tests a change and not the day's luck; without it every run tries others.
-# The exit code is 1 when a target failed.
+# that reach something new, the shortest first, into fuzz/corpus/TARGET/. Every run tries other inputs, unless `--seed`
+# names one.
+# `--gate` is about a minute that tests a change and not the day's luck or the machine's speed: for each target the
+# number of runs that gate.txt names, from the corpus of the repository alone, always with the same changes in the same
+# order. The exit code is 1 when a target failed.
 set -euo pipefail
 
-seconds=60 jobs=1 seed=0 merge=no targets=()
+seconds=60 jobs=1 seed=0 merge=no gate=no targets=()
 while [ $# -gt 0 ]; do
     case $1 in
         --seconds) seconds=$2; shift 2 ;;
         --jobs) jobs=$2; shift 2 ;;
         --seed) seed=$2; shift 2 ;;
         --merge) merge=yes; shift ;;
+        --gate) gate=yes seed=1; shift ;;
         --*) printf 'run.sh: unknown option %s\n' "$1" >&2; exit 2 ;;
         *) targets+=("$1"); shift ;;
     esac
@@ -33,14 +37,28 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 # With `--target`, the flags are for the program and not for build scripts and macros.
 RUSTFLAGS="$flags" "${CARGO:-cargo}" build --release --target "$host" --bin all
 program=$PWD/target/$host/release/all
+run=("$program")
+# The fuzzer learns from compared pointers, too: with addresses in fixed places it learns the same each time.
+if [ $gate = yes ] && setarch -R true 2>/dev/null; then run=(setarch -R "$program"); fi
 
 one() {
-    local name=$1 learned=target/corpus/$1 log=target/log/$1.txt found=artifacts/$1/ options=()
+    local name=$1 learned=target/corpus/$1 log=target/log/$1.txt found=artifacts/$1/ began=$SECONDS options=()
+    if [ $gate = yes ]; then
+        learned=target/gate/$name
+        rm -rf "$learned"
+        options=("-runs=$(sed -n "s/^$name //p" gate.txt)" -reload=0)
+        # A folder is read in the order of the file system; a list is not.
+        options+=("-seed_inputs=$(find "corpus/$name" -type f | LC_ALL=C sort | paste -sd,)")
+    else
+        options=("-max_total_time=$seconds")
+    fi
+    local folders=("$learned")
+    if [ $gate = no ]; then folders+=("corpus/$name"); fi
     mkdir -p "$learned" target/log "$found"
     if [ -f "dictionaries/$name.txt" ]; then options+=("-dict=dictionaries/$name.txt"); fi
-    if ! LOGWEIR_FUZZ_TARGET=$name "$program" -max_total_time="$seconds" -seed="$seed" -timeout=10 -rss_limit_mb=1536 \
+    if ! LOGWEIR_FUZZ_TARGET=$name "${run[@]}" -seed="$seed" -timeout=10 -rss_limit_mb=1536 \
         -max_len=4096 -print_final_stats=1 "${options[@]}" -artifact_prefix="$found" \
-        "$learned" "corpus/$name" >"$log" 2>&1; then
+        "${folders[@]}" >"$log" 2>&1; then
         grep -aE -m 3 'panicked|ERROR|promise' -A 3 "$log" >&2 || tail -n 5 "$log" >&2
         printf '%-14s FAILED, see fuzz/%s and fuzz/%s\n' "$name" "$log" "$found"
         return 1
@@ -48,7 +66,7 @@ one() {
     local runs last
     runs=$(sed -n 's/^stat::number_of_executed_units: //p' "$log")
     last=$(grep -aoE 'cov: [0-9]+ ft: [0-9]+ corp: [0-9]+' "$log" | tail -n 1)
-    printf '%-14s %5d s %12d runs  %s\n' "$name" "$seconds" "$runs" "$last"
+    printf '%-14s %5d s %12d runs  %s\n' "$name" $((SECONDS - began)) "$runs" "$last"
 }
 
 # The learned inputs that reach something new, the shortest first, while the target's seeds stay below 14,000 bytes.

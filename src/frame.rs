@@ -311,6 +311,32 @@ impl Outline {
         self.0.epoch
     }
 
+    /// It took the place of a frame that does not count; see [`Outline::void`].
+    pub fn is_void(&self) -> bool {
+        self.0.void
+    }
+
+    /// What takes the place of this frame when its contents must not count: as long, with its sequence and epoch, and
+    /// nothing in it. So the frames around it keep their places, and whatever lay within it is gone.
+    pub fn void(&self) -> Vec<u8> {
+        let mut bytes = vec![0; self.length()];
+        let end = HEADER_BYTES as u32;
+        let header = Header {
+            length: self.0.length,
+            sequence: self.sequence(),
+            epoch: self.epoch(),
+            strings_from: end,
+            documents_from: end,
+            addresses_from: end,
+            positions_from: end,
+            void: true,
+            ..Header::default()
+        };
+        header.write(&mut bytes);
+        layout::add_checksum(&mut bytes);
+        bytes
+    }
+
     /// Length in bytes.
     pub fn length(&self) -> usize {
         self.0.length as usize

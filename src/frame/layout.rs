@@ -17,6 +17,8 @@ pub(super) const HEADER_BYTES: usize = 64;
 pub(super) const DOCUMENT_BYTES: usize = 40;
 const POSITION_BYTES: usize = 24;
 const CHECKSUM_AT: usize = 4;
+/// The flag of a frame that holds nothing any more.
+const VOID: u32 = 1;
 
 /// Why bytes are not a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +49,8 @@ pub(super) struct Header {
     pub addresses_from: u32,
     pub positions_from: u32,
     pub position_count: u32,
+    /// See [`super::Outline::void`].
+    pub void: bool,
 }
 
 impl fmt::Display for FrameError {
@@ -113,6 +117,7 @@ impl Header {
             addresses_from: u32_at(bytes, 48),
             positions_from: u32_at(bytes, 52),
             position_count: u32_at(bytes, 56),
+            void: u32_at(bytes, 60) & VOID != 0,
         })
     }
 
@@ -133,7 +138,7 @@ impl Header {
             self.addresses_from,
             self.positions_from,
             self.position_count,
-            0,
+            u32::from(self.void) * VOID,
         ];
         for (n, word) in words.iter().enumerate() {
             bytes[32 + n * 4..36 + n * 4].copy_from_slice(&word.to_le_bytes());
@@ -152,6 +157,8 @@ impl Header {
 
     fn offsets_hold(&self, bytes: &[u8]) -> Option<()> {
         let true_or = |holds: bool| holds.then_some(());
+        let empty = self.string_count == 0 && self.document_count == 0 && self.position_count == 0;
+        true_or(empty || !self.void)?;
         let strings_end = self.strings_from as usize + self.string_count as usize * 4;
         let documents_end =
             self.documents_from as usize + self.document_count as usize * DOCUMENT_BYTES;

@@ -68,3 +68,20 @@ fn numbers_in_ids_have_as_many_digits_as_they_need_and_at_least_so_many() {
         }
     }
 }
+
+#[test]
+fn a_void_frame_keeps_its_place_and_number_and_holds_nothing() {
+    let full = sample();
+    let bytes = Outline::check(full.bytes()).unwrap().void();
+    assert_eq!(bytes.len(), full.bytes().len());
+    let void = Outline::check(&bytes).unwrap();
+    assert!(void.is_void() && !Outline::check(full.bytes()).unwrap().is_void());
+    assert_eq!((void.sequence(), void.epoch()), (12, 0xabc));
+    assert_eq!((void.document_count(), void.positions(&bytes).len()), (0, 0));
+    assert!(bytes[HEADER_BYTES..].iter().all(|byte| *byte == 0), "nothing of what it was");
+    // One that says to be void and holds something was not written by us.
+    let mut bytes = full.bytes().to_vec();
+    bytes[60] = 1;
+    layout::add_checksum(&mut bytes);
+    assert_eq!(Outline::check(&bytes).err(), Some(FrameError::Offsets));
+}

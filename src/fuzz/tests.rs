@@ -33,6 +33,14 @@ fn every_target_keeps_its_promises_for_every_input_of_its_corpus() {
 fn every_folder_of_the_corpus_and_every_program_is_a_target() {
     assert!(names(&corpus()).iter().all(|name| target(name).is_some()));
     let manifest = fs::read_to_string(corpus().join("../Cargo.toml")).unwrap();
+    let gate = fs::read_to_string(corpus().join("../gate.txt")).unwrap();
+    let gate: Vec<(&str, u64)> = gate
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .filter_map(|(name, runs)| Some((name, runs.parse().ok()?)))
+        .collect();
+    assert!(gate.iter().map(|(name, _)| *name).eq(names(&corpus())), "fuzz/gate.txt");
+    assert!(gate.iter().all(|(_, runs)| *runs >= 1000), "runs of fuzz/gate.txt");
     for (name, _) in TARGETS {
         assert!(
             manifest.contains(&format!("name = \"{name}\"")),

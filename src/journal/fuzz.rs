@@ -33,6 +33,8 @@ static GOOD: LazyLock<Files> = LazyLock::new(|| {
         feed.done(1);
     }
     journal.close();
+    // The process's number is another one each time.
+    storage.put(&Path::new(DIRECTORY).join(super::lock::LOCK_NAME), b"1");
     files(&storage)
 });
 

@@ -37,8 +37,15 @@ struct Reading<'a> {
     compared: bool,
     /// The device failed: what is there may come back, and nothing is cut.
     unreadable: bool,
-    /// Frames that are void because they follow a hole.
-    void: Vec<std::ops::Range<u64>>,
+    /// What follows a hole.
+    aside: Vec<Aside>,
+}
+
+/// A frame that is void, or becomes it.
+struct Aside {
+    offset: u64,
+    outline: Outline,
+    snapshot: bool,
 }
 
 /// Reads one segment and adds what it holds to `found`.
@@ -91,7 +98,7 @@ impl<'a> Reading<'a> {
             epoch: header.map(|h| h.epoch),
             compared: false,
             unreadable: false,
-            void: Vec::new(),
+            aside: Vec::new(),
         }
     }
 
@@ -118,11 +125,12 @@ impl<'a> Reading<'a> {
             if !std::mem::replace(&mut self.compared, true) {
                 self.check_missing(outline.epoch(), found);
             }
-            let hole = found.hole_in == Some(outline.epoch());
+            // A void frame stands behind a hole: an earlier start found it so.
+            let hole = outline.is_void() || found.hole_in == Some(outline.epoch());
             if outline.sequence() == before_first {
                 self.segment.frames_from = offset + bytes.len() as u64;
                 if hole {
-                    self.set_aside(offset, bytes.len() as u64);
+                    self.set_aside(Aside { offset, outline, snapshot: true });
                     continue;
                 }
                 if with_snapshot {
@@ -141,16 +149,18 @@ impl<'a> Reading<'a> {
             self.close_gap(gap, gap_noted, expected > found.durable);
             gap_noted = false;
             let positions = outline.positions(bytes);
-            if hole && !positions.is_empty() {
+            if outline.is_void() || (hole && !positions.is_empty()) {
                 self.segment.last = outline.sequence();
-                self.set_aside(offset, bytes.len() as u64);
+                self.set_aside(Aside { offset, outline, snapshot: false });
                 continue;
             }
             if outline.sequence() > found.durable {
                 self.segment.unsure_from.get_or_insert(offset);
             }
             remember(&mut found.positions, positions);
-            self.count(&outline, bytes, &mut found.done);
+            self.segment.last = outline.sequence();
+            self.segment.frames += 1;
+            self.count(&outline, outline.routes(bytes), &mut found.done);
             found.last_intact = outline.sequence();
         }
         self.segment.bytes = scanner.length();
@@ -172,8 +182,9 @@ impl<'a> Reading<'a> {
     }
 
     /// An intact frame behind a hole: its input goes back to before the hole and reads its documents again.
-    fn set_aside(&mut self, offset: u64, bytes: u64) {
-        self.void.push(offset..offset + bytes);
+    fn set_aside(&mut self, aside: Aside) {
+        let (offset, bytes) = (aside.offset, aside.outline.length() as u64);
+        self.aside.push(aside);
         self.segment.broken.push((offset, bytes));
         match self.wounds.last_mut() {
             Some(wound) if wound.bytes > 0 && wound.offset + wound.bytes == offset => {
@@ -188,18 +199,22 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Makes void frames unreadable for good, so that no later start takes them, or what lies within them, for
-    /// documents that are missing. What was cut off is gone already.
-    fn make_void(&mut self) {
+    /// Empties void frames for good, so that no later start takes them, or what lies within them, for documents that
+    /// are missing. What was cut off is gone already.
+    fn make_void(&mut self, done: &mut [Done]) {
         let Place { storage, touch, .. } = *self.place;
-        self.void.retain(|frame| frame.end <= self.segment.bytes);
-        if self.void.is_empty() || touch == Touch::Nothing {
+        let end = self.segment.bytes;
+        let aside: Vec<_> = self.aside.drain(..).filter(|aside| aside.offset < end).collect();
+        for frame in aside.iter().filter(|aside| !aside.snapshot) {
+            self.count(&frame.outline, std::iter::empty(), done);
+        }
+        let full: Vec<_> = aside.iter().filter(|aside| !aside.outline.is_void()).collect();
+        if full.is_empty() || touch == Touch::Nothing {
             return;
         }
         let voided = storage.open_write(&self.candidate.path).and_then(|file| {
-            for frame in &self.void {
-                let zeros = vec![0; (frame.end - frame.start) as usize];
-                file.write_all_at(&zeros, frame.start)?;
+            for frame in full {
+                file.write_all_at(&frame.outline.void(), frame.offset)?;
             }
             file.sync()
         });
@@ -251,14 +266,14 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn count(&mut self, outline: &Outline, bytes: &[u8], done: &mut [Done]) {
+    /// Adds a frame to the sums, with the routes of each of its documents.
+    fn count(&mut self, outline: &Outline, routes: impl Iterator<Item = u32>, done: &mut [Done]) {
         let segment = &mut self.segment;
-        segment.last = outline.sequence();
-        segment.frames += 1;
-        segment.frame_bytes += bytes.len() as u64;
-        segment.documents += outline.document_count() as u64;
+        let bytes = outline.length() as u64;
+        segment.frame_bytes += bytes;
         let mut by_bit = [0_u32; 32];
-        for routes in outline.routes(bytes) {
+        for routes in routes {
+            segment.documents += 1;
             let mut left = routes;
             while left != 0 {
                 by_bit[left.trailing_zeros() as usize] += 1;
@@ -269,7 +284,7 @@ impl<'a> Reading<'a> {
             *sum += u64::from(documents);
         }
         for done in done.iter_mut().filter(|d| d.sequence >= outline.sequence()) {
-            done.bytes += bytes.len() as u64;
+            done.bytes += bytes;
             done.documents += u64::from(by_bit.get(done.bit as usize).copied().unwrap_or(0));
         }
     }
@@ -308,7 +323,7 @@ impl<'a> Reading<'a> {
             }
         }
         // After their bytes were copied.
-        self.make_void();
+        self.make_void(&mut found.done);
     }
 }
 
