@@ -37,6 +37,16 @@ bench *ARGUMENTS:
 budgets *ARGUMENTS:
     python3 bench/budgets.py {{ARGUMENTS}}
 
+# Grok against Oniguruma with a seed of its own, a million comparisons, and each name of the dictionary on hostile lines
+# of 1 MiB, by steps and by the clock
+grok-proof ROUNDS="14":
+    GROK_SEED="$(date +%s%N)" GROK_ROUNDS={{ROUNDS}} GROK_HOSTILE_BYTES=1048576 cargo test --release --test suite -- grok_ --nocapture
+    GROK_HOSTILE=1 cargo bench --bench grok
+
+# The table of grok beside Oniguruma
+grok-table:
+    cargo bench --bench grok
+
 # What one dead output costs the others, in percent
 isolation *ARGUMENTS:
     python3 bench/isolation.py {{ARGUMENTS}}
