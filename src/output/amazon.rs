@@ -84,7 +84,8 @@ fn client(section: &Section<'_>, service: &'static str, host: &str) -> Option<Cl
         None => ClientTls::system(),
     };
     if timeout.is_zero() {
-        section.error(section.span_of("timeout"), "`timeout` is 0", None);
+        let hint = "write for example: timeout = \"30s\"".to_string();
+        section.error(section.span_of("timeout"), "`timeout` is 0", Some(hint));
         return None;
     }
     let (region, endpoint, provider) = (region?, endpoint?, provider?);
@@ -97,7 +98,8 @@ fn client(section: &Section<'_>, service: &'static str, host: &str) -> Option<Cl
                 Ok(url) => url,
                 Err(why) => {
                     let message = format!("`{text}` is no address: {why}");
-                    section.error(region.span, message, None);
+                    let hint = "look at `region`, or set `endpoint`".to_string();
+                    section.error(region.span, message, Some(hint));
                     return None;
                 }
             }
@@ -134,7 +136,8 @@ fn region(section: &Section<'_>) -> Option<Spanned<String>> {
     let sound = region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     if !sound {
         let message = format!("`{}` is no region", region.value);
-        section.error(region.span, message, None);
+        let hint = "write for example: region = \"eu-central-1\"".to_string();
+        section.error(region.span, message, Some(hint));
         return None;
     }
     Some(region)
@@ -159,7 +162,8 @@ fn endpoint(section: &Section<'_>) -> Option<Option<Url>> {
 fn name(section: &Section<'_>, key: &'static str, example: &str) -> Option<Spanned<String>> {
     let name = section.required_string(key, example)?;
     if name.is_empty() {
-        section.error(name.span, format!("`{key}` is empty"), None);
+        let hint = format!("write for example: {key} = {example}");
+        section.error(name.span, format!("`{key}` is empty"), Some(hint));
         return None;
     }
     Some(name)

@@ -82,7 +82,9 @@ pub(super) fn load(section: &Section<'_>, load: &mut OutputLoad<'_>) -> Option<B
     };
     if batch_bytes == 0 || timeout.is_zero() {
         let key = if batch_bytes == 0 { "batch_size" } else { "timeout" };
-        section.error(section.span_of(key), format!("`{key}` is 0"), None);
+        let example = if batch_bytes == 0 { "1MiB" } else { "30s" };
+        let hint = format!("write for example: {key} = \"{example}\"");
+        section.error(section.span_of(key), format!("`{key}` is 0"), Some(hint));
         return None;
     }
     let (servers, tag, login) = (servers?, tag?, login?);

@@ -64,7 +64,9 @@ pub(super) fn load(section: &Section<'_>, load: &mut OutputLoad<'_>) -> Option<B
     let tls = tls(section, url.as_ref());
     if batch_bytes == 0 || timeout.is_zero() {
         let key = if batch_bytes == 0 { "batch_size" } else { "timeout" };
-        section.error(section.span_of(key), format!("`{key}` is 0"), None);
+        let example = if batch_bytes == 0 { "1MiB" } else { "30s" };
+        let hint = format!("write for example: {key} = \"{example}\"");
+        section.error(section.span_of(key), format!("`{key}` is 0"), Some(hint));
         return None;
     }
     let (url, headers, (labels, values)) = (url?, headers?, labels?);
@@ -119,7 +121,8 @@ fn labels(
     let (mut names, mut values) = (Vec::new(), String::new());
     for (name, item) in entries {
         let crate::settings::Literal::String(text) = &item.literal else {
-            section.error(item.span.clone(), "a label must be a text", None);
+            let hint = format!("write for example: {} = \"shop\"", name.value);
+            section.error(item.span.clone(), "a label must be a text", Some(hint));
             return None;
         };
         let text = section.expand(text, &item.span)?;
@@ -142,7 +145,8 @@ fn headers(section: &Section<'_>, format: Format) -> Option<HeaderMap> {
     let mut sound = true;
     for (name, item) in section.entries("headers").unwrap_or_default() {
         let crate::settings::Literal::String(text) = &item.literal else {
-            section.error(item.span.clone(), "a header must be a text", None);
+            let hint = format!("write for example: {} = \"shop\"", name.value);
+            section.error(item.span.clone(), "a header must be a text", Some(hint));
             sound = false;
             continue;
         };
@@ -157,7 +161,8 @@ fn headers(section: &Section<'_>, format: Format) -> Option<HeaderMap> {
             }
             _ => {
                 let message = format!("`{}` is no header of HTTP", name.value);
-                section.error(item.span.clone(), message, None);
+                let hint = "a name has letters, digits and -; a value has no line feed".to_string();
+                section.error(item.span.clone(), message, Some(hint));
                 sound = false;
             }
         }
@@ -172,7 +177,8 @@ fn headers(section: &Section<'_>, format: Format) -> Option<HeaderMap> {
         (None, None, Some(token)) => format!("Bearer {}", token.reveal()),
         (None, None, None) => return sound.then_some(headers),
         (Some(user), None, None) => {
-            section.error(user.span, "`user` is set, but `password` is not", None);
+            let hint = "add for example: password = \"${PASSWORD}\"".to_string();
+            section.error(user.span, "`user` is set, but `password` is not", Some(hint));
             return None;
         }
         (_, password, token) => {

@@ -123,7 +123,8 @@ fn sender(
 ) -> Option<Box<dyn Output>> {
     let timeout = section.duration_or("timeout", Duration::from_secs(30));
     if timeout.is_zero() {
-        section.error(section.span_of("timeout"), "`timeout` is 0", None);
+        let hint = "write for example: timeout = \"30s\"".to_string();
+        section.error(section.span_of("timeout"), "`timeout` is 0", Some(hint));
         return None;
     }
     Some(Box::new(Sender { server: server?, form: form?, way: way?, timeout, address }))

@@ -55,7 +55,9 @@ pub(super) fn load(section: &Section<'_>, load: &mut OutputLoad<'_>) -> Option<B
     let client = super::client(section, "s3", &host);
     let bucket = bucket?;
     if !sound {
-        section.error(bucket.span, format!("`{}` is no bucket's name", bucket.value), None);
+        let hint = "a bucket's name has letters, digits, - and .".to_string();
+        let message = format!("`{}` is no bucket's name", bucket.value);
+        section.error(bucket.span, message, Some(hint));
         return None;
     }
     if batch_bytes == 0 || batch_bytes > BATCH_BYTES_MAX {
