@@ -24,6 +24,8 @@ mod stdout;
 
 #[cfg(test)]
 pub(crate) use elasticsearch::simulated;
+#[cfg(test)]
+pub(crate) use file::stepped as file_stepped;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The cursor file: how far each output is.
 //!
 //! Is: two slots that are written in turn, each with a number and a checksum, so that a torn write leaves the other
-//! one. In: cursors. Out: cursors after a restart. Promises: what [`CursorFile::read`] returns was written whole.
+//! one. In: cursors. Out: cursors after a restart. Promises: what [`read`] returns was written whole.
 //! On failure: without a valid slot outputs begin at the oldest frame: sent again, never lost.
 
 use std::io;
@@ -101,19 +101,37 @@ impl Cursors {
     }
 }
 
-/// The newest valid slot; `None`: there is no file, or neither slot is valid.
-pub fn read(storage: &SharedStorage, directory: &Path) -> Option<Cursors> {
-    let file = storage.open_read(&directory.join(CURSOR_NAME)).ok()?;
-    let mut bytes = vec![0; SLOT_BYTES * 2];
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match file.read_at(&mut bytes[filled..], filled as u64) {
-            Ok(0) | Err(_) => break,
-            Ok(read) => filled += read,
+/// The newest valid slot; `None`: there is no file, or neither slot is valid. And why the device did not give one.
+pub fn read(storage: &SharedStorage, directory: &Path) -> (Option<Cursors>, Option<io::Error>) {
+    let file = match storage.open_read(&directory.join(CURSOR_NAME)) {
+        Ok(file) => file,
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return (None, None),
+        Err(why) => return (None, Some(why)),
+    };
+    let slots = [0, SLOT_BYTES as u64].map(|at| read_slot(&*file, at));
+    let (mut newest, mut failed) = (None::<Cursors>, None);
+    for slot in slots {
+        match slot {
+            Ok(Some(slot)) if newest.as_ref().is_none_or(|n| n.number < slot.number) => {
+                newest = Some(slot);
+            }
+            Ok(_) => {}
+            Err(why) => failed = Some(why),
         }
     }
-    let slots = bytes.chunks_exact(SLOT_BYTES).filter_map(Cursors::decode);
-    slots.max_by_key(|slot| slot.number)
+    (newest, failed)
+}
+
+fn read_slot(file: &dyn File, from: u64) -> io::Result<Option<Cursors>> {
+    let mut bytes = vec![0; SLOT_BYTES];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read_at(&mut bytes[filled..], from + filled as u64)? {
+            0 => break,
+            read => filled += read,
+        }
+    }
+    Ok(Cursors::decode(&bytes))
 }
 
 impl CursorFile {

@@ -24,7 +24,7 @@ mod removal;
 mod request;
 mod selection;
 
-use super::recover::{Recovery, Touch, recover};
+use super::recover::{Recovery, recover_at_start};
 use super::shared::{describe, lock};
 use super::writer::{Identity, Writer};
 pub use letters::{LetterKey, Letters, StoredLetter, count, read_all};
@@ -61,10 +61,8 @@ impl Store {
         max_bytes: u64,
     ) -> Result<Store, Diagnostic> {
         let held = super::lock::take(&storage, directory)?;
-        let found = recover(&storage, directory, Touch::Repair).map_err(|why| {
-            Diagnostic::error(format!("cannot list the dead letters in `{}`", directory.display()))
-                .because(why)
-                .hint("make the directory readable for the user that runs logweir")
+        let found = recover_at_start(&storage, directory, &*held).map_err(|unread| {
+            unread.diagnostic(&format!("the dead letters in `{}`", directory.display()))
         })?;
         tell(directory, &found.report);
         let journal = found.journal.unwrap_or_else(|| clock.random());

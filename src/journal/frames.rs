@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::frame::Frame;
 use crate::storage::SharedStorage;
 
-use super::recover::{FoundSegment, Touch, recover};
+use super::recover::{Damaged, FoundSegment, Touch, recover};
 use super::scan::{Found, Scanner};
 
 /// The frames of a journal, oldest first.
@@ -42,7 +42,7 @@ struct Open {
 
 /// Reads the frames of a directory.
 pub fn frames(storage: &SharedStorage, directory: &Path) -> io::Result<Frames> {
-    let found = recover(storage, directory, Touch::Nothing)?;
+    let found = recover(storage, directory, Touch::Nothing, Damaged::All)?;
     let segments = found.segments.into_iter();
     Ok(Frames { storage: storage.clone(), segments, open: None })
 }

@@ -12,7 +12,7 @@ use crate::storage::SharedStorage;
 
 use super::cursor::Cursor;
 use super::quarantine::QUARANTINE_NAME;
-use super::recover::{FoundSegment, Recovered, Recovery, Touch, recover};
+use super::recover::{Damaged, FoundSegment, Recovered, Recovery, Touch, recover};
 
 /// What is in a journal's directory.
 #[derive(Clone, Debug, Default)]
@@ -74,7 +74,7 @@ pub struct InspectedOutput {
 
 /// Reads everything that is there.
 pub fn inspect(storage: &SharedStorage, directory: &Path) -> io::Result<Inspection> {
-    let found = recover(storage, directory, Touch::Nothing)?;
+    let found = recover(storage, directory, Touch::Nothing, Damaged::All)?;
     let outputs = outputs(&found);
     let segments = found.segments.into_iter().map(|s| InspectedSegment {
         path: s.path,

@@ -3,7 +3,8 @@
 //! In: a directory and the outputs. Out: an open journal. Promises: an output keeps its bit and its cursor by name;
 //! one without a cursor begins at the oldest frame when the journal knows its name, at the end when it is new;
 //! no frame comes in before the frames found are durable, so that no position outlives them.
-//! On failure: a diagnostic when the directory cannot be used; damage is reported, never an error.
+//! On failure: a diagnostic when the directory cannot be used or the device does not give what is there; damage is
+//! reported, never an error.
 
 use std::collections::VecDeque;
 
@@ -13,7 +14,7 @@ use crate::budget::Budget;
 use crate::limits::{JOURNAL_TAIL_BYTES, OUTPUT_NAME_BYTES_MAX, OUTPUTS_MAX};
 
 use super::numbers::{Numbers, OutputNumbers, Status};
-use super::recover::{FoundSegment, Recovered, Touch, recover};
+use super::recover::{FoundSegment, Recovered, recover_at_start};
 use super::settle::Unsettled;
 use super::shared::CursorSlots;
 use super::state::{Output, Segment, State, Totals};
@@ -44,10 +45,8 @@ pub(super) fn open(
     let settings = within_budget(settings, &budget);
     let tail_max = budget.share_of(JOURNAL_TAIL_BYTES as u64, 16);
     let held = lock::take(&storage, directory)?;
-    let found = recover(&storage, directory, Touch::Repair).map_err(|why| {
-        Diagnostic::error(format!("cannot list the journal's directory `{}`", directory.display()))
-            .because(why)
-            .hint("make it readable for the user that runs logweir")
+    let found = recover_at_start(&storage, directory, &*held).map_err(|unread| {
+        unread.diagnostic(&format!("the journal in `{}`", directory.display()))
     })?;
     let totals = totals(&found.segments);
     let starts = starts(&found, outputs, &totals);

@@ -18,9 +18,9 @@ use super::shared::{Shared, lock};
 use super::state::{Request, Take};
 use super::writer::Place;
 
-/// Tries of an unreadable place before it counts as lost.
+/// Tries of an unreadable place, while the device works, before it counts as lost.
 const TRIES: u32 = 5;
-/// Pause between them.
+/// Pause between two tries.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// One output's feed.
@@ -29,7 +29,10 @@ pub struct JournalFeed {
     slot: usize,
     bit: u32,
     open: Option<OpenSegment>,
+    /// Tries that failed since something was read.
     tries: u32,
+    /// Of these in a row, those at which the device gave other bytes.
+    tries_that_count: u32,
     /// The next frame may not be seen yet.
     wait: bool,
     /// Of the scanner's block and a usual frame: booked from the start, so that input leaves it free.
@@ -45,7 +48,16 @@ impl JournalFeed {
     pub(super) fn new(shared: Arc<Shared>, slot: usize) -> Self {
         let bit = lock(&shared.state).outputs[slot].bit;
         let _memory = shared.budget.hold(Use::Outputs, 2 * BLOCK_BYTES as u64);
-        JournalFeed { shared, slot, bit, open: None, tries: 0, wait: false, _memory }
+        JournalFeed {
+            shared,
+            slot,
+            bit,
+            open: None,
+            tries: 0,
+            tries_that_count: 0,
+            wait: false,
+            _memory,
+        }
     }
 
     /// Reads on from disk; `None`: look again.
@@ -109,7 +121,7 @@ impl JournalFeed {
             frame.hold(&self.shared.budget, Use::Outputs);
         }
         let frame = Arc::new(frame);
-        self.tries = 0;
+        self.begin_again();
         self.shared.status.over(Trouble::Read);
         let mut state = lock(&self.shared.state);
         let moved = state.outputs[self.slot].next != request.next;
@@ -138,11 +150,21 @@ impl JournalFeed {
     }
 
     fn broken(&mut self, request: &Request, run: &Broken) {
-        if run.unreadable && (self.tries < TRIES || !self.reads_at_all(request)) {
-            self.unreadable(request, &run.reason, true);
-            return;
+        let known = request
+            .segment
+            .broken
+            .iter()
+            .any(|(at, bytes)| *at <= run.offset && run.offset + run.bytes <= at + bytes);
+        if run.unreadable.is_some() {
+            // Of what a start has counted as damaged nothing is waited for.
+            let counts = known || self.reads_at_all(request);
+            self.tries_that_count = if counts { self.tries_that_count + 1 } else { 0 };
+            if self.tries_that_count <= TRIES {
+                self.unreadable(request, &run.reason, true);
+                return;
+            }
         }
-        self.tries = 0;
+        self.begin_again();
         if run.bytes == 0 {
             // The file is shorter than what was written to it.
             self.open = None;
@@ -150,11 +172,6 @@ impl JournalFeed {
             lock(&self.shared.state).segment_ended(self.slot, generation);
             return;
         }
-        let known = request
-            .segment
-            .broken
-            .iter()
-            .any(|(at, bytes)| *at <= run.offset && run.offset + run.bytes <= at + bytes);
         let path = request.segment.path.display();
         if !known {
             self.shared.numbers.lost.add(run.bytes);
@@ -171,6 +188,10 @@ impl JournalFeed {
         }
     }
 
+    fn begin_again(&mut self) {
+        (self.tries, self.tries_that_count) = (0, 0);
+    }
+
     /// Whether the device gives anything of the segment: if it does, a place that it does not give is broken; if it
     /// does not, the whole device may come back.
     fn reads_at_all(&self, request: &Request) -> bool {
@@ -183,7 +204,8 @@ impl JournalFeed {
         let mut state = lock(&self.shared.state);
         if !state.segments.iter().any(|s| s.generation == request.segment.generation) {
             // It was dropped meanwhile; the output was moved on.
-            self.tries = 0;
+            drop(state);
+            self.begin_again();
             return;
         }
         self.tries += 1;

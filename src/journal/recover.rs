@@ -3,17 +3,20 @@
 //! Is: one pass over a journal's directory. In: segments and cursors, intact or not. Out: the segments with their
 //! frames counted, the newest positions, the cursors, and a report of everything that was wrong.
 //! Promises: every intact frame is kept; nothing that is damaged makes it fail; files that are not this journal's
-//! are left alone. On failure: only when the directory itself cannot be listed.
+//! are left alone. On failure: only when the device does not give what is there, which is no damage: it may come
+//! back (see `patience`).
 
-use std::collections::BTreeMap;
-use std::io;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::storage::{File, SharedStorage};
 
+mod patience;
 mod reading;
 
+pub use patience::{Unread, recover_at_start};
 use reading::{Place, missing, read_segment};
 
 use super::cursor::{self, Cursors};
@@ -146,18 +149,38 @@ pub enum Touch {
     Nothing,
 }
 
+/// Of which files counts as damaged what the device does not give; of others recovery ends with an error.
+#[derive(Clone, Copy)]
+pub enum Damaged<'a> {
+    /// Of all.
+    All,
+    /// Of these.
+    Only(&'a BTreeSet<PathBuf>),
+}
+
 struct Candidate {
     first: u64,
     path: PathBuf,
     file: Arc<dyn File>,
     header: Option<(Header, usize)>,
     why: String,
+    /// The device did not give the header.
+    unreadable: bool,
 }
 
 /// Reads the whole directory.
-pub fn recover(storage: &SharedStorage, directory: &Path, touch: Touch) -> io::Result<Recovered> {
-    let mut found = Recovered { cursors: cursor::read(storage, directory), ..Recovered::default() };
-    let mut candidates = candidates(storage, directory, touch, &mut found.report)?;
+pub fn recover(
+    storage: &SharedStorage,
+    directory: &Path,
+    touch: Touch,
+    damaged: Damaged<'_>,
+) -> Result<Recovered, Unread> {
+    let (cursors, failed) = cursor::read(storage, directory);
+    if let Some(why) = failed {
+        damaged.or_ends(&directory.join(cursor::CURSOR_NAME), why)?;
+    }
+    let mut found = Recovered { cursors, ..Recovered::default() };
+    let mut candidates = candidates(storage, directory, (touch, damaged), &mut found.report)?;
     found.journal = journal_of(&candidates, found.cursors.as_ref());
     keep_own(&mut candidates, found.journal, &mut found.report);
     let ordered = in_order(candidates, storage, touch);
@@ -172,15 +195,20 @@ pub fn recover(storage: &SharedStorage, directory: &Path, touch: Touch) -> io::R
     for (n, candidate) in ordered.iter().enumerate() {
         let last = found.segments.last().map_or(0, |s| s.last);
         if candidate.header.is_none() && candidate.first <= last {
-            // Its frames were written again, durably, into the segment before it.
-            remove(storage, candidate, touch);
+            if candidate.unreadable {
+                let why = "its header cannot be read, and the segment before it reaches over its first frame";
+                found.report.foreign.push((candidate.path.clone(), why.to_string()));
+            } else {
+                // Its frames were written again, durably, into the segment before it.
+                remove(storage, candidate, touch);
+            }
             continue;
         }
         // A broken header says nothing about what came before it.
         let limit =
             ordered[n + 1..].iter().find(|c| c.header.is_some()).map_or(u64::MAX, |c| c.first);
-        let place = Place { storage, directory, touch, newest: n + 1 == count, limit };
-        read_segment(&place, candidate, &mut found);
+        let place = Place { storage, directory, touch, damaged, newest: n + 1 == count, limit };
+        read_segment(&place, candidate, &mut found)?;
     }
     check_end(storage, directory, touch, &mut found);
     found.report.bytes = found.segments.iter().map(|s| s.bytes).sum();
@@ -215,16 +243,23 @@ fn check_end(storage: &SharedStorage, directory: &Path, touch: Touch, found: &mu
 fn candidates(
     storage: &SharedStorage,
     directory: &Path,
-    touch: Touch,
+    (touch, damaged): (Touch, Damaged<'_>),
     report: &mut Recovery,
-) -> io::Result<Vec<Candidate>> {
+) -> Result<Vec<Candidate>, Unread> {
     let mut candidates = Vec::new();
-    for path in storage.list(directory)? {
+    let names = storage.list(directory).map_err(|why| Unread::new("list", directory, &why))?;
+    for path in names {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if let Some(first) = segment::first_of(&path) {
             match storage.open_read(&path) {
-                Ok(file) => candidates.push(candidate(first, path, file.into())),
-                Err(why) => report.foreign.push((path, format!("it cannot be opened: {why}"))),
+                Ok(file) => candidates.push(candidate(first, path, file.into(), damaged)?),
+                // It was delivered and deleted meanwhile.
+                Err(why) if why.kind() == ErrorKind::NotFound => {}
+                Err(why) => {
+                    let reason = format!("it cannot be opened: {why}");
+                    damaged.or_ends(&path, why)?;
+                    report.foreign.push((path, reason));
+                }
             }
         } else if name.ends_with(segment::NEW_SUFFIX) {
             // Left by a stop while a segment was made; nothing refers to it.
@@ -238,20 +273,30 @@ fn candidates(
     Ok(candidates)
 }
 
-fn candidate(first: u64, path: PathBuf, file: Arc<dyn File>) -> Candidate {
+fn candidate(
+    first: u64,
+    path: PathBuf,
+    file: Arc<dyn File>,
+    damaged: Damaged<'_>,
+) -> Result<Candidate, Unread> {
     let mut bytes = vec![0; HEADER_BYTES_MAX];
-    let mut filled = 0;
+    let (mut filled, mut unreadable) = (0, false);
     while filled < bytes.len() {
         match file.read_at(&mut bytes[filled..], filled as u64) {
-            Ok(0) | Err(_) => break,
+            Ok(0) => break,
             Ok(read) => filled += read,
+            Err(why) => {
+                damaged.or_ends(&path, why)?;
+                unreadable = true;
+                break;
+            }
         }
     }
     let (header, why) = match Header::decode(&bytes[..filled]) {
         Ok(header) => (Some(header), String::new()),
         Err(why) => (None, why.to_string()),
     };
-    Candidate { first, path, file, header, why }
+    Ok(Candidate { first, path, file, header, why, unreadable })
 }
 
 /// The number that most segments carry; without segments the cursor file's.

@@ -13,7 +13,7 @@ use crate::storage::File;
 /// Bytes of one read.
 pub const BLOCK_BYTES: usize = 1024 * 1024;
 /// What an unreadable place costs: a page.
-const PAGE_BYTES: u64 = 4096;
+pub const PAGE_BYTES: u64 = 4096;
 const FRAME_HEADER_BYTES: usize = 64;
 
 /// A scan under way.
@@ -52,8 +52,8 @@ pub struct Broken {
     pub bytes: u64,
     /// What is wrong with its beginning.
     pub reason: String,
-    /// The device failed to give some of it; another try may succeed.
-    pub unreadable: bool,
+    /// Why the device did not give some of it; another try may succeed.
+    pub unreadable: Option<String>,
 }
 
 impl Scanner {
@@ -148,8 +148,8 @@ impl Scanner {
             }
             Err(reason) => {
                 self.at = self.next_intact(offset + 1).max(offset);
-                let (bytes, failed) = (self.at - offset, self.unreadable.take());
-                let unreadable = failed.is_some();
+                let (bytes, unreadable) = (self.at - offset, self.unreadable.take());
+                let failed = unreadable.as_ref().map(|why| format!("it cannot be read: {why}"));
                 let reason = failed.unwrap_or(reason);
                 Some(Found::Broken(Broken { offset, bytes, reason, unreadable }))
             }
@@ -232,7 +232,7 @@ impl Scanner {
                 }
                 Ok(_) => {}
                 Err(why) => {
-                    self.unreadable.get_or_insert_with(|| format!("it cannot be read: {why}"));
+                    self.unreadable.get_or_insert_with(|| why.to_string());
                     let page_end = (at / PAGE_BYTES + 1) * PAGE_BYTES;
                     self.buffer.resize(length.min((page_end - self.buffer_at) as usize), 0);
                 }

@@ -12,6 +12,7 @@ use crate::storage::SharedStorage;
 
 use super::numbers::Trouble;
 use super::recover::FoundSegment;
+use super::scan::PAGE_BYTES;
 use super::shared::{Shared, describe, lock};
 use super::writer::WriteError;
 
@@ -25,6 +26,8 @@ struct Doubt {
     path: PathBuf,
     /// What is to be written again.
     bytes: std::ops::Range<u64>,
+    /// Places without frames, offset and length: what the device does not give of them was counted as damaged.
+    broken: Vec<(u64, u64)>,
 }
 
 impl Unsettled {
@@ -33,6 +36,7 @@ impl Unsettled {
         let doubt = |segment: &FoundSegment| Doubt {
             path: segment.path.clone(),
             bytes: segment.unsure_from.unwrap_or(segment.bytes)..segment.bytes,
+            broken: segment.broken.clone(),
         };
         Unsettled(found.iter().map(doubt).collect())
     }
@@ -68,14 +72,23 @@ impl Doubt {
         while at < self.bytes.end {
             block.clear();
             let limit = BLOCK_BYTES.min((self.bytes.end - at) as usize);
-            let got = file.append_at(&mut block, limit, at)?;
-            if got == 0 {
-                break;
-            }
+            let got = match file.append_at(&mut block, limit, at) {
+                Ok(0) => break,
+                Ok(got) => got,
+                Err(_) if self.is_broken(at) => {
+                    at = (at / PAGE_BYTES + 1) * PAGE_BYTES;
+                    continue;
+                }
+                Err(why) => return Err(why),
+            };
             file.write_all_at(&block, at)?;
             at += got as u64;
         }
         file.sync()
+    }
+
+    fn is_broken(&self, at: u64) -> bool {
+        self.broken.iter().any(|(from, bytes)| (*from..from + bytes).contains(&at))
     }
 }
 

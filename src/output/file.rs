@@ -1,14 +1,15 @@
 //! Output `file`: events as JSON lines in files.
 //!
 //! In: frames. Out: lines appended to the files that `path` names (a template). Promises: a document is done when its
-//! line is synced to disk; a file that logrotate moved away is opened anew under its name; a path made from an
-//! event's fields has no `..` in it, and is absolute only where `path` is. A line that was written in part (full
-//! disk) is taken back; one that a crash tore is ended, so that the next line stands alone. A crash between write
-//! and cursor writes those lines again: files are at-least-once. Other outputs are never held up by a slow disk.
+//! line and the name of its file are synced to disk; a file that logrotate moved away is opened anew under its name;
+//! a path made from an event's fields has no `..` in it, and is absolute only where `path` is. A line that was
+//! written in part (full disk) is taken back; one that a crash tore is ended, so that the next line stands alone. A
+//! crash between write and cursor writes those lines again: files are at-least-once. Other outputs are never held up
+//! by a slow disk.
 //! On failure: a full or broken disk pauses the output, says so in health, and is tried again; a refused path is a
 //! dead letter.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +26,8 @@ use crate::template::Template;
 
 /// Files held open at once; the rest are closed after each frame.
 const OPEN_FILES_MAX: usize = 64;
+/// Files of which it is known that their names are on disk; beyond it they are all forgotten, and synced again.
+const NAMED_FILES_MAX: usize = 1024;
 /// Pause after a write that failed, in milliseconds.
 const RETRY_MS: u64 = 1000;
 
@@ -52,6 +55,10 @@ struct Files {
     clock: SharedClock,
     dead_letters: Arc<dyn DeadLetters>,
     open: HashMap<PathBuf, OpenFile>,
+    /// Device and inode of files whose names are on disk.
+    named: HashMap<PathBuf, (u64, u64)>,
+    /// Folders with names that may not be on disk yet.
+    unsynced: BTreeSet<PathBuf>,
     /// Addresses of the frame under way whose lines are written.
     written: HashSet<Vec<u8>>,
     /// Documents of the frame under way that became dead letters.
@@ -86,28 +93,49 @@ impl Output for FileOutput {
     }
 
     fn run(self: Box<Self>, context: OutputContext) -> BoxFuture<'static, ()> {
-        Box::pin(run(self.root, context))
+        Box::pin(run(self.root, context, write_apart))
     }
 }
 
-async fn run(root: Root, mut context: OutputContext) {
+/// The output in a simulation, whose paths are absolute: it writes on the thread that steps it, so that everything
+/// happens in one order.
+#[cfg(test)]
+pub(crate) async fn stepped(context: OutputContext) {
+    let root = Root { folder: PathBuf::from("/"), absolute: true };
+    let write = |mut files: Files, frame: Arc<Frame>| {
+        let result = files.write(&frame);
+        std::future::ready(Some((files, result)))
+    };
+    run(root, context, write).await;
+}
+
+/// Writes a frame on a thread that may wait for the disk; `None`: the runtime ends.
+async fn write_apart(mut files: Files, frame: Arc<Frame>) -> Option<(Files, Result<(), String>)> {
+    let work = tokio::task::spawn_blocking(move || {
+        let result = files.write(&frame);
+        (files, result)
+    });
+    match work.await {
+        Ok(done) => Some(done),
+        // Health says so; the journal keeps what was not done.
+        Err(fault) if fault.is_panic() => std::panic::resume_unwind(fault.into_panic()),
+        Err(_) => None,
+    }
+}
+
+/// Takes frames until it is time to stop; `write` writes one.
+async fn run<W, F>(root: Root, mut context: OutputContext, write: W)
+where
+    W: Fn(Files, Arc<Frame>) -> F,
+    F: Future<Output = Option<(Files, Result<(), String>)>>,
+{
     let delivered = super::delivered(&context.metrics);
     let mut files = Files::new(root, &context);
     context.health.set(State::Fine);
     while let Some(frame) = super::next_frame(&mut context).await {
         let sequence = frame.sequence();
         loop {
-            let frame = Arc::clone(&frame);
-            let work = tokio::task::spawn_blocking(move || {
-                let result = files.write(&frame);
-                (files, result)
-            });
-            let (back, result) = match work.await {
-                Ok(done) => done,
-                // Health says so; the journal keeps what was not done.
-                Err(fault) if fault.is_panic() => std::panic::resume_unwind(fault.into_panic()),
-                Err(_) => return,
-            };
+            let Some((back, result)) = write(files, Arc::clone(&frame)).await else { return };
             files = back;
             let Err(why) = result else { break };
             let hint = "it is tried again every second; make room or repair the folder";
@@ -135,6 +163,8 @@ impl Files {
             clock: Arc::clone(&context.clock),
             dead_letters: Arc::clone(&context.dead_letters),
             open: HashMap::new(),
+            named: HashMap::new(),
+            unsynced: BTreeSet::new(),
             written: HashSet::new(),
             refused: 0,
         }
@@ -142,7 +172,7 @@ impl Files {
 
     /// Writes and syncs one frame's lines; called again for the same frame, it goes on with what is missing.
     fn write(&mut self, frame: &Frame) -> Result<(), String> {
-        let mut texts: HashMap<&[u8], Vec<u8>> = HashMap::new();
+        let mut texts: BTreeMap<&[u8], Vec<u8>> = BTreeMap::new();
         for document in frame.documents() {
             let Some(address) = document.address(self.bit) else { continue };
             if !self.written.contains(address) {
@@ -189,12 +219,15 @@ impl Files {
         written
     }
 
-    fn open(&self, path: &Path) -> io::Result<OpenFile> {
+    fn open(&mut self, path: &Path) -> io::Result<OpenFile> {
         if let Some(folder) = path.parent() {
+            let missing = folder.ancestors().take_while(|f| self.storage.facts(f).is_err());
+            self.unsynced.extend(missing.filter_map(Path::parent).map(Path::to_path_buf));
             self.storage.create_directory(folder)?;
         }
         let file = self.storage.open_write(path)?;
         let facts = file.facts()?;
+        self.name(path, &facts)?;
         let mut last = [b'\n'];
         if facts.size > 0 {
             file.read_at(&mut last, facts.size - 1)?;
@@ -203,6 +236,22 @@ impl Files {
             file.write_all_at(b"\n", facts.size)?;
         }
         Ok(OpenFile { file, facts })
+    }
+
+    /// Makes a file's name durable before a line is in it, also where a process that was killed has made it.
+    fn name(&mut self, path: &Path, facts: &FileFacts) -> io::Result<()> {
+        let number = (facts.device, facts.inode);
+        let known = self.named.get(path) == Some(&number);
+        self.unsynced.extend(path.parent().filter(|_| !known).map(Path::to_path_buf));
+        while let Some(folder) = self.unsynced.first() {
+            self.storage.sync_directory(folder)?;
+            self.unsynced.pop_first();
+        }
+        if self.named.len() >= NAMED_FILES_MAX {
+            self.named.clear();
+        }
+        self.named.insert(path.to_path_buf(), number);
+        Ok(())
     }
 
     fn refuse(&mut self, frame: &Frame, address: &[u8]) -> Result<(), String> {

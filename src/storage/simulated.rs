@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -63,12 +64,26 @@ struct Inode {
 struct Faults {
     write: Option<i32>,
     sync: Option<i32>,
-    read: Option<(PathBuf, i32)>,
+    read: Option<Unread>,
+    /// Below this directory nothing is listed or opened.
+    names: Option<(PathBuf, i32)>,
     space_bytes: Option<u64>,
     short_reads: bool,
     /// Changes until nothing works any more.
     ops_left: Option<u64>,
     off: bool,
+}
+
+/// Reads that fail.
+#[derive(Clone)]
+struct Unread {
+    /// Of files that were opened below one of these, or as one of these.
+    of: Vec<PathBuf>,
+    /// Reads of these bytes.
+    within: Range<u64>,
+    error: i32,
+    /// So many; `None`: all.
+    left: Option<u64>,
 }
 
 #[derive(Clone)]
@@ -111,12 +126,42 @@ impl SimulatedStorage {
 
     /// As [`SimulatedStorage::fail_reads`], for files that were opened below this directory.
     pub fn fail_reads_below(&self, directory: &Path, error: Option<i32>) {
-        self.world().faults.read = error.map(|error| (directory.to_path_buf(), error));
+        let of = vec![directory.to_path_buf()];
+        self.world().faults.read =
+            error.map(|error| Unread { of, within: 0..u64::MAX, error, left: None });
     }
 
-    /// Whether reads of files below this directory fail now.
+    /// So many reads fail of these files, and of files below these directories; `None`: all.
+    pub fn fail_reads_of(&self, of: &[PathBuf], error: i32, left: Option<u64>) {
+        self.world().faults.read =
+            Some(Unread { of: of.to_vec(), within: 0..u64::MAX, error, left });
+    }
+
+    /// Reads that begin within these bytes of a file fail; those before end there.
+    pub fn fail_reads_within(&self, path: &Path, within: Range<u64>, error: i32) {
+        let of = vec![path.to_path_buf()];
+        self.world().faults.read = Some(Unread { of, within, error, left: None });
+    }
+
+    /// Below this directory nothing is listed or opened until `None`.
+    pub fn fail_names_below(&self, directory: &Path, error: Option<i32>) {
+        self.world().faults.names = error.map(|error| (directory.to_path_buf(), error));
+    }
+
+    /// Whether nothing was asked for that makes a change or a read fail.
+    pub fn is_sound(&self) -> bool {
+        let world = self.world();
+        let Faults { write, sync, read, names, space_bytes, off, .. } = &world.faults;
+        let fails = write.or(*sync).is_some() || read.is_some() || names.is_some();
+        !fails && space_bytes.is_none() && !off
+    }
+
+    /// Whether reads of files below this directory, or of some of them, fail now.
     pub fn fails_reads_below(&self, directory: &Path) -> bool {
-        self.world().faults.read.as_ref().is_some_and(|(below, _)| directory.starts_with(below))
+        let world = self.world();
+        let meets = |of: &PathBuf| directory.starts_with(of) || of.starts_with(directory);
+        world.faults.read.as_ref().is_some_and(|read| read.of.iter().any(meets))
+            || world.faults.names.as_ref().is_some_and(|(below, _)| meets(below))
     }
 
     /// All files together may hold this many bytes; a write beyond is done in part and fails with ENOSPC.
@@ -296,6 +341,33 @@ impl World {
         if outside { Faults::default() } else { self.faults.clone() }
     }
 
+    /// Where a read of this file that begins at `at` ends; an error where it fails.
+    fn gives(&mut self, path: &Path, at: u64) -> io::Result<u64> {
+        let Some(unread) = &mut self.faults.read else { return Ok(u64::MAX) };
+        if !unread.of.iter().any(|of| path.starts_with(of)) || at >= unread.within.end {
+            return Ok(u64::MAX);
+        }
+        if at < unread.within.start {
+            return Ok(unread.within.start);
+        }
+        let error = unread.error;
+        unread.left = unread.left.map(|left| left - 1);
+        if unread.left == Some(0) {
+            self.faults.read = None;
+        }
+        Err(io::Error::from_raw_os_error(error))
+    }
+
+    /// An error where nothing below this directory is listed or opened.
+    fn names(&self, path: &Path, outside: bool) -> io::Result<()> {
+        match &self.faults.names {
+            Some((below, error)) if !outside && path.starts_with(below) => {
+                Err(io::Error::from_raw_os_error(*error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// An error once the end has come.
     fn alive(&self, outside: bool) -> io::Result<()> {
         if self.faults.off && !outside { Err(io::Error::from_raw_os_error(EIO)) } else { Ok(()) }
@@ -404,17 +476,14 @@ impl SimulatedFile {
 
 impl File for SimulatedFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let world = self.world();
+        let mut world = self.world();
         world.alive(self.outside)?;
-        if let Some((below, error)) = world.faults(self.outside).read
-            && self.path.starts_with(below)
-        {
-            return Err(io::Error::from_raw_os_error(error));
-        }
+        let end = if self.outside { u64::MAX } else { world.gives(&self.path, offset)? };
         let data = &world.inodes[self.inode].data;
         let rest = data.get(offset as usize..).unwrap_or_default();
         let most = if world.faults(self.outside).short_reads { 7 } else { usize::MAX };
-        let length = rest.len().min(buffer.len()).min(most);
+        let until_fault = usize::try_from(end - offset).unwrap_or(usize::MAX);
+        let length = rest.len().min(buffer.len()).min(most).min(until_fault);
         buffer[..length].copy_from_slice(&rest[..length]);
         Ok(length)
     }
@@ -503,6 +572,7 @@ impl Storage for SimulatedStorage {
     fn open_read(&self, path: &Path) -> io::Result<Box<dyn File>> {
         let world = self.world();
         world.alive(self.outside)?;
+        world.names(path, self.outside)?;
         let found = world.names.get(path).copied();
         drop(world);
         let inode = found.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
@@ -530,6 +600,7 @@ impl Storage for SimulatedStorage {
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
         let world = self.world();
         world.alive(self.outside)?;
+        world.names(directory, self.outside)?;
         if !world.directories.contains(directory) {
             return Err(io::ErrorKind::NotFound.into());
         }

@@ -12,7 +12,7 @@ use crate::frame::Frame;
 use crate::storage::SharedStorage;
 
 use super::super::frames::{Frames, frames};
-use super::super::recover::{Touch, recover};
+use super::super::recover::{Damaged, Touch, recover};
 
 /// Bits of a key that count the letters of one frame.
 const NUMBER_BITS: u32 = 24;
@@ -53,7 +53,7 @@ pub fn read_all(storage: &SharedStorage, directory: &Path) -> io::Result<Letters
 
 /// How many letters a directory holds.
 pub fn count(storage: &SharedStorage, directory: &Path) -> io::Result<u64> {
-    let found = recover(storage, directory, Touch::Nothing)?;
+    let found = recover(storage, directory, Touch::Nothing, Damaged::All)?;
     Ok(found.segments.iter().map(|s| s.documents).sum())
 }
 

@@ -5,14 +5,15 @@
 //! one that goes is there or gone; frames keep their sequences and letters their keys, so that no key is used again.
 //! On failure: an error with the file; what was done stays done, and doing it again finishes it.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
 use crate::frame::{Draft, Frame, Head};
 use crate::storage::File;
 
-use super::super::recover::{FoundSegment, Touch, recover};
-use super::super::scan::{Found, Scanner};
+use super::super::recover::{Damaged, FoundSegment, Recovered, Touch, recover};
+use super::super::scan::{Broken, Found, Scanner};
 use super::super::segment::NEW_SUFFIX;
 use super::letters::{StoredLetter, letter_of};
 use super::{Inner, Store, lock};
@@ -44,8 +45,14 @@ impl Store {
         Ok(gone)
     }
 
+    /// What is on disk. What cannot be read now is an error: it would look like letters that are gone.
+    fn found(&self) -> io::Result<Recovered> {
+        let none = BTreeSet::new();
+        Ok(recover(&self.storage, &self.directory, Touch::Nothing, Damaged::Only(&none))?)
+    }
+
     fn remove_from_segments(&self, goes: &dyn Fn(&StoredLetter) -> bool) -> io::Result<u64> {
-        let found = recover(&self.storage, &self.directory, Touch::Nothing)?;
+        let found = self.found()?;
         let mut gone = 0;
         let mut empty = Vec::new();
         for segment in &found.segments {
@@ -94,7 +101,7 @@ impl Store {
     }
 
     fn count_again(&self, inner: &mut Inner) -> io::Result<()> {
-        let found = recover(&self.storage, &self.directory, Touch::Nothing)?;
+        let found = self.found()?;
         inner.used_bytes = found.report.bytes;
         inner.count = found.segments.iter().map(|s| s.documents).sum();
         self.show(inner);
@@ -112,6 +119,9 @@ impl Copy<'_> {
         scanner.set_length(scanner.length().min(segment.bytes));
         while let Some(step) = scanner.step() {
             match step {
+                Found::Broken(Broken { unreadable: Some(why), .. }) => {
+                    return Err(io::Error::other(why));
+                }
                 Found::Broken(run) => self.as_it_is(run.offset, run.bytes)?,
                 Found::Frame { offset, outline } => {
                     let bytes = scanner.bytes(offset, &outline).to_vec();
@@ -153,7 +163,7 @@ impl Copy<'_> {
         let mut at = from;
         while at < from + bytes {
             let mut block = vec![0; BLOCK_BYTES.min(from + bytes - at) as usize];
-            let read = self.from.read_at(&mut block, at).unwrap_or(block.len());
+            let read = self.from.read_at(&mut block, at)?;
             if read == 0 {
                 break;
             }

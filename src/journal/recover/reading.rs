@@ -3,7 +3,8 @@
 //! In: a segment's file and what the segments before it held. Out: its frames counted, its positions applied, its
 //! wounds noted. Promises: a position is trusted only when every frame before it in its run is there or was durable
 //! once: what lies behind such a hole is made void, because its input reads it again from before the hole.
-//! On failure: what cannot be read is a wound.
+//! On failure: what cannot be read is a wound where it counts as damaged; else an error, before anything of this
+//! segment is changed.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,13 +15,14 @@ use crate::storage::SharedStorage;
 use super::super::quarantine::{self, Kept};
 use super::super::scan::{Broken, Found, Scanner};
 use super::super::writer::remember;
-use super::{Candidate, Done, FoundSegment, Recovered, Touch, Wound};
+use super::{Candidate, Damaged, Done, FoundSegment, Recovered, Touch, Unread, Wound};
 
 /// A segment among the others.
 pub(super) struct Place<'a> {
     pub(super) storage: &'a SharedStorage,
     pub(super) directory: &'a Path,
     pub(super) touch: Touch,
+    pub(super) damaged: Damaged<'a>,
     pub(super) newest: bool,
     /// Frames from here on are the next segment's.
     pub(super) limit: u64,
@@ -49,9 +51,17 @@ struct Aside {
 }
 
 /// Reads one segment and adds what it holds to `found`.
-pub(super) fn read_segment(place: &Place<'_>, candidate: &Candidate, found: &mut Recovered) {
+pub(super) fn read_segment(
+    place: &Place<'_>,
+    candidate: &Candidate,
+    found: &mut Recovered,
+) -> Result<(), Unread> {
+    // A length that the file system does not tell would look like a segment without frames.
+    if let Err(why) = candidate.file.facts() {
+        place.damaged.or_ends(&candidate.path, why)?;
+    }
     let mut reading = Reading::begin(place, candidate, found);
-    reading.scan(found);
+    reading.scan(found)?;
     reading.settle(found);
     let untold = reading.epoch.is_none() && reading.segment.first > found.durable;
     let mut segment = reading.segment;
@@ -62,6 +72,7 @@ pub(super) fn read_segment(place: &Place<'_>, candidate: &Candidate, found: &mut
     // Nothing of a segment that names no run reached the disk: it may have been the first one of the next run.
     found.last_epoch = if untold { None } else { reading.epoch };
     found.segments.push(segment);
+    Ok(())
 }
 
 impl<'a> Reading<'a> {
@@ -102,9 +113,10 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn scan(&mut self, found: &mut Recovered) {
+    fn scan(&mut self, found: &mut Recovered) -> Result<(), Unread> {
         let before_first = self.segment.last;
         let with_snapshot = self.candidate.header.as_ref().is_none_or(|(h, _)| h.snapshot);
+        let damaged = self.place.damaged.has(&self.candidate.path);
         let file = Arc::clone(&self.candidate.file);
         let mut scanner = Scanner::new(file, self.segment.frames_from, self.epoch, before_first);
         // Whether the gap in the sequences, if there is one, belongs to a wound already noted.
@@ -112,6 +124,9 @@ impl<'a> Reading<'a> {
         while let Some(step) = scanner.step() {
             let (offset, outline) = match step {
                 Found::Broken(run) => {
+                    if let Some(why) = run.unreadable.as_ref().filter(|_| !damaged) {
+                        return Err(Unread::told(&self.candidate.path, why));
+                    }
                     gap_noted = true;
                     self.wound(&run);
                     continue;
@@ -164,12 +179,14 @@ impl<'a> Reading<'a> {
             found.last_intact = outline.sequence();
         }
         self.segment.bytes = scanner.length();
+        Ok(())
     }
 
     fn wound(&mut self, run: &Broken) {
         self.segment.broken.push((run.offset, run.bytes));
-        self.unreadable |= run.unreadable;
-        let header_broken = run.offset == 0 && self.candidate.header.is_none() && !run.unreadable;
+        let unreadable = run.unreadable.is_some();
+        self.unreadable |= unreadable;
+        let header_broken = run.offset == 0 && self.candidate.header.is_none() && !unreadable;
         self.wounds.push(Wound {
             segment: self.candidate.first,
             offset: run.offset,

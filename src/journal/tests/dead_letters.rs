@@ -54,6 +54,39 @@ fn letters_come_back_as_they_were_after_any_crash() {
 }
 
 #[test]
+fn letters_that_cannot_be_read_now_are_neither_removed_nor_lost() {
+    let storage = SimulatedStorage::default();
+    let store = open(&storage, 1 << 14);
+    for n in 1..=9 {
+        let document = vec![b' '; 1000];
+        store.put(&[DeadLetter { document, ..letter(n) }]).unwrap();
+    }
+    let segments: Vec<_> = storage.names();
+    let segments = segments.iter().filter(|p| p.extension().is_some_and(|e| e == "segment"));
+    let segments: Vec<_> = segments.cloned().collect();
+    assert!(segments.len() > 2);
+    for unread in &segments {
+        storage.fail_reads_of(std::slice::from_ref(unread), EIO, None);
+        let refused = store.remove(&|stored| stored.letter.id == "id-5").unwrap_err().to_string();
+        assert!(refused.contains(&format!("cannot read `{}`", unread.display())), "{refused}");
+        storage.fail_reads(None);
+        assert_eq!(all(&storage).len(), 9, "{}", unread.display());
+    }
+    drop(store);
+    storage.fail_reads_of(&segments, EIO, None);
+    let shared: SharedStorage = Arc::new(storage.clone());
+    let clock = Arc::new(ManualClock::at(1));
+    let path = Path::new(DIRECTORY);
+    let said = Store::open(shared, clock, &Metrics::default(), path, 1 << 20).err().unwrap();
+    assert!(said.to_string().contains("cannot read the dead letters in `/data/dead-letters`"));
+    storage.fail_reads(None);
+    let store = open(&storage, 1 << 20);
+    assert_eq!(store.count(), 9);
+    assert_eq!(store.remove(&|stored| stored.letter.id == "id-5").unwrap(), 1);
+    assert_eq!(all(&storage).len(), 8);
+}
+
+#[test]
 fn a_full_store_refuses_and_says_what_to_do() {
     let storage = SimulatedStorage::default();
     let store = open(&storage, 4000);

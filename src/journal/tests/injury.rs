@@ -6,6 +6,7 @@ use super::support::*;
 use crate::frame;
 use crate::journal::{Recovery, inspect};
 use crate::storage::Storage;
+use crate::storage::simulated::EIO;
 
 /// A closed journal of one segment with these documents; where each frame lies; the segment's bytes.
 struct Patient {
@@ -16,10 +17,15 @@ struct Patient {
 }
 
 fn patient(count: u64) -> Patient {
+    large_patient(count, 0)
+}
+
+/// As [`patient`], with documents of so many bytes more.
+fn large_patient(count: u64, padding: usize) -> Patient {
     let bench = Bench::new(&["logs"]);
     let opened = bench.open();
     for n in 1..=count {
-        append(&opened.journal, n, 1);
+        opened.journal.append(padded(n, 1, padding), None).unwrap();
     }
     opened.journal.close();
     drop(opened);
@@ -239,15 +245,128 @@ fn foreign_files_copies_and_missing_segments_are_reported_and_left_alone() {
 }
 
 #[test]
-fn a_disk_that_cannot_be_read_does_not_stop_the_start() {
+fn a_device_that_gives_nothing_of_a_file_ends_the_start_and_costs_nothing() {
     let patient = patient(3);
-    patient.bench.storage.fail_reads(Some(5));
+    let storage = &patient.bench.storage;
+    let journal = Path::new(DIRECTORY);
+    let cursors = journal.join("cursors");
+    for of in [journal, &cursors, &patient.path] {
+        storage.fail_reads_of(&[of.to_path_buf()], EIO, None);
+        let before = storage.counts();
+        let said = patient.bench.try_open().err().unwrap().to_string();
+        assert!(said.contains("cannot read the journal in `/data/journal`"), "{said}");
+        assert!(said.contains("Input/output error"), "{said}");
+        assert!(said.contains("move it to another folder"), "{said}");
+        let file = if of == patient.path { &patient.path } else { &cursors };
+        assert!(said.contains(&format!("cannot read `{}`", file.display())), "{said}");
+        // The lock's own file alone.
+        assert!(storage.counts().0 <= before.0 + 1, "{of:?}");
+        storage.fail_reads(None);
+    }
+    storage.fail_names_below(journal, Some(EIO));
+    let said = patient.bench.try_open().err().unwrap().to_string();
+    assert!(said.contains("nothing was changed"), "{said}");
+    storage.fail_names_below(journal, None);
     let opened = patient.bench.open();
-    assert_eq!(opened.report.frames, 0);
-    assert!(opened.report.wounds[0].reason.contains("cannot be read"), "{:?}", opened.report);
-    patient.bench.storage.fail_reads(None);
-    append(&opened.journal, 9, 1);
+    assert_eq!(opened.report.wounds, []);
+    assert_eq!(offset_of(&opened), 3);
+    assert_eq!(numbers(&mut *opened.journal.feed(0).unwrap()), [1, 2, 3]);
+}
+
+#[test]
+fn a_device_that_gives_something_at_the_second_try_costs_nothing() {
+    let patient = patient(3);
+    let storage = &patient.bench.storage;
+    for reads in 1..12 {
+        storage.fail_reads_of(&[DIRECTORY.into()], EIO, Some(reads));
+        // A service manager starts it until it works.
+        let opened = (0..12).find_map(|_| patient.bench.try_open().ok()).unwrap();
+        assert_eq!(opened.report.wounds, [], "{reads} reads failed");
+        assert_eq!(numbers(&mut *opened.journal.feed(0).unwrap()), [1, 2, 3]);
+    }
+}
+
+/// Pages of the segment's file that hold only parts of frames.
+fn bad_page(patient: &Patient, number: usize) -> std::ops::Range<u64> {
+    let page = 4096 * number as u64..4096 * (number as u64 + 1);
+    assert!(page.end < patient.bytes.len() as u64);
+    page
+}
+
+#[test]
+fn a_place_that_a_working_device_does_not_give_is_damage_and_costs_its_frames() {
+    let patient = large_patient(8, 3000);
+    let storage = &patient.bench.storage;
+    let page = bad_page(&patient, 2);
+    storage.fail_reads_within(&patient.path, page.clone(), EIO);
+    let hit = |frame: &std::ops::Range<usize>| {
+        (frame.start as u64) < page.end && frame.end as u64 > page.start
+    };
+    let expected: Vec<u64> = (1..=8).filter(|n| !hit(&patient.frames[*n as usize - 1])).collect();
+    for known in [false, true] {
+        let opened = patient.bench.open();
+        let [wound] = opened.report.wounds.as_slice() else { panic!("{:?}", opened.report) };
+        assert!(wound.reason.contains("cannot be read: Input/output error"), "{wound:?}");
+        assert_eq!(wound.frames_lost_estimate, 8 - expected.len() as u64);
+        assert!(!wound.known && !wound.unfinished, "it may come back: {known}");
+        assert_eq!(offset_of(&opened), 8);
+        assert_eq!(tried(&mut *opened.journal.feed(0).unwrap()), expected);
+    }
     assert!(bench_has(&patient.bytes, &patient), "nothing was cut off");
+    storage.fail_reads(None);
+    let opened = patient.bench.open();
+    assert_eq!(numbers(&mut *opened.journal.feed(0).unwrap()), (1..=8).collect::<Vec<u64>>());
+}
+
+#[test]
+fn a_header_that_a_working_device_does_not_give_costs_at_most_its_page() {
+    let patient = large_patient(8, 3000);
+    patient.bench.storage.fail_reads_within(&patient.path, 0..4096, EIO);
+    let opened = patient.bench.open();
+    let first = patient.frames.iter().position(|frame| frame.start >= 4096).unwrap() as u64 + 1;
+    assert_eq!(tried(&mut *opened.journal.feed(0).unwrap()), (first..=8).collect::<Vec<u64>>());
+    assert_eq!(offset_of(&opened), 8);
+    assert!(bench_has(&patient.bytes, &patient), "nothing was cut off");
+}
+
+#[test]
+fn a_bad_place_among_frames_that_were_not_synced_holds_nothing_up() {
+    let patient = large_patient(2, 0);
+    let opened = patient.bench.open();
+    for n in 3..=10 {
+        opened.journal.append(padded(n, 1, 3000), None).unwrap();
+    }
+    let mut bench = Bench::new(&["logs"]);
+    bench.storage = patient.bench.storage.kill();
+    let newest = bench.segments().pop().unwrap();
+    bench.storage.fail_reads_within(&newest, 8192..12288, EIO);
+    let again = bench.open();
+    assert!(again.journal.shared.turn(), "{:?}", bench.trouble());
+    let read_again_from = offset_of(&again);
+    assert!((3..10).contains(&read_again_from), "the hole is read again from its source");
+    let frames = tried(&mut *again.journal.feed(0).unwrap());
+    assert_eq!(frames, (1..=read_again_from).collect::<Vec<u64>>());
+    append(&again.journal, read_again_from + 1, 1);
+}
+
+#[test]
+fn a_device_that_takes_no_write_is_away_and_nothing_is_damage() {
+    let patient = large_patient(8, 3000);
+    let storage = &patient.bench.storage;
+    storage.fail_reads_within(&patient.path, bad_page(&patient, 2), EIO);
+    storage.fail_syncs(Some(EIO));
+    let said = patient.bench.try_open().err().unwrap().to_string();
+    assert!(said.contains("cannot read"), "{said}");
+    storage.fail_syncs(None);
+    storage.fail_reads(None);
+    let opened = patient.bench.open();
+    assert_eq!(opened.report.wounds, []);
+    assert_eq!(numbers(&mut *opened.journal.feed(0).unwrap()), (1..=8).collect::<Vec<u64>>());
+}
+
+/// As [`numbers`], of a feed that tries an unreadable place again.
+fn tried(feed: &mut dyn crate::delivery::Feed) -> Vec<u64> {
+    (0..20).flat_map(|_| numbers(feed)).collect()
 }
 
 fn bench_has(bytes: &[u8], patient: &Patient) -> bool {

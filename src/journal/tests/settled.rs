@@ -98,6 +98,30 @@ fn a_device_that_gives_nothing_for_a_while_costs_nothing() {
 }
 
 #[test]
+fn a_device_that_comes_back_while_it_is_asked_whether_it_works_costs_nothing() {
+    let bench = Bench::new(&["logs"]);
+    let opened = bench.open();
+    for n in 1..=3 {
+        append(&opened.journal, n, 1);
+    }
+    opened.journal.close();
+    drop(opened);
+    for reads in 1..12 {
+        let opened = bench.open();
+        let mut logs = opened.journal.feed(0).unwrap();
+        bench.storage.fail_reads(Some(EIO));
+        for _ in 0..20 {
+            assert!(logs.next_now().is_none());
+        }
+        // It is back after so many reads more, between two of them that belong together, too.
+        bench.storage.fail_reads_of(&["/".into()], EIO, Some(reads));
+        let got: Vec<u64> = (0..20).flat_map(|_| numbers(&mut *logs)).collect();
+        assert_eq!(got, [1, 2, 3], "after {reads} reads");
+        assert!(bench.metrics.render().contains("logweir_journal_lost_bytes_total 0\n"));
+    }
+}
+
+#[test]
 fn a_full_journal_whose_frames_were_written_again_after_a_failed_sync_goes_on() {
     let mut bench = Bench::new(&["logs"]);
     bench.settings.max_bytes = 20_000;

@@ -7,6 +7,7 @@ use crate::budget::Budget;
 use crate::chunk::{Position, Stored, ack};
 use crate::clock::ManualClock;
 use crate::delivery::Feed;
+use crate::diagnostic::Diagnostic;
 use crate::frame::{Draft, Head};
 use crate::health::{Health, State};
 use crate::journal::{
@@ -49,14 +50,19 @@ impl Bench {
     }
 
     pub fn open(&self) -> Opened {
-        self.open_with(false)
+        self.open_with(false).unwrap()
     }
 
     pub fn open_threaded(&self) -> Opened {
-        self.open_with(true)
+        self.open_with(true).unwrap()
     }
 
-    fn open_with(&self, threaded: bool) -> Opened {
+    /// As [`Bench::open`], where it may fail.
+    pub fn try_open(&self) -> Result<Opened, Diagnostic> {
+        self.open_with(false)
+    }
+
+    fn open_with(&self, threaded: bool) -> Result<Opened, Diagnostic> {
         let parts = Parts {
             storage: Arc::new(self.storage.clone()),
             clock: self.clock.clone(),
@@ -65,7 +71,7 @@ impl Bench {
             budget: Budget::default(),
         };
         let settings = self.settings.clone();
-        open::open(parts, Path::new(DIRECTORY), settings, &self.outputs, threaded).unwrap()
+        open::open(parts, Path::new(DIRECTORY), settings, &self.outputs, threaded)
     }
 
     pub fn segments(&self) -> Vec<PathBuf> {

@@ -9,7 +9,7 @@ use crate::storage::{self, Storage as _};
 fn start(folder: &Path, storage: SharedStorage, absolute: bool) -> Stage {
     let (stage, context) = Stage::new(storage);
     let root = Root { folder: folder.to_path_buf(), absolute };
-    tokio::spawn(run(root, context));
+    tokio::spawn(run(root, context, write_apart));
     stage
 }
 
@@ -54,6 +54,38 @@ async fn lines_are_appended_to_the_files_that_the_path_names_and_synced_before_t
         let left = disk.crash(seed);
         assert_eq!(text(&left, "/out/b.log"), "before\n{\"n\":2}\n", "a power cut took a line");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_power_cut_takes_no_file_whose_lines_are_done() {
+    for moves in [false, true] {
+        let (disk, mut stage) = simulated();
+        let first = stage.frame(&documents(&[("deep/a.log", "1")]));
+        stage.until_done(first).await;
+        if moves {
+            disk.rename(Path::new("/out/deep/a.log"), Path::new("/out/deep/a.log.1")).unwrap();
+        }
+        let second = stage.frame(&documents(&[("deep/a.log", "2")]));
+        stage.until_done(second).await;
+        for seed in 0..50 {
+            let left = disk.crash(seed);
+            let moved = text(&left, "/out/deep/a.log.1");
+            assert_eq!(moved + &text(&left, "/out/deep/a.log"), "1\n2\n", "seed {seed}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_folder_that_cannot_be_synced_pauses_and_no_line_is_written_twice() {
+    let (disk, mut stage) = simulated();
+    disk.fail_syncs(Some(EIO));
+    let first = stage.frame(&documents(&[("a.log", "1")]));
+    until_paused(&stage).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    disk.fail_syncs(None);
+    stage.until_done(first).await;
+    assert_eq!(text(&disk, "/out/a.log"), "1\n");
+    assert_eq!(text(&disk.crash(0), "/out/a.log"), "1\n");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! A whole pipeline from one seed: file input, filters, journal, two outputs, on a disk, a clock and clusters that
+//! A whole pipeline from one seed: file input, filters, journal, two or three outputs, on a disk, a clock and clusters that
 //! behave as badly as the seed says.
 //!
 //! After each run every line was stored exactly once by each output that it goes to, or is a dead letter, or was
@@ -9,6 +9,7 @@
 //! always run first.
 
 mod actions;
+mod archive;
 mod cluster;
 mod life;
 mod random;

@@ -22,8 +22,30 @@ pub enum Fault {
     /// So many bytes are left.
     Space(u64),
     Short,
+    /// The device gives nothing of these files; of so many reads, or until something else happens to it.
+    Unread(Unread, Option<u64>),
     None,
 }
+
+/// Which of the agent's own files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    All,
+    Names,
+    Segments,
+    Newest,
+    Cursors,
+    Letters,
+}
+
+pub const UNREAD: [Unread; 6] = [
+    Unread::All,
+    Unread::Names,
+    Unread::Segments,
+    Unread::Newest,
+    Unread::Cursors,
+    Unread::Letters,
+];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -37,6 +59,8 @@ pub enum Action {
     Truncate,
     Recreate,
     Gzip(usize),
+    /// What the output `file` wrote gets another name.
+    MoveOutput,
     // The agent's parts.
     Look,
     Read(u64),

@@ -61,8 +61,10 @@ struct Inner {
     random: Random,
     /// The bodies by id.
     documents: BTreeMap<String, String>,
-    /// Faults that were seen: the same id with another body.
+    /// Faults that were seen.
     wrong: Vec<String>,
+    /// The same id with another body: the one that is stored, and the one that was refused.
+    taken: Vec<(String, String, String)>,
     requests: u64,
     conflicts: u64,
     /// Who sends; a dead process sends nothing.
@@ -76,6 +78,7 @@ impl Cluster {
             random: Random(seed),
             documents: BTreeMap::new(),
             wrong: Vec::new(),
+            taken: Vec::new(),
             requests: 0,
             conflicts: 0,
             sender: SimulatedStorage::default(),
@@ -96,6 +99,11 @@ impl Cluster {
 
     pub fn wrong(&self) -> Vec<String> {
         self.inner().wrong.clone()
+    }
+
+    /// Id, stored body and refused body of each document that came with the id of another one.
+    pub fn taken(&self) -> Vec<(String, String, String)> {
+        self.inner().taken.clone()
     }
 
     /// Requests, and documents that were there already.
@@ -226,8 +234,8 @@ impl Inner {
             // Read again, a line has another time.
             let content = |body: &str| body.split_once("Z\",").map(|(_, rest)| rest.to_string());
             if content(known) != content(&document.body) {
-                self.wrong
-                    .push(format!("id {} is `{known}`, and now `{}`", document.id, document.body));
+                let Sent { id, body, .. } = document;
+                self.taken.push((id.clone(), known.clone(), body.clone()));
             }
             self.conflicts += 1;
             return Some((409, "version_conflict_engine_exception"));

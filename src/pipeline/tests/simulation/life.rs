@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::archive;
 use super::cluster::{Cluster, Mood};
 use super::twist::{Twist, Twists};
 use super::writer::{FOLDER, Form};
@@ -23,6 +24,7 @@ use crate::health::Health;
 use crate::input::stepped as tail;
 use crate::journal::{Journal, Mode, OnFull, OutputSlot, Parts, SyncPolicy, dead_letter};
 use crate::metrics::Metrics;
+use crate::output::file_stepped;
 use crate::output::simulated::{self, Tuning};
 use crate::pipeline::flow::FlowPlan;
 use crate::pipeline::{gate, worker};
@@ -33,7 +35,8 @@ use crate::{config, settings};
 
 pub const JOURNAL: &str = "/data/app/journal";
 pub const DEAD_LETTERS: &str = "/data/app/dead-letters";
-pub const OUTPUTS: [&str; 2] = ["logs", "errors"];
+/// The third one only where there is an output `file`.
+pub const OUTPUTS: [&str; 3] = ["logs", "errors", "archive"];
 
 /// What one seed decides once.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +57,7 @@ pub struct Outside {
     pub runtime: Arc<Runtime>,
     pub clock: SharedClock,
     pub storage: SimulatedStorage,
-    /// As [`OUTPUTS`].
+    /// Of the first outputs.
     pub clusters: [Cluster; 2],
 }
 
@@ -63,7 +66,7 @@ pub struct Life {
     pub metrics: Metrics,
     pub health: Health,
     /// Documents that each output had before it when it started.
-    pub backlog: [u64; 2],
+    pub backlog: [u64; 3],
     tailer: tail::Tailer,
     intake: Intake,
     held: Option<Chunk>,
@@ -79,7 +82,7 @@ pub struct Life {
 }
 
 /// The flow of a pipeline file.
-fn toml(form: Form) -> String {
+fn toml(form: Form, files: bool) -> String {
     let codec = match form {
         Form::Json => "\"json\"",
         Form::Words => "\"plain\"",
@@ -95,6 +98,7 @@ type = "remove"
 fields = ["message"]
 "#;
     let grok = if form == Form::Json { "" } else { grok };
+    let archive = if files { archive::OUTPUT } else { "" };
     format!(
         r#"
 [inputs.app]
@@ -117,11 +121,11 @@ type = "elasticsearch"
 hosts = ["http://errors.test"]
 index = "logs"
 when = 'level == "error"'
-"#
+{archive}"#
     )
 }
 
-fn plan(form: Form, clock: &SharedClock, metrics: &Metrics) -> config::Plan {
+fn plan(options: &Options, clock: &SharedClock, metrics: &Metrics) -> config::Plan {
     let around = config::Surroundings {
         environment: Arc::new(settings::ProcessEnvironment),
         clock: Arc::clone(clock),
@@ -130,15 +134,16 @@ fn plan(form: Form, clock: &SharedClock, metrics: &Metrics) -> config::Plan {
     };
     let mut problems = Diagnostics::default();
     let path = Path::new("/pipelines/app.toml");
-    let plan = config::load_text("app.toml", toml(form), path, &around, &mut problems);
+    let toml = toml(options.form, options.twists.has(Twist::Files));
+    let plan = config::load_text("app.toml", toml, path, &around, &mut problems);
     plan.unwrap_or_else(|| panic!("{problems}"))
 }
 
 impl Life {
-    /// Starts; must always succeed.
+    /// Starts; must succeed unless the device gives nothing.
     pub fn start(outside: &Outside, options: &Options) -> Result<Life, String> {
         let (metrics, health) = (Metrics::default(), Health::default());
-        let plan = plan(options.form, &outside.clock, &metrics);
+        let plan = plan(options, &outside.clock, &metrics);
         let metrics = metrics.with("pipeline", "app");
         let storage: SharedStorage = Arc::new(outside.storage.clone());
         let slot = |o: &config::OutputPlan| OutputSlot {
@@ -181,7 +186,7 @@ impl Life {
         let journal = opened.journal;
         let stats = journal.stats();
         let (stop, stopped) = watch::channel(false);
-        let (mut outputs, mut routes, mut backlog) = (JoinSet::new(), Vec::new(), [0; 2]);
+        let (mut outputs, mut routes, mut backlog) = (JoinSet::new(), Vec::new(), [0; 3]);
         for (number, (output, bit)) in plan.outputs.into_iter().zip(&opened.bits).enumerate() {
             assert_eq!(output.name, OUTPUTS[number]);
             backlog[number] = stats.outputs[number].documents;
@@ -201,7 +206,10 @@ impl Life {
             };
             let address = output.output.address().cloned();
             routes.push(Route::new(output.name, *bit, output.when, address, &labelled));
-            let cluster = outside.clusters[number].clone();
+            let Some(cluster) = outside.clusters.get(number).cloned() else {
+                outputs.spawn_on(file_stepped(context), outside.runtime.handle());
+                continue;
+            };
             cluster.set_sender(&outside.storage);
             outputs.spawn_on(
                 simulated::output(options.tuning, Arc::new(cluster), context),
@@ -350,7 +358,7 @@ impl Life {
 
     /// A stop as at SIGTERM: what was read goes to the journal, outputs get `ms`.
     /// Gives back what [`Life::dropped_at_end`] says.
-    pub fn stop(mut self, ms: u64) -> Result<[u64; 2], String> {
+    pub fn stop(mut self, ms: u64) -> Result<[u64; 3], String> {
         self.work(u64::MAX)?;
         for _ in 0..ms / 100 {
             if self.journal.drained() || self.outside.storage.has_ended() {
@@ -444,8 +452,10 @@ impl Life {
     }
 
     /// Documents of each output that the end of the process loses to a full journal, or that it lost before.
-    pub fn dropped_at_end(&self) -> [u64; 2] {
-        [0, 1].map(|output| self.dropped(output) + self.journal.dropped_in_hand(output))
+    pub fn dropped_at_end(&self) -> [u64; 3] {
+        let outputs = self.journal.stats().outputs.len();
+        let in_hand = |o: usize| if o < outputs { self.journal.dropped_in_hand(o) } else { 0 };
+        [0, 1, 2].map(|output| self.dropped(output) + in_hand(output))
     }
 
     pub fn metric(&self, name: &str, label: &str) -> u64 {
@@ -479,6 +489,7 @@ fn pause(outside: &Outside, health: Health) -> impl Fn(Duration) -> bool + Send 
 
 pub fn heal_disk(storage: &SimulatedStorage) {
     storage.fail_reads(None);
+    storage.fail_names_below(Path::new("/"), None);
     storage.fail_writes(None);
     storage.fail_syncs(None);
     storage.set_space(None);

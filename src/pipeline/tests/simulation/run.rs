@@ -5,14 +5,15 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::actions::{Action, Fault};
+use super::actions::{Action, Fault, Unread};
+use super::archive::Archive;
 use super::cluster::{Cluster, Mood};
-use super::life::{DEAD_LETTERS, Life, OUTPUTS, Options, Outside, heal_disk};
+use super::life::{DEAD_LETTERS, JOURNAL, Life, OUTPUTS, Options, Outside, heal_disk};
 use super::random::{PausedClock, Random};
 use super::twist::Twist;
 use super::writer::{FOLDER, Form, Kind, Writer};
 use crate::clock::SharedClock;
-use crate::journal::dead_letter;
+use crate::journal::{Journal, dead_letter};
 use crate::storage::SharedStorage;
 use crate::storage::simulated::{EIO, ENOSPC, SimulatedStorage};
 
@@ -40,8 +41,11 @@ struct Run {
     away: u64,
     /// The end that the storage will have.
     end: Option<(bool, u64, u64)>,
+    /// A power cut took frames of the journal that outputs had seen.
+    forgot: bool,
     /// Documents of each output that full journals of earlier lives have dropped.
-    dropped: [u64; 2],
+    dropped: [u64; 3],
+    archive: Archive,
     lives: u64,
     trace: u64,
 }
@@ -65,10 +69,23 @@ pub fn run(seed: u64, options: Options, actions: &[Action]) -> Result<Outcome, S
     let writer = Writer::new(&storage, options.form);
     let outside = Outside { runtime: Arc::clone(&runtime), clock, storage, clusters };
     let (life, end) = (None, None);
-    let (moved, away, lives) = (false, 0, 0);
-    let (dropped, trace) = ([0; 2], seed);
-    let mut run =
-        Run { outside, options, writer, wall, life, moved, away, end, dropped, lives, trace };
+    let (moved, forgot, away, lives) = (false, false, 0, 0);
+    let (dropped, trace, archive) = ([0; 3], seed, Archive::default());
+    let mut run = Run {
+        outside,
+        options,
+        writer,
+        wall,
+        life,
+        moved,
+        away,
+        end,
+        forgot,
+        dropped,
+        archive,
+        lives,
+        trace,
+    };
     run.start()?;
     for (number, action) in actions.iter().enumerate() {
         let done = run.act(*action).and_then(|()| run.after());
@@ -88,11 +105,22 @@ pub fn run(seed: u64, options: Options, actions: &[Action]) -> Result<Outcome, S
 impl Run {
     fn start(&mut self) -> Result<(), String> {
         self.lives += 1;
-        self.moved = false;
-        self.writer.wakes.clear();
-        // A journal that cannot be read at the start is a damaged one: it goes on without.
-        self.outside.storage.fail_reads_below(Path::new("/data"), None);
-        self.life = Some(Life::start(&self.outside, &self.options)?);
+        let storage = &self.outside.storage;
+        if !self.options.twists.has(Twist::Unread) {
+            storage.fail_reads_below(Path::new("/data"), None);
+        }
+        let gives = !storage.fails_reads_below(Path::new("/data"));
+        self.archive.begin(storage);
+        match Life::start(&self.outside, &self.options) {
+            Ok(life) => {
+                self.moved = false;
+                self.writer.wakes.clear();
+                self.life = Some(life);
+            }
+            // As a service manager does, it is started again.
+            Err(why) if !gives && why.contains("nothing was changed") => {}
+            Err(why) => return Err(why),
+        }
         Ok(())
     }
 
@@ -113,6 +141,7 @@ impl Run {
             Action::Truncate => writer.truncate(),
             Action::Recreate => writer.recreate(),
             Action::Gzip(n) => writer.gzip(n),
+            Action::MoveOutput => self.archive.rotate(&outside.storage),
             Action::Jump(seconds) => self.wall.jump(seconds),
             Action::Disk(Fault::LogReads) if self.options.twists.has(Twist::Blind) => {
                 harm(&outside.storage, Fault::LogReads);
@@ -172,8 +201,14 @@ impl Run {
             Action::Crash { .. } => {}
             Action::Stop { ms, away } => {
                 if let Some(life) = self.life.take() {
+                    let journal = life.journal.clone();
                     let dropped = life.stop(ms)?;
+                    let machine = self.end.is_some_and(|(machine, ..)| machine);
+                    self.forgot |= machine && is_behind(&journal);
                     self.count_dropped(dropped);
+                    // What it could not write is as after a crash.
+                    let memory = self.options.twists.has(Twist::Memory);
+                    self.archive.end(self.outside.storage.is_sound() && !memory);
                 }
                 self.away = away;
                 if self.end.is_none() {
@@ -203,11 +238,13 @@ impl Run {
     }
 
     fn crash(&mut self, away: u64) -> Result<(), String> {
+        let (machine, seed, _) = self.end.take().unwrap_or_default();
         if let Some(life) = self.life.take() {
             self.count_dropped(life.dropped_at_end());
+            self.forgot |= machine && is_behind(&life.journal);
             life.crash();
+            self.archive.end(false);
         }
-        let (machine, seed, _) = self.end.take().unwrap_or_default();
         self.writer.complete();
         let old = &self.outside.storage;
         self.outside.storage = if machine { old.crash(seed) } else { old.kill() };
@@ -222,7 +259,7 @@ impl Run {
         Ok(())
     }
 
-    fn count_dropped(&mut self, dropped: [u64; 2]) {
+    fn count_dropped(&mut self, dropped: [u64; 3]) {
         for (sum, more) in self.dropped.iter_mut().zip(dropped) {
             *sum += more;
         }
@@ -238,7 +275,7 @@ impl Run {
         if self.life.is_none() {
             self.start()?;
         }
-        let Some(life) = &mut self.life else { return Ok(()) };
+        let Some(life) = &mut self.life else { return Err("it does not start".into()) };
         // Longer than what is held back for comparison, and than a rescan takes to come.
         for _ in 0..120 {
             life.round(&mut self.writer.wakes)?;
@@ -258,11 +295,19 @@ impl Run {
     fn check(&self) -> Result<(), String> {
         let letters = self.letters()?;
         let mut ids: BTreeMap<u64, String> = BTreeMap::new();
+        let mut taken: BTreeSet<u64> = BTreeSet::new();
         let mut faults = String::new();
         for (number, cluster) in self.outside.clusters.iter().enumerate() {
             let output = OUTPUTS[number];
             for wrong in cluster.wrong() {
                 let _ = writeln!(faults, "{output}: {wrong}");
+            }
+            for (id, known, new) in cluster.taken() {
+                if self.may_be_taken(&known)? {
+                    taken.extend(self.number_of(&new)?);
+                } else {
+                    let _ = writeln!(faults, "{output}: id {id} is `{known}`, and now `{new}`");
+                }
             }
             let mut stored: BTreeSet<u64> = BTreeSet::new();
             for (id, body) in cluster.documents() {
@@ -294,25 +339,16 @@ impl Run {
                     same_id(&mut ids, *n, id, &mut faults);
                 }
             }
-            let now = self.life.as_ref().map_or(0, |life| life.dropped(number));
-            let mut may_miss = self.dropped[number] + now;
-            for n in 1..=self.writer.lines {
-                let (to, refused) = fate(number, n);
-                let place = (stored.contains(&n), dead.contains(&n));
-                let fits = place == (to && !refused, to && refused);
-                let missing = place == (false, false);
-                let gone = self.writer.perhaps.contains(&n) && missing;
-                // What a full journal has dropped is counted.
-                let dropped = !fits && !gone && missing && may_miss > 0;
-                may_miss -= u64::from(dropped);
-                if !fits && !gone && !dropped {
-                    let at = self.writer.place_of(n);
-                    let _ = writeln!(
-                        faults,
-                        "{output}: line {n}: (stored, dead) is {place:?}; in {at:?}"
-                    );
-                }
-            }
+            self.check_fates(number, (&stored, &dead, &taken), &mut faults);
+        }
+        if self.options.twists.has(Twist::LogEnds) && self.forgot {
+            ids.retain(|n, _| !self.writer.perhaps.contains(n));
+        }
+        if self.options.twists.has(Twist::Files) {
+            let twice = &self.writer.perhaps_twice;
+            let stored = self.archive.check(&self.outside.storage, &ids, twice, &mut faults);
+            let none = BTreeSet::new();
+            self.check_fates(2, (&stored, &none, &none), &mut faults);
         }
         order_within_files(&ids, &mut faults);
         if faults.is_empty() {
@@ -321,6 +357,40 @@ impl Run {
         let many = faults.lines().count();
         let first: Vec<&str> = faults.lines().take(12).collect();
         Err(format!("{many} faults at the end:\n{}", first.join("\n")))
+    }
+
+    /// Whether a line may have got the id of this stored document: a power cut took the end of the log *and* the
+    /// frames of the journal that told how far it had been read, and the outputs had them already.
+    fn may_be_taken(&self, known: &str) -> Result<bool, String> {
+        let lost = self.number_of(known)?.is_none_or(|n| self.writer.perhaps.contains(&n));
+        Ok(lost && self.forgot && self.options.twists.has(Twist::LogEnds))
+    }
+
+    /// Whether each line is where it belongs: stored by this output, or a dead letter of it. `taken`: its id was.
+    fn check_fates(
+        &self,
+        number: usize,
+        (stored, dead, taken): (&BTreeSet<u64>, &BTreeSet<u64>, &BTreeSet<u64>),
+        faults: &mut String,
+    ) {
+        let output = OUTPUTS[number];
+        let now = self.life.as_ref().map_or(0, |life| life.dropped(number));
+        let mut may_miss = self.dropped[number] + now;
+        for n in 1..=self.writer.lines {
+            let (to, refused) = fate(number, n);
+            let place = (stored.contains(&n), dead.contains(&n));
+            let fits = place == (to && !refused, to && refused);
+            let missing = place == (false, false);
+            let gone = missing && (self.writer.perhaps.contains(&n) || taken.contains(&n));
+            // What a full journal has dropped is counted.
+            let dropped = !fits && !gone && missing && may_miss > 0;
+            may_miss -= u64::from(dropped);
+            if !fits && !gone && !dropped {
+                let at = self.writer.place_of(n);
+                let _ =
+                    writeln!(faults, "{output}: line {n}: (stored, dead) is {place:?}; in {at:?}");
+            }
+        }
     }
 
     /// Output, id and line number of each dead letter.
@@ -360,15 +430,22 @@ impl Run {
     }
 }
 
+/// Whether frames are not on disk.
+fn is_behind(journal: &Journal) -> bool {
+    let stats = journal.stats();
+    stats.synced < stats.written
+}
+
 /// Whether a line goes to an output, and whether it is refused there.
 fn fate(output: usize, n: u64) -> (bool, bool) {
     let kind = Kind::of(n);
     let error = matches!(kind, Kind::Error | Kind::BadError);
     let to = if OUTPUTS[output] == "errors" { error } else { kind != Kind::Debug };
-    (to, matches!(kind, Kind::Bad | Kind::BadError))
+    // A file takes everything.
+    (to, output < 2 && matches!(kind, Kind::Bad | Kind::BadError))
 }
 
-fn number_of(body: &str) -> Result<u64, String> {
+pub fn number_of(body: &str) -> Result<u64, String> {
     let value: serde_json::Value =
         serde_json::from_str(body).map_err(|why| format!("{why}: {body}"))?;
     value["n"].as_u64().ok_or_else(|| format!("no number: {body}"))
@@ -403,6 +480,26 @@ fn harm(storage: &SimulatedStorage, fault: Fault) {
         Fault::LogReads => storage.fail_reads_below(Path::new(FOLDER), Some(EIO)),
         Fault::Space(left) => storage.leave_space(left),
         Fault::Short => storage.read_short(true),
+        Fault::Unread(of, reads) => unread(storage, of, reads),
         Fault::None => {}
     }
+}
+
+/// The device gives nothing of these files, or so many reads of them fail.
+fn unread(storage: &SimulatedStorage, of: Unread, reads: Option<u64>) {
+    let segments = |path: &Path| path.extension().is_some_and(|end| end == "segment");
+    let (journal, letters) = (Path::new(JOURNAL), Path::new(DEAD_LETTERS));
+    let of = match of {
+        Unread::All => vec![Path::new("/data").to_path_buf()],
+        Unread::Names => return storage.fail_names_below(Path::new("/data"), Some(EIO)),
+        Unread::Cursors => vec![journal.join("cursors")],
+        Unread::Letters => vec![letters.to_path_buf()],
+        Unread::Segments | Unread::Newest => {
+            let mut found = storage.names();
+            found.retain(|path| segments(path) && path.starts_with(journal));
+            let older = found.len().saturating_sub(1);
+            found.split_off(if of == Unread::Newest { older } else { 0 })
+        }
+    };
+    storage.fail_reads_of(&of, EIO, reads);
 }

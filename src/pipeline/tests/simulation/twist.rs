@@ -3,7 +3,7 @@
 //! The plain form of a seed never changes: what a twist draws comes from a generator of its own, so that a seed that
 //! once found something finds it again. A run is named `SEED` or `SEED+TWIST+TWIST`.
 
-use super::actions::{Action, Fault};
+use super::actions::{Action, Fault, UNREAD};
 use super::life::Options;
 use super::random::Random;
 use super::writer::Form;
@@ -29,9 +29,13 @@ pub enum Twist {
     Clock,
     /// Events have several lines, so that the last one is held until it is certain that it ends.
     Multiline,
+    /// An output `file` more, whose files logrotate moves away.
+    Files,
+    /// The device gives nothing of the agent's own files, or of some of them, when it starts.
+    Unread,
 }
 
-pub const TWISTS: [(&str, Twist); 9] = [
+pub const TWISTS: [(&str, Twist); 11] = [
     ("moves", Twist::Moves),
     ("workers", Twist::Workers),
     ("memory", Twist::Memory),
@@ -41,10 +45,12 @@ pub const TWISTS: [(&str, Twist); 9] = [
     ("blind", Twist::Blind),
     ("clock", Twist::Clock),
     ("multiline", Twist::Multiline),
+    ("files", Twist::Files),
+    ("unread", Twist::Unread),
 ];
 
 /// Those of which no fault is open that a usual number of seeds finds.
-const SETTLED: [Twist; 2] = [Twist::Workers, Twist::Inodes];
+const SETTLED: [Twist; 4] = [Twist::Workers, Twist::Inodes, Twist::Files, Twist::Unread];
 
 /// The twists of one run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,6 +121,12 @@ pub fn apply(seed: u64, twists: Twists, options: &mut Options, actions: &mut Vec
             Action::Jump(if random.one_in(3) { seconds } else { -seconds })
         });
     }
+    if twists.has(Twist::Files) {
+        add(&mut random, actions, 12, |_| Action::MoveOutput);
+    }
+    if twists.has(Twist::Unread) {
+        unread_starts(&mut random, actions);
+    }
     if twists.has(Twist::Blind) {
         add(&mut random, actions, 20, |_| Action::Disk(Fault::LogReads));
     }
@@ -132,6 +144,25 @@ fn add(
         more.push(action);
         if random.one_in(one_in) {
             more.push(new(random));
+        }
+    }
+    *actions = more;
+}
+
+/// Most ends of the process come while the device does not give something.
+fn unread_starts(random: &mut Random, actions: &mut Vec<Action>) {
+    let mut more = Vec::with_capacity(actions.len());
+    for action in actions.drain(..) {
+        let ends = matches!(action, Action::Crash { .. } | Action::Stop { .. });
+        if ends && !random.one_in(4) || random.one_in(20) {
+            let of = UNREAD[random.below(UNREAD.len() as u64) as usize];
+            let reads = random.one_in(4).then(|| 1 + random.below(12));
+            let fault = Action::Disk(Fault::Unread(of, reads));
+            // Before the end, or while nobody is there.
+            let before = random.one_in(2);
+            more.extend(if before { [fault, action] } else { [action, fault] });
+        } else {
+            more.push(action);
         }
     }
     *actions = more;

@@ -1,0 +1,150 @@
+//! What the output `file` wrote, against what it promises.
+//!
+//! A document is done when its line is synced, and a crash may write lines again. So in the files that a path ever
+//! had: a life writes each line once, in the order of its source; a line comes again only after an end that was no
+//! clean stop; only the last line before such an end may be torn.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::run::number_of;
+use crate::storage::Storage;
+use crate::storage::simulated::SimulatedStorage;
+
+const FOLDER: &str = "/out";
+const FILES: [&str; 2] = ["info.jsonl", "error.jsonl"];
+pub const OUTPUT: &str = r#"
+[outputs.archive]
+type = "file"
+path = "/out/{level}.jsonl"
+"#;
+
+#[derive(Default)]
+pub struct Archive {
+    /// Times that logrotate came.
+    moves: u64,
+    lives: Vec<Life>,
+}
+
+struct Life {
+    /// Bytes of each of [`FILES`], with those moved away, when it began.
+    from: [usize; 2],
+    /// It ended by a stop, with a disk that took everything.
+    clean: bool,
+}
+
+impl Archive {
+    pub fn begin(&mut self, storage: &SimulatedStorage) {
+        let from = FILES.map(|name| self.text(storage, name).len());
+        self.lives.push(Life { from, clean: true });
+    }
+
+    pub fn end(&mut self, clean: bool) {
+        if let Some(life) = self.lives.last_mut() {
+            life.clean &= clean;
+        }
+    }
+
+    /// Moves the files away.
+    pub fn rotate(&mut self, storage: &SimulatedStorage) {
+        self.moves += 1;
+        let storage = storage.outside();
+        for name in FILES {
+            let _ = storage.rename(&path(name), &moved(name, self.moves));
+        }
+        let _ = storage.sync_directory(Path::new(FOLDER));
+    }
+
+    /// Everything that was written under a name.
+    fn text(&self, storage: &SimulatedStorage, name: &str) -> Vec<u8> {
+        let parts = (1..=self.moves).map(|n| moved(name, n)).chain([path(name)]);
+        parts.filter_map(|path| storage.contents(&path)).flatten().collect()
+    }
+
+    /// The lines that are there. `ids`: of each line; `twice`: may have been read again.
+    pub fn check(
+        &self,
+        storage: &SimulatedStorage,
+        ids: &BTreeMap<u64, String>,
+        twice: &BTreeSet<u64>,
+        faults: &mut String,
+    ) -> BTreeSet<u64> {
+        let mut stored = BTreeSet::new();
+        for (file, name) in FILES.into_iter().enumerate() {
+            let text = self.text(storage, name);
+            let mut seen = Seen::default();
+            let mut at = 0;
+            for line in text.split_inclusive(|byte| *byte == b'\n') {
+                let (begins, ends) = (at, at + line.len());
+                at = ends;
+                let life = self.lives.iter().rposition(|l| l.from[file] <= begins).unwrap_or(0);
+                let line = String::from_utf8_lossy(line);
+                let Ok(n) = number_of(line.trim_end()) else {
+                    // It is ended by the next life that writes, or by one after that.
+                    let torn = self.lives[life..].iter().zip(&self.lives[life + 1..]);
+                    let mut torn = torn.filter(|(_, next)| next.from[file] <= ends);
+                    if !torn.any(|(one, _)| !one.clean) {
+                        let _ = writeln!(faults, "{name}: torn within a life: {line}");
+                    }
+                    continue;
+                };
+                if line.contains("hunter2") || !line.contains("***") {
+                    let _ = writeln!(faults, "{name}: not redacted: {line}");
+                }
+                stored.insert(n);
+                if !twice.contains(&n) {
+                    self.check_line(name, n, life, ids.get(&n), &mut seen, faults);
+                }
+            }
+        }
+        stored
+    }
+
+    fn check_line(
+        &self,
+        name: &str,
+        n: u64,
+        life: usize,
+        id: Option<&String>,
+        seen: &mut Seen,
+        faults: &mut String,
+    ) {
+        let before = seen.life.insert(n, life);
+        match before {
+            Some(before) if before == life => {
+                let _ = writeln!(faults, "{name}: line {n} is there twice of life {life}");
+            }
+            Some(before) if self.lives[before..life].iter().all(|l| l.clean) => {
+                let _ = writeln!(faults, "{name}: line {n} is there twice, with no crash between");
+            }
+            _ => {}
+        }
+        let Some((source, offset)) = id.and_then(|id| id.split_once('-')) else { return };
+        let offset = u64::from_str_radix(offset, 16).unwrap_or(0);
+        // Within a life, and of what comes for the first time.
+        let orders = [Some(life), before.is_none().then_some(usize::MAX)];
+        for order in orders.into_iter().flatten() {
+            let last = seen.last.insert((order, source.to_string()), offset);
+            if last.is_some_and(|last| last >= offset) {
+                let _ = writeln!(faults, "{name}: line {n} is not behind the one before it");
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Seen {
+    /// In which life each line came last.
+    life: BTreeMap<u64, usize>,
+    /// The last offset of a source in a life; of what came for the first time in `usize::MAX`.
+    last: BTreeMap<(usize, String), u64>,
+}
+
+fn path(name: &str) -> PathBuf {
+    Path::new(FOLDER).join(name)
+}
+
+fn moved(name: &str, times: u64) -> PathBuf {
+    path(&format!("{name}.{times}"))
+}
