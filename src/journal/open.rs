@@ -45,9 +45,11 @@ pub(super) fn open(
     let settings = within_budget(settings, &budget);
     let tail_max = budget.share_of(JOURNAL_TAIL_BYTES as u64, 16);
     let held = lock::take(&storage, directory)?;
-    let found = recover_at_start(&storage, directory, &*held).map_err(|unread| {
+    let mut found = recover_at_start(&storage, directory, &*held).map_err(|unread| {
         unread.diagnostic(&format!("the journal in `{}`", directory.display()))
     })?;
+    // Passed at once, they would be deleted. They stay for whoever can still read them, and for a later start.
+    found.segments.retain(|segment| !segment.unreadable);
     let totals = totals(&found.segments);
     let starts = starts(&found, outputs, &totals);
     let journal = found.journal.unwrap_or_else(|| clock.random());

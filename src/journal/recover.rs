@@ -93,6 +93,8 @@ pub struct FoundSegment {
     pub outputs: Vec<(u32, String)>,
     /// Offset and length of each broken run.
     pub broken: Vec<(u64, u64)>,
+    /// The device gave no frame of it, and may do so later.
+    pub unreadable: bool,
     /// From here on nothing says that it ever reached the disk; `None`: all of it did.
     pub unsure_from: Option<u64>,
 }
@@ -252,6 +254,9 @@ fn candidates(
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if let Some(first) = segment::first_of(&path) {
             match storage.open_read(&path) {
+                Ok(file) if file.facts().is_ok_and(|facts| !facts.regular) => {
+                    report.foreign.push((path, "it is no file".to_string()));
+                }
                 Ok(file) => candidates.push(candidate(first, path, file.into(), damaged)?),
                 // It was delivered and deleted meanwhile.
                 Err(why) if why.kind() == ErrorKind::NotFound => {}

@@ -1,9 +1,10 @@
 //! What the device does not give at a start.
 //!
 //! Is: the judgement whether unreadable bytes are damaged or may come back. In: what recovery could not read.
-//! Out: a recovery that counts a bad place as damaged, or an error. Promises: bytes count as damaged only where the
-//! device works (it takes a synced write and gives other bytes of the same file) and did not give them three times;
-//! otherwise nothing is changed, and a later start finds everything. On failure: an error that names the file.
+//! Out: a recovery that counts a bad place or file as damaged, or an error. Promises: what cannot be read counts as
+//! damaged only where the device works (it takes a synced write and gives other bytes of the journal) and did not give
+//! it three times; otherwise nothing is changed, and a later start finds everything. On failure: an error that names
+//! the file.
 //! Why: `docs/decisions/0016-a-start-waits-for-the-device.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use crate::diagnostic::Diagnostic;
 use crate::storage::{File, SharedStorage};
 
-use super::{Damaged, Recovered, Touch, recover};
+use super::{Damaged, LOCK_NAME, Recovered, Touch, recover};
 
 /// Passes in which a file fails before its unreadable bytes count as damaged.
 const TRIES: u32 = 3;
@@ -89,7 +90,7 @@ pub fn recover_at_start(
     loop {
         let tried = recover(storage, directory, Touch::Repair, Damaged::Only(&damaged));
         let Err(unread) = tried else { return tried };
-        if !gives_something(storage, &unread.path) || held.sync().is_err() {
+        if !gives_something(storage, directory) || held.sync().is_err() {
             return Err(unread);
         }
         let failed: &mut u32 = tries.entry(unread.path.clone()).or_default();
@@ -100,10 +101,16 @@ pub fn recover_at_start(
     }
 }
 
-/// Whether the device gives some of a file: its first, middle or last bytes.
-fn gives_something(storage: &SharedStorage, path: &Path) -> bool {
-    let Ok(file) = storage.open_read(path) else { return false };
-    let Ok(facts) = file.facts() else { return false };
-    let last = facts.size.saturating_sub(1);
-    facts.regular && [0, last / 2, last].iter().any(|at| file.read_at(&mut [0], *at).is_ok())
+/// Whether the device gives some of the journal: the first, middle or last byte of a file. The lock's own file was
+/// written a moment ago and says nothing.
+fn gives_something(storage: &SharedStorage, directory: &Path) -> bool {
+    let mut files = storage.list(directory).unwrap_or_default();
+    files.retain(|path| !path.ends_with(LOCK_NAME));
+    files.iter().any(|path| {
+        let Ok(file) = storage.open_read(path) else { return false };
+        let Ok(facts) = file.facts() else { return false };
+        let last = facts.size.saturating_sub(1);
+        let given = |at: &u64| file.read_at(&mut [0], *at).is_ok_and(|bytes| bytes > 0);
+        facts.regular && [0, last / 2, last].iter().any(given)
+    })
 }

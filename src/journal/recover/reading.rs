@@ -66,6 +66,7 @@ pub(super) fn read_segment(
     let untold = reading.epoch.is_none() && reading.segment.first > found.durable;
     let mut segment = reading.segment;
     segment.epoch = reading.epoch;
+    segment.unreadable = reading.unreadable && segment.frames == 0;
     // No sequence of a broken place and no name of a segment is used again.
     found.written = found.written.max(segment.last).max(segment.first);
     found.report.wounds.append(&mut reading.wounds);
@@ -99,6 +100,7 @@ impl<'a> Reading<'a> {
             snapshot: false,
             outputs: found.outputs.clone(),
             broken: Vec::new(),
+            unreadable: false,
             unsure_from: (candidate.first > found.durable).then_some(0),
         };
         Reading {

@@ -245,13 +245,15 @@ fn foreign_files_copies_and_missing_segments_are_reported_and_left_alone() {
 }
 
 #[test]
-fn a_device_that_gives_nothing_of_a_file_ends_the_start_and_costs_nothing() {
+fn a_device_that_is_away_ends_the_start_and_costs_nothing() {
     let patient = patient(3);
     let storage = &patient.bench.storage;
     let journal = Path::new(DIRECTORY);
     let cursors = journal.join("cursors");
     for of in [journal, &cursors, &patient.path] {
         storage.fail_reads_of(&[of.to_path_buf()], EIO, None);
+        // What is in memory can be read, but nothing can be written.
+        storage.fail_syncs((of != journal).then_some(EIO));
         let before = storage.counts();
         let said = patient.bench.try_open().err().unwrap().to_string();
         assert!(said.contains("cannot read the journal in `/data/journal`"), "{said}");
@@ -262,6 +264,7 @@ fn a_device_that_gives_nothing_of_a_file_ends_the_start_and_costs_nothing() {
         // The lock's own file alone.
         assert!(storage.counts().0 <= before.0 + 1, "{of:?}");
         storage.fail_reads(None);
+        storage.fail_syncs(None);
     }
     storage.fail_names_below(journal, Some(EIO));
     let said = patient.bench.try_open().err().unwrap().to_string();
@@ -271,6 +274,25 @@ fn a_device_that_gives_nothing_of_a_file_ends_the_start_and_costs_nothing() {
     assert_eq!(opened.report.wounds, []);
     assert_eq!(offset_of(&opened), 3);
     assert_eq!(numbers(&mut *opened.journal.feed(0).unwrap()), [1, 2, 3]);
+}
+
+#[test]
+fn a_file_that_a_working_device_does_not_give_is_damage_and_the_rest_is_shipped() {
+    let patient = patient(3);
+    let storage = &patient.bench.storage;
+    let cursors = Path::new(DIRECTORY).join("cursors");
+    storage.fail_reads_of(std::slice::from_ref(&cursors), EIO, None);
+    let opened = patient.bench.open();
+    assert_eq!(numbers(&mut *opened.journal.feed(0).unwrap()), [1, 2, 3], "sent again");
+    append(&opened.journal, 4, 1);
+    opened.journal.close();
+    drop(opened);
+    storage.fail_reads_of(std::slice::from_ref(&patient.path), EIO, None);
+    let opened = patient.bench.open();
+    let wounds = &opened.report.wounds;
+    assert!(wounds.iter().any(|w| w.reason.contains("Input/output error")), "{wounds:?}");
+    assert!(bench_has(&patient.bytes, &patient), "nothing was cut off");
+    assert_eq!(tried(&mut *opened.journal.feed(0).unwrap()), [4]);
 }
 
 #[test]

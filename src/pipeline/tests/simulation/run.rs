@@ -485,8 +485,9 @@ fn harm(storage: &SimulatedStorage, fault: Fault) {
     }
 }
 
-/// The device gives nothing of these files, or so many reads of them fail.
+/// The device is away, and nothing of these files is in memory; or so many reads of them fail.
 fn unread(storage: &SimulatedStorage, of: Unread, reads: Option<u64>) {
+    storage.fail_syncs(Some(EIO));
     let segments = |path: &Path| path.extension().is_some_and(|end| end == "segment");
     let (journal, letters) = (Path::new(JOURNAL), Path::new(DEAD_LETTERS));
     let of = match of {
