@@ -55,6 +55,8 @@ const REASON_BYTES_MAX: usize = 600;
 
 /// What stands before the items of a reply without blanks.
 const ITEMS: &[u8] = b"\"items\":[";
+/// What stands before an item's status.
+const STATUS: &[u8] = b"\"status\":";
 
 /// Reads the reply to a bulk of these documents.
 pub(super) fn read(body: &[u8], entries: &[Entry]) -> Result<Reply, Garbled> {
@@ -91,46 +93,46 @@ pub(super) fn read_error(body: &[u8]) -> (Cause, bool) {
 
 /// The short way for the usual reply, which costs more to read than all else about a request.
 ///
-/// Why it may look for bytes: within JSON, a quote that is not part of a string begins or ends one, and a string
-/// cannot hold an unescaped quote; so `"status":` is never within a string, it is always a key. A whole reply with
-/// `"errors":false` before its items, with as many items and statuses as documents and each of them 200 or 201, is
-/// success. Anything unusual (spaces, another order, a cut end) goes the long way.
+/// Why it may look for bytes: within JSON without escapes, a quote begins or ends a string, and no string holds one; so
+/// `"status":` is always a key. Without a list among the items, `},{` stands only between two items (or in a string,
+/// which makes the counts differ). So with as many items as documents, each of which is one operation, holds no object
+/// but `_shards`, and ends with its only status, 200 or 201, all are stored. Anything unusual (spaces, another order, a
+/// cut end) goes the long way.
 fn all_stored(body: &[u8], count: usize) -> bool {
     // An escaped quote may make a part of a name or a text look like a status.
     if memchr::memchr(b'\\', body).is_some() {
         return false;
     }
     let body = body.trim_ascii_end();
-    let Some(items) = memmem::find(&body[..body.len().min(256)], ITEMS) else { return false };
-    let head_is_good = body.starts_with(b"{")
-        && memmem::find(&body[..items], b"\"errors\":false,").is_some()
-        && memmem::find(&body[..items], b"{\"").is_some_and(|at| at == 0)
-        && memchr::memchr2(b'[', b'{', &body[1..items]).is_none();
-    if !head_is_good || !body.ends_with(b"}]}") || memmem::find(body, b"\"error\":").is_some() {
+    let Some(at) = memmem::find(&body[..body.len().min(256)], ITEMS) else { return false };
+    let (head, items) = (&body[..at], &body[at + ITEMS.len()..]);
+    let head_is_good = head.starts_with(b"{\"")
+        && memmem::find(head, b"\"errors\":false,").is_some()
+        && memchr::memchr2(b'[', b'{', &head[1..]).is_none();
+    let Some(items) = items.strip_suffix(b"]}").filter(|_| head_is_good) else { return false };
+    let has = |what: &[u8]| memmem::find(items, what).is_some();
+    if memchr::memchr2(b'[', b']', items).is_some()
+        || has(b"\"error\":")
+        || has(b"\"failure_store\":")
+    {
         return false;
     }
-    if memmem::find(body, b"\"failure_store\":").is_some() {
-        return false;
-    }
-    // Each item is one operation, the same for all.
-    let first = &body[items + ITEMS.len()..];
+    let many = |what: &[u8]| memmem::find_iter(items, what).count();
     let operations: [&[u8]; 2] = [b"}},{\"create\":{", b"}},{\"index\":{"];
-    let Some(next) = operations.into_iter().find(|next| first.starts_with(&next[3..])) else {
+    let Some(next) = operations.into_iter().find(|next| items.starts_with(&next[3..])) else {
         return false;
     };
-    let mut found = 0;
-    for at in memmem::find_iter(body, b"\"status\":") {
-        let value = &body[at + 9..];
-        let good = (value.starts_with(b"201") || value.starts_with(b"200"))
-            && matches!(value.get(3), Some(b'}' | b','));
-        if !good {
-            return false;
-        }
-        found += 1;
-    }
-    // As many items as statuses: one without a status would be taken for none.
-    let joints = |joint: &[u8]| memmem::find_iter(body, joint).count() + 1;
-    found == count && joints(b"}},{") == count && joints(next) == count
+    let alike = many(b"},{") + 1 == count && many(next) + 1 == count;
+    let objects = memchr::memchr_iter(b'{', items).count();
+    let flat = objects == 2 * count + many(b"\"_shards\":{") && !has(b"},\"_shards\":{");
+    let ends = |at: usize| {
+        let value = &items[at + STATUS.len()..];
+        let end = value.strip_prefix(b"201").or_else(|| value.strip_prefix(b"200"));
+        end.is_some_and(|end| end == b"}}" || end.starts_with(b"}},{"))
+    };
+    let mut statuses = 0;
+    let all_end = memmem::find_iter(items, STATUS).inspect(|_| statuses += 1).all(ends);
+    alike && flat && all_end && statuses == count
 }
 
 /// The shortest way, for a reply that says the same of each document, as one does whose ids are filtered out: an item
