@@ -139,6 +139,8 @@ pub const FILTER_EVENT_BYTES_MAX: usize = 16 * 1024;
 pub const WINDOWS_CLOSED_MAX: usize = 256;
 /// Series of one derived metric, unless the user says otherwise; further label values share one series.
 pub const METRIC_SERIES: usize = 1_000;
+/// Bytes of one label value of a derived metric; events with a longer one share one series.
+pub const METRIC_LABEL_BYTES_MAX: usize = 256;
 /// Milliseconds that `throttle` rests between two looks at the clock while it makes events wait.
 pub const THROTTLE_LOOK_MS: u64 = 5;
 /// Milliseconds between two looks at journald's files.

@@ -2,8 +2,8 @@
 //!
 //! In: `name`, `kind`, `value` (a field; a counter without one counts events), `scale`, `labels` (label = field),
 //! `buckets`. Out: the events as they are; the metric. Promises: no more series than `max_series`: label values beyond
-//! it share one series whose labels are `_other`, which is counted, and said once a minute. Numbers begin at 0 with
-//! each start of the agent, as Prometheus expects it.
+//! it, and those longer than 256 bytes, share one series whose labels are `_other`, which is counted, and said once a
+//! minute. Numbers begin at 0 with each start of the agent, as Prometheus expects it.
 //! On failure: a value that is no number gives the tag `_metric_failure`; an absent one leaves the metric as it is.
 
 use std::sync::Arc;
@@ -187,22 +187,29 @@ impl Filter for Metric {
                 continue;
             }
             values.clear();
+            let mut fits = true;
             for path in &plan.labels {
+                let from = values.len();
                 if let Some(found) = batch.get(event, path) {
                     batch.write_text(found, values);
                 }
+                fits &= values.len() - from <= limits::METRIC_LABEL_BYTES_MAX;
                 values.push(0xff);
             }
-            if !family.observe(values, value) {
+            if !fits {
+                family.observe_other(value);
                 plan.overflow.increment();
-                plan.tell();
+                plan.tell("met a label value longer than 256 bytes; such ones");
+            } else if !family.observe(values, value) {
+                plan.overflow.increment();
+                plan.tell("has no room for more series; further label values");
             }
         }
     }
 }
 
 impl Plan {
-    fn tell(&self) {
+    fn tell(&self, what: &str) {
         let now_ns = self.clock.elapsed_ns().max(1);
         let told_ns = self.told_ns.load(Ordering::Relaxed);
         let pause = limits::COMPLAINT_MS * 1_000_000;
@@ -211,8 +218,8 @@ impl Plan {
         }
         self.told_ns.store(now_ns, Ordering::Relaxed);
         tracing::warn!(
-            "the metric `{}` has {} series and no room for more: further label values are counted together as \
-             `_other`; choose labels with fewer values, or raise `max_series`",
+            "the metric `{}` {what} are counted together as `_other`; choose labels with fewer and shorter values, \
+             or raise `max_series` (now {})",
             self.definition.name,
             self.definition.most
         );

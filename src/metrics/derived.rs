@@ -96,21 +96,32 @@ impl Family {
         }
         let mut series = self.series.write().unwrap_or_else(PoisonError::into_inner);
         let fits = series.contains_key(labels) || series.len() < self.definition.most;
-        let other: Vec<u8>;
-        let labels = if fits {
-            labels
+        if fits {
+            self.add(&mut series, labels, value);
         } else {
-            let names = self.definition.labels.iter();
-            other = names.flat_map(|_| [OTHER.as_bytes(), &[0xff]].concat()).collect();
-            &other
-        };
+            self.add(&mut series, &self.others(), value);
+        }
+        fits
+    }
+
+    /// Adds a number to the series that is shared by all for which there is no other.
+    pub fn observe_other(&self, value: f64) {
+        let mut series = self.series.write().unwrap_or_else(PoisonError::into_inner);
+        self.add(&mut series, &self.others(), value);
+    }
+
+    fn others(&self) -> Vec<u8> {
+        let names = self.definition.labels.iter();
+        names.flat_map(|_| [OTHER.as_bytes(), &[0xff]].concat()).collect()
+    }
+
+    fn add(&self, series: &mut HashMap<Box<[u8]>, Arc<Series>>, labels: &[u8], value: f64) {
         let made = series.entry(labels.into()).or_insert_with(|| {
             let buckets = self.definition.buckets.len() + 1;
             let buckets = (0..buckets).map(|_| AtomicU64::new(0)).collect();
             Arc::new(Series { value: AtomicU64::new(0), buckets })
         });
         made.add(&self.definition, value);
-        fits
     }
 
     fn write(&self, out: &mut String) {

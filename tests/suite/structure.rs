@@ -1,6 +1,6 @@
 //! The shape of the source as rules: tiers, rooms, forbidden calls, forbidden words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -201,6 +201,32 @@ fn time_and_files_come_through_their_interfaces() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Labels that shipped code puts on metrics.
+fn metric_labels() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    // Other agents' configurations are written with a `with` of their own.
+    let files =
+        sources().into_iter().filter(|(module, path, _)| module != "import" && !is_test_file(path));
+    for (_, _, text) in files {
+        let calls = shipped(&text).split(".with(\"").skip(1);
+        found.extend(calls.filter_map(|call| Some(call.split_once("\", ")?.0.to_string())));
+    }
+    found
+}
+
+#[test]
+fn every_label_of_a_metric_is_described_with_its_bound() {
+    let text = fs::read_to_string(root().join("docs/operations.md")).unwrap();
+    let table = text.split("### Labels").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| `"));
+    let first = rows.filter_map(|row| row.split('|').nth(1));
+    let described: BTreeSet<String> = first
+        .flat_map(|names| names.split(','))
+        .map(|name| name.trim().trim_matches('`').to_string())
+        .collect();
+    assert_eq!(metric_labels(), described);
 }
 
 #[test]

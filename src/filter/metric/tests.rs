@@ -62,6 +62,21 @@ fn label_values_beyond_the_bound_share_one_series() {
 }
 
 #[test]
+fn label_values_that_are_too_long_share_one_series() {
+    let toml = filter("name = \"x_total\"\nlabels = { l = \"l\", m = \"m\" }");
+    let long = |bytes: usize| format!("{{\"l\":\"{}\",\"m\":1}}", "x".repeat(bytes));
+    let mut trial = Trial::new(&toml);
+    let sent = [long(256), long(257), long(100_000)];
+    let mut batch = trial.batch(&sent.each_ref().map(String::as_str));
+    trial.chain.apply(&mut batch);
+    let text = trial.metrics.render();
+    let series: Vec<&str> = text.lines().filter(|line| line.starts_with("x_total{")).collect();
+    let whole = format!("x_total{{l=\"{}\",m=\"1\"}} 1", "x".repeat(256));
+    assert_eq!(series, ["x_total{l=\"_other\",m=\"_other\"} 2", &whole]);
+    assert_eq!(trial.counted("logweir_filter_series_refused_total{filter=\"metric\"}"), 2);
+}
+
+#[test]
 fn a_value_that_is_no_number_is_tagged_and_not_counted() {
     let mut trial = Trial::new(&filter("name = \"x_total\"\nvalue = \"v\""));
     assert_eq!(trial.run("{\"v\":\"a\"}"), "{\"v\":\"a\",\"tags\":[\"_metric_failure\"]}");

@@ -38,6 +38,10 @@ struct Class {
 
 /// Nanoseconds between two messages of one class.
 const INTERVAL_NS: u64 = 30_000_000_000;
+/// Statuses that have a series of their own; a server could answer with any number.
+const STATUSES_MAX: usize = 20;
+/// All others; no server can answer with it.
+const OTHER: u16 = u16::MAX;
 /// Classes told apart; error types are few, but a server could invent them.
 const CLASSES_MAX: usize = 100;
 
@@ -115,8 +119,14 @@ impl Report {
     /// A request was answered; status 0: it was not.
     pub(super) fn answered(&mut self, status: u16, bytes: usize) {
         let metrics = &self.metrics;
-        let counter = self.requests.entry(status).or_insert_with(|| {
-            let text = if status == 0 { "none".to_string() } else { status.to_string() };
+        let known = self.requests.contains_key(&status);
+        let place = if known || self.requests.len() < STATUSES_MAX { status } else { OTHER };
+        let counter = self.requests.entry(place).or_insert_with(|| {
+            let text = match place {
+                0 => "none".to_string(),
+                OTHER => "_other".to_string(),
+                status => status.to_string(),
+            };
             metrics
                 .with("status", &text)
                 .counter("logweir_output_requests_total", "Requests by the status of their answer.")
@@ -166,5 +176,26 @@ impl Report {
         if taken != settled + open as u64 {
             tracing::error!(output = %self.output, taken, settled, open, "documents are miscounted");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_answers_with_ever_other_statuses_makes_no_more_series_than_there_is_room_for()
+    {
+        let metrics = Metrics::default();
+        let mut report = Report::new(&metrics, "logs");
+        for status in (100..1000).chain([0, 100, 999]) {
+            report.answered(status, 0);
+        }
+        let text = metrics.render();
+        let series = text.lines().filter(|l| l.starts_with("logweir_output_requests_total{"));
+        assert_eq!(series.count(), STATUSES_MAX + 1);
+        let of = |status: &str| format!("requests_total{{status=\"{status}\"}} ");
+        assert!(text.contains(&(of("100") + "2\n")), "{text}");
+        assert!(text.contains(&(of("_other") + "882\n")), "{text}");
     }
 }
