@@ -52,6 +52,7 @@ mod letters;
 mod merge;
 mod metric;
 mod murmur;
+mod multiline;
 mod mutate;
 mod named;
 mod prune;
@@ -128,6 +129,7 @@ pub const KINDS: &[(&str, Load)] = &[
     ("lowercase", letters::load_lowercase),
     ("merge", merge::load),
     ("metric", metric::load),
+    ("multiline", multiline::load),
     ("mutate", mutate::load),
     ("prune", prune::load),
     ("redact", redact::load),
@@ -154,10 +156,10 @@ pub const KINDS: &[(&str, Load)] = &[
 const IF: &str = "if";
 
 /// The kinds that make events, and those that drop some: they have a counter for it.
-const MAKING: &[&str] = &["aggregate", "clone", "dedupe", "split"];
+const MAKING: &[&str] = &["aggregate", "clone", "dedupe", "multiline", "split"];
 /// See [`MAKING`].
 const DROPPING: &[&str] =
-    &["aggregate", "csv", "dedupe", "drop", "kubernetes", "sample", "throttle"];
+    &["aggregate", "csv", "dedupe", "drop", "kubernetes", "multiline", "sample", "throttle"];
 
 /// The filters of a pipeline, checked; makes one chain for each worker thread.
 pub struct ChainPlan {
@@ -374,18 +376,23 @@ impl Step {
         }
         let Some(decoration) = &self.decoration else { return };
         for event in before..batch.events.len() {
-            decoration.apply(batch, event, scratch);
+            if !batch.events[event].missed {
+                decoration.apply(batch, event, scratch);
+            }
         }
     }
 
-    /// Counts what became of the selected events.
+    /// Counts what became of the selected events; one that was dropped may stand where an event was made.
     fn count(&self, batch: &Batch, before: u32) {
         if let Some(made) = &self.counts.made {
             made.add(u64::from(batch.events.len() as u32 - before));
         }
         if let Some(dropped) = &self.counts.dropped {
-            let gone = |event: &usize| *event < before as usize && batch.events[*event].dropped;
-            dropped.add(self.selected.iter().filter(gone).count() as u64);
+            let before = before as usize;
+            let selected = self.selected.iter().filter(|event| *event < before);
+            let gone = |event: &usize| batch.events[*event].dropped;
+            let gone = selected.chain(before..batch.events.len()).filter(gone).count();
+            dropped.add(gone as u64);
         }
     }
 
@@ -430,7 +437,7 @@ fn gate(section: &Section<'_>, keys: &mut Keys) -> Option<Condition> {
 
 /// What a filter remembers is kept in the journal, where no secret may be.
 fn refuse_late_redaction(section: &Section<'_>) {
-    let hint = "move `redact` before the first `aggregate` or `dedupe`";
+    let hint = "move `redact` before the first `aggregate`, `dedupe` or `multiline`";
     let message = "`redact` comes after a filter that remembers: what it remembers is kept in the journal as it is";
     section.error(section.span_of("type"), message, Some(hint.into()));
 }

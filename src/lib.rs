@@ -26,6 +26,7 @@ pub mod frame; // a batch as the journal keeps it
 pub mod delivery; // what an output may ask of the journal
 pub mod likeness; // texts that differ only in what varies
 pub mod pattern; // regular expressions with the place of their errors
+pub mod multiline; // which lines belong together
 pub mod grok; // named patterns compiled to a scanner
 pub mod condition; // `when`: a typed condition language
 pub mod tap; // a look at events on their way

@@ -135,6 +135,10 @@ pub const FILTER_KEYS: usize = 10_000;
 pub const FILTER_MEMORY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Longest event that `dedupe` keeps to give it out with a count; of a longer one only the key is given out.
 pub const FILTER_EVENT_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of one event that the filter `multiline` joins; what is held is journaled with each batch that adds to it.
+pub const FILTER_JOINED_BYTES_MAX: usize = 256 * 1024;
+/// What a user may raise that to.
+pub const FILTER_JOINED_BYTES_CEILING: usize = 4 * 1024 * 1024;
 /// Windows that one filter closes in one batch, so that their events fit one frame.
 pub const WINDOWS_CLOSED_MAX: usize = 256;
 /// Series of one derived metric, unless the user says otherwise; further label values share one series.
@@ -173,6 +177,10 @@ const _: () = assert!(
 const _: () = assert!(LINE_BYTES_MAX <= LINE_BYTES_CEILING, "the default obeys the ceiling");
 const _: () =
     assert!(MULTILINE_BYTES_MAX <= LINE_BYTES_CEILING, "joined lines are bounded as one line is");
+const _: () = assert!(
+    FILTER_JOINED_BYTES_CEILING < FILTER_MEMORY_BYTES_MAX,
+    "an event that is joined fits in what its filter may hold"
+);
 const _: () = assert!(LINE_BYTES_CEILING < FRAME_BYTES_MAX, "one line always fits a frame");
 const _: () = assert!(
     FRAME_BYTES_USUAL + DOCUMENT_BYTES_MAX < FRAME_BYTES_MAX / 2,

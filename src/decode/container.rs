@@ -21,10 +21,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::inner::Inner;
-use super::multiline::{Joining, load_bytes_max, load_wait};
+use super::multiline::Joining;
 use super::{Codec, Decoder, Line, Lines, Marks, Place};
 use crate::event::{Batch, Field, Key, Keys};
 use crate::limits;
+use crate::multiline::{load_bytes_max, load_wait};
 use crate::settings::Section;
 
 mod entry;
@@ -188,7 +189,8 @@ impl Decoder for Container {
 
 pub(super) fn load(section: &Section<'_>, keys: &mut Keys) -> Option<Codec> {
     let inner = Inner::load(section);
-    let bytes_max = load_bytes_max(section);
+    let bytes_max =
+        load_bytes_max(section, limits::MULTILINE_BYTES_MAX, limits::LINE_BYTES_CEILING);
     let wait = load_wait(section, limits::CONTAINER_WAIT_MS);
     let multiline = section.section("multiline").map(|inner| {
         let joining = Joining::load(&inner);

@@ -22,19 +22,13 @@ use super::inner::Inner;
 use super::{Codec, Decoder, Lines, Place, Shape, render_common};
 use crate::event::{Batch, Field, Keys};
 use crate::limits;
+use crate::multiline::{Rule, load_bytes_max, load_wait};
 use crate::settings::Section;
 
-mod class;
 mod held;
 mod joiner;
-mod patterns;
-mod preset;
-mod trace;
 
 pub(super) use joiner::{Joiner, Out};
-
-use patterns::Patterns;
-use preset::Preset;
 
 /// The settings of joining, checked.
 pub(super) struct Joining {
@@ -47,38 +41,6 @@ pub(super) struct Joining {
     wait: Duration,
 }
 
-/// What decides whether lines belong together.
-enum Rule {
-    Preset(Preset),
-    Patterns(Patterns),
-}
-
-/// What was held before a line came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// Nothing.
-    Idle,
-    /// Lines, of which only patterns know what comes next.
-    Open,
-    /// A part of a trace.
-    Trace(preset::Trace),
-}
-
-/// What to do with a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    /// It is an event by itself.
-    Alone,
-    /// It begins an event that may get more lines.
-    Begin(State),
-    /// It belongs to what is held.
-    Join(State),
-    /// It belongs to what is held, and ends it.
-    JoinLast,
-    /// It belongs to what is held if a later line joins, otherwise it does not.
-    Perhaps(State),
-}
-
 impl Joining {
     /// Reads the settings; `None` when they are wrong, which was reported.
     pub(super) fn load(section: &Section<'_>) -> Option<Joining> {
@@ -86,7 +48,8 @@ impl Joining {
         let _ = section.has("negate");
         let rule = Rule::load(section);
         let lines_max = section.integer_or("max_lines", limits::MULTILINE_LINES_MAX, 1..1_000_001);
-        let bytes_max = load_bytes_max(section);
+        let bytes_max =
+            load_bytes_max(section, limits::MULTILINE_BYTES_MAX, limits::LINE_BYTES_CEILING);
         let wait = load_wait(section, limits::MULTILINE_WAIT_MS);
         Some(Joining {
             rule: rule?,
@@ -95,61 +58,6 @@ impl Joining {
             wait: wait?,
         })
     }
-}
-
-impl Rule {
-    fn load(section: &Section<'_>) -> Option<Rule> {
-        match (section.has("preset"), Patterns::are_written(section)) {
-            (true, true) => {
-                let message = format!("`{}` has both a preset and patterns", section.name);
-                let hint = "keep `preset`, or `start`, `continue` and `end`, but not both";
-                section.error(section.span_of("preset"), message, Some(hint.into()));
-                None
-            }
-            (true, false) => Preset::load(section).map(Rule::Preset),
-            (false, true) => Patterns::load(section).map(Rule::Patterns),
-            (false, false) => {
-                let message =
-                    format!("`{}` does not say which lines belong together", section.name);
-                let hint =
-                    "write for example: preset = \"java\", or start = '^\\d{4}-\\d\\d-\\d\\d'";
-                section.error(section.span(), message, Some(hint.into()));
-                None
-            }
-        }
-    }
-
-    fn verdict(&self, state: State, line: &[u8]) -> Verdict {
-        match self {
-            Rule::Preset(preset) => preset.verdict(state, line),
-            Rule::Patterns(patterns) => patterns.verdict(state, line),
-        }
-    }
-}
-
-/// Reads `max_bytes`.
-pub(super) fn load_bytes_max(section: &Section<'_>) -> Option<usize> {
-    let bytes = section.bytes_or("max_bytes", limits::MULTILINE_BYTES_MAX as u64);
-    let ceiling = limits::LINE_BYTES_CEILING as u64;
-    if bytes == 0 || bytes > ceiling {
-        let message = format!("`max_bytes` is {bytes}, but must be from 1 to {ceiling}");
-        let hint = "write for example: max_bytes = \"1MiB\"".to_string();
-        section.error(section.span_of("max_bytes"), message, Some(hint));
-        return None;
-    }
-    Some(bytes as usize)
-}
-
-/// Reads `timeout`; the default is in milliseconds.
-pub(super) fn load_wait(section: &Section<'_>, default_ms: u64) -> Option<Duration> {
-    let wait = section.duration_or("timeout", Duration::from_millis(default_ms));
-    if wait.is_zero() {
-        let hint = format!("write for example: timeout = \"{}s\"", default_ms / 1000);
-        let message = "`timeout` is zero, so that no two lines could be joined";
-        section.error(section.span_of("timeout"), message, Some(hint));
-        return None;
-    }
-    Some(wait)
 }
 
 struct Multiline {

@@ -31,12 +31,18 @@ pub(super) trait Held: Send + Sized + 'static {
     fn read(bytes: &[u8]) -> Option<Self>;
     /// Bytes that it takes up besides itself.
     fn bytes(&self) -> usize;
+    /// Nothing is held, so that the journal need not keep it.
+    fn is_empty(&self) -> bool {
+        false
+    }
 }
 
 /// The windows of one filter.
 pub(super) struct Windows<T> {
     inner: Mutex<Table<T>>,
     length_ns: u64,
+    /// Each event begins its window anew, and so does a start.
+    renewed: bool,
     most: usize,
     tag: u64,
     name: String,
@@ -76,6 +82,26 @@ impl<T: Held> Windows<T> {
         length_ns: u64,
         settings: &str,
     ) -> Arc<Windows<T>> {
+        Windows::new(section, load, (length_ns, false), format!("{length_ns}\n{settings}"))
+    }
+
+    /// As [`Windows::load`], of windows that each event begins anew: they last `length_ns` from their last one on, or
+    /// from a start on, also where that is another length then.
+    pub(super) fn load_renewed(
+        section: &Section<'_>,
+        load: &FilterLoad<'_>,
+        length_ns: u64,
+        settings: &str,
+    ) -> Arc<Windows<T>> {
+        Windows::new(section, load, (length_ns, true), format!("renewed\n{settings}"))
+    }
+
+    fn new(
+        section: &Section<'_>,
+        load: &FilterLoad<'_>,
+        (length_ns, renewed): (u64, bool),
+        settings: String,
+    ) -> Arc<Windows<T>> {
         let most = section.integer_or("max_keys", limits::FILTER_KEYS as i64, 1..1_000_001);
         load.states.need_order();
         load.states.need_time();
@@ -83,7 +109,7 @@ impl<T: Held> Windows<T> {
         let metrics = load.metrics.with("filter", &name);
         let help = "Events of keys that a filter had no room to remember; they went on unchanged.";
         let (clock, states) = (Arc::clone(load.clock), load.states.clone());
-        let tag = fingerprint(format!("{name}\n{}\n{length_ns}\n{settings}", states.count()));
+        let tag = fingerprint(format!("{name}\n{}\n{settings}", states.count()));
         let table = Table {
             windows: HashMap::new(),
             ends: VecDeque::new(),
@@ -95,7 +121,7 @@ impl<T: Held> Windows<T> {
         let overflow = metrics.counter("logweir_filter_keys_refused_total", help);
         let most = most as usize;
         let inner = Mutex::new(table);
-        Arc::new(Windows { inner, length_ns, most, tag, name, clock, states, overflow })
+        Arc::new(Windows { inner, length_ns, renewed, most, tag, name, clock, states, overflow })
     }
 
     /// Makes the windows survive a crash.
@@ -140,6 +166,11 @@ impl<T: Held> Windows<T> {
         table.windows.get_mut(key).map(|window| (window, !known))
     }
 
+    /// Begins a window anew.
+    pub(super) fn renew(&self, window: &mut Window<T>, now_ns: u64) {
+        window.ends_ns = now_ns.saturating_add(self.length_ns);
+    }
+
     /// Takes out windows whose time is over, oldest first, or all of them at the end; at most `most`. Says when the
     /// next one ends.
     pub(super) fn close(
@@ -160,7 +191,9 @@ impl<T: Held> Windows<T> {
             let Some(window) = table.windows.get(&key) else { continue };
             if !end && window.ends_ns > now_ns {
                 // It was begun anew meanwhile.
-                table.ends.push_back((window.ends_ns, key));
+                let ends_ns = window.ends_ns;
+                let at = table.ends.partition_point(|(other_ns, _)| *other_ns <= ends_ns);
+                table.ends.insert(at, (ends_ns, key));
                 continue;
             }
             let Some(window) = table.windows.remove(&key) else { continue };
@@ -177,6 +210,10 @@ impl<T: Held> Windows<T> {
         for key in touched.drain(..) {
             let Some(window) = table.windows.get_mut(&key) else { continue };
             window.touched = false;
+            if window.value.is_empty() {
+                out.push(window.forget());
+                continue;
+            }
             let mut position = remembered(self.tag, window.number, window.opened_ns);
             position.identity.extend_from_slice(&(key.len() as u32).to_le_bytes());
             position.identity.extend_from_slice(&key);
@@ -204,6 +241,21 @@ impl<T> Table<T> {
     /// More bytes are held than when the window was opened.
     pub(super) fn grown(&mut self, bytes: usize) {
         self.bytes += bytes;
+    }
+
+    /// A window's value takes up more, or fewer, bytes than before.
+    pub(super) fn resized(&mut self, before: usize, after: usize) {
+        self.bytes = (self.bytes + after).saturating_sub(before);
+    }
+
+    /// Bytes that may still be remembered.
+    pub(super) fn room(&self) -> usize {
+        limits::FILTER_MEMORY_BYTES_MAX.saturating_sub(self.bytes)
+    }
+
+    /// The window of a key, where there is one.
+    pub(super) fn find(&mut self, key: &[u8]) -> Option<&mut Window<T>> {
+        self.windows.get_mut(key)
     }
 }
 
@@ -246,6 +298,7 @@ impl<T: Held> Remembers for Windows<T> {
         for (opened_ns, number, key, value) in found {
             // A clock that was set back must not make a window longer.
             let age = u64::try_from(wall_ns.saturating_sub(opened_ns)).unwrap_or(0);
+            let age = if self.renewed { 0 } else { age };
             let ends_ns = now_ns + self.length_ns.saturating_sub(age);
             table.bytes += 2 * key.len() + value.bytes() + size_of::<Window<T>>();
             table.ends.push_back((ends_ns, key.clone()));

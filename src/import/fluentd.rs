@@ -8,6 +8,7 @@ use super::{Given, Outcome};
 
 mod elasticsearch;
 pub mod filter; // filters
+pub mod joining; // lines that belong together
 mod label_router; // one way of many
 pub mod output; // outputs
 pub mod parse_section; // parsers

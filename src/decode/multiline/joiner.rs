@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
+use super::Joining;
 use super::held::Held;
-use super::{Joining, State, Verdict};
 use crate::decode::{Line, Marks};
 use crate::event::Batch;
+use crate::multiline::{State, Verdict};
 
 /// Takes the joined lines.
 pub(in crate::decode) type Out<'a> = dyn FnMut(&mut Batch, Line) + 'a;

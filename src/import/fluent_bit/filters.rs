@@ -7,8 +7,9 @@ use super::super::fluent::condition::{Condition, literal};
 use super::super::fluent::draft::{Block, Value};
 use super::super::fluent::parse::{field, path};
 use super::super::fluent::tags::{TAG_FIELD, Tag};
-use super::super::fluent::text::{is_true, lua_text, time};
+use super::super::fluent::text::{is_true, list, lua_text, time};
 use super::super::fluentd::filter::{condition_of, geoip, known_tag};
+use super::super::fluentd::joining::Joins;
 use super::super::fluentd::route::{Conversion, Notes, Stream};
 use super::super::fluentd::source::text;
 use super::super::fluentd::syntax::Element;
@@ -71,7 +72,7 @@ impl Translation {
                 );
                 blocks = merged_log(element, &mut notes);
             }
-            "multiline" => self.multiline(element, taken, &mut notes),
+            "multiline" => blocks = self.multiline(element, taken, &mut notes),
             "stdout" => {
                 self.conversion.printing(element, &kind, taken);
                 return;
@@ -152,28 +153,40 @@ impl Translation {
         }
     }
 
-    fn multiline(&mut self, element: &Element, taken: &[Stream], notes: &mut Notes) {
-        let name = text(element, "multiline.parser", notes).unwrap_or_default().to_lowercase();
-        let name = name.split(',').next().unwrap_or_default().trim().to_string();
-        let (key, value) = match name.as_str() {
-            "java" | "python" | "go" | "ruby" => ("preset", name),
-            other => match self.multiline.get(other) {
-                Some(pattern) => ("start", pattern.clone()),
-                None => ("preset", "any".to_string()),
-            },
-        };
-        let joined = taken.iter().all(|stream| {
-            self.conversion.codec_of(stream.input, |codec| {
-                codec.push((key.to_string(), value.as_str().into()));
-            })
-        });
-        if joined {
-            notes.difference("lines are joined where they are read, before all filters");
-        } else {
-            notes.refusal = Some(
-                "lines are joined only where they are read; set `codec` of the input".to_string(),
-            );
+    fn multiline(&mut self, element: &Element, taken: &[Stream], notes: &mut Notes) -> Vec<Block> {
+        let key = text(element, "multiline.key_content", notes);
+        let mut joins = Joins { field: field(key.as_deref().unwrap_or("log")), ..Joins::default() };
+        joins.wait = text(element, "flush_ms", notes)
+            .and_then(|text| time(&format!("{}ms", text.trim())))
+            .filter(|wait| wait != "0s");
+        for name in ["buffer", "emitter_name", "emitter_storage.type", "emitter_mem_buf_limit"] {
+            let _ = element.parameter(name);
         }
+        let mode = text(element, "mode", notes).unwrap_or_default().to_lowercase();
+        if mode == "partial_message" {
+            joins.by.push("partial_id".to_string());
+            let unfinished = "partial_message == \"true\" and partial_last != \"true\"";
+            joins.own.push(("unfinished".to_string(), unfinished.into()));
+            joins.own.push(("separator".to_string(), "".into()));
+            let gone = ["partial_message", "partial_id", "partial_ordinal", "partial_last"];
+            joins.own.push(("remove_field".to_string(), gone.map(str::to_string).to_vec().into()));
+            return self.conversion.join(taken, joins, notes);
+        }
+        let names = text(element, "multiline.parser", notes).unwrap_or_default().to_lowercase();
+        let names = list(&names);
+        let own = names.iter().find_map(|name| self.multiline.get(name));
+        let rule = match (names.as_slice(), own) {
+            ([one], _) if matches!(one.as_str(), "java" | "python" | "go" | "ruby") => {
+                ("preset", one.clone())
+            }
+            (_, Some(pattern)) => {
+                notes.difference("an event goes on up to the next line that can begin one");
+                ("start", pattern.clone())
+            }
+            _ => ("preset", "any".to_string()),
+        };
+        joins.rule.push((rule.0.to_string(), rule.1.into()));
+        self.conversion.join(taken, joins, notes)
     }
 
     /// What stays under its tag, and what gets another one.

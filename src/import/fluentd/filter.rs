@@ -7,7 +7,7 @@ use super::super::fluent::condition::{Condition, literal, matches};
 use super::super::fluent::draft::{Block, Value};
 use super::super::fluent::parse::{field, path, pattern_of};
 use super::super::fluent::tags::Tag;
-use super::super::fluent::text::{Filled, filled, is_true, list, lua_text, time};
+use super::super::fluent::text::{Filled, filled, is_true, list, lua_text};
 use super::super::ruby::{self, Dialect};
 use super::parse_section::parser_of;
 use super::route::{Conversion, Notes, Stream};
@@ -35,8 +35,10 @@ impl Conversion {
             "grep" => outcome.keeps = grep(element, &mut notes),
             "parser" => outcome.blocks = parser(element, &mut notes),
             "stdout" => return self.printing(element, &kind, taken),
-            "concat" => self.concat(element, taken, &mut notes),
-            "detect_exceptions" => self.detect_exceptions(element, taken, &mut notes),
+            "concat" => outcome.blocks = self.concat(element, taken, &mut notes),
+            "detect_exceptions" => {
+                outcome.blocks = self.detect_exceptions(element, taken, &mut notes);
+            }
             "kubernetes_metadata" => {
                 self.use_container_codec(taken);
                 notes.difference(
@@ -142,102 +144,6 @@ impl Conversion {
             self.add_output("stdout", Block::of("stdout"), &when, comments);
         }
         None
-    }
-
-    /// Changes how an input's lines are joined; `false`: its codec joins none.
-    pub fn codec_of(&mut self, input: usize, change: impl Fn(&mut Vec<(String, Value)>)) -> bool {
-        let Some((_, block)) = self.draft.inputs.get_mut(input) else { return false };
-        let mut codec = match block.get("codec") {
-            Some(Value::Table(codec)) => codec.clone(),
-            Some(Value::Text(name)) => vec![("type".to_string(), name.as_str().into())],
-            _ => vec![("type".to_string(), "plain".into())],
-        };
-        let kind = match codec.first() {
-            Some((_, Value::Text(kind))) => kind.clone(),
-            _ => String::new(),
-        };
-        match kind.as_str() {
-            "plain" => {
-                codec[0].1 = "multiline".into();
-                change(&mut codec);
-            }
-            "container" => {
-                let mut inner = Vec::new();
-                change(&mut inner);
-                codec.retain(|(name, _)| name != "multiline");
-                codec.push(("multiline".to_string(), Value::Table(inner)));
-            }
-            "multiline" => return true,
-            _ => return false,
-        }
-        block.set("codec", codec);
-        true
-    }
-
-    fn concat(&mut self, element: &Element, taken: &[Stream], notes: &mut Notes) {
-        let start =
-            text(element, "multiline_start_regexp", notes).map(|pattern| pattern_of(&pattern));
-        let end = text(element, "multiline_end_regexp", notes).map(|pattern| pattern_of(&pattern));
-        let goes_on =
-            text(element, "continuous_line_regexp", notes).map(|pattern| pattern_of(&pattern));
-        let wait = text(element, "flush_interval", notes)
-            .and_then(|text| time(&text))
-            .filter(|time| time != "0s");
-        if start.is_none() && end.is_none() && goes_on.is_none() {
-            if element.parameter("n_lines").is_some() {
-                notes.refusal = Some(
-                    "lines are not joined by number; give the codec `multiline` a pattern".into(),
-                );
-            }
-            // Split lines of a container runtime.
-            self.use_container_codec(taken);
-            return;
-        }
-        let joined = taken.iter().all(|stream| {
-            self.codec_of(stream.input, |codec| {
-                for (name, pattern) in [("start", &start), ("end", &end), ("continue", &goes_on)] {
-                    if let Some(pattern) = pattern
-                        && !(name == "continue" && start.is_some())
-                    {
-                        codec.push((name.to_string(), pattern.as_str().into()));
-                    }
-                }
-                if let Some(wait) = &wait {
-                    codec.push(("timeout".to_string(), wait.as_str().into()));
-                }
-            })
-        });
-        if joined {
-            notes.difference("lines are joined where they are read, before all filters");
-        } else {
-            notes.refusal = Some(
-                "lines are joined only where they are read: set `codec` of the input".to_string(),
-            );
-        }
-    }
-
-    /// Stack traces are joined where they are read.
-    pub fn detect_exceptions(&mut self, element: &Element, taken: &[Stream], notes: &mut Notes) {
-        let languages =
-            text(element, "languages", notes).map(|text| list(&text)).unwrap_or_default();
-        let preset = match languages.as_slice() {
-            [one] if matches!(one.as_str(), "java" | "python" | "go" | "ruby") => one.clone(),
-            [one] if matches!(one.as_str(), "js" | "node" | "javascript") => "node".to_string(),
-            _ => "any".to_string(),
-        };
-        let joined = taken.iter().all(|stream| {
-            self.codec_of(stream.input, |codec| {
-                codec.push(("preset".to_string(), preset.as_str().into()));
-            })
-        });
-        if joined {
-            notes.difference("stack traces are joined where they are read, before all filters");
-        } else {
-            notes.refusal = Some(
-                "stack traces are joined only where lines are read: set `codec` of the input"
-                    .into(),
-            );
-        }
     }
 
     /// Inputs that read containers' files take the codec for it.

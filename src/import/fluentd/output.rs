@@ -53,9 +53,15 @@ impl Conversion {
             "null" | "blackhole" | "blackhole_plugin" => self.dropped(element, &kind, &taken),
             "rewrite_tag_filter" => self.rewrite_tags(element, &kind, &taken),
             "detect_exceptions" => {
-                self.detect_exceptions(element, &taken, &mut notes);
+                let blocks = self.detect_exceptions(element, &taken, &mut notes);
                 let prefix = text(element, "remove_tag_prefix", &mut notes).unwrap_or_default();
-                self.said(element, &kind, notes);
+                if blocks.is_empty() {
+                    self.said(element, &kind, notes);
+                } else {
+                    let when = self.condition(&taken);
+                    let comments = self.entry(element, &kind, notes);
+                    self.add_filters(blocks, &when, &comments);
+                }
                 self.again(
                     taken.iter().map(|stream| without_prefix(stream, &prefix)).collect(),
                     element,

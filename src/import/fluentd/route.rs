@@ -158,7 +158,11 @@ impl Conversion {
                 self.unreached(element);
                 continue;
             }
-            if element.name == "filter" {
+            // A tag that stands in the event stays what it is: the element would take it again.
+            let stays =
+                |(place, _): &(usize, Condition)| matches!(streams[*place].tag, Tag::Field(_));
+            let joins = element.kind() == "detect_exceptions" && takes.iter().all(stays);
+            if element.name == "filter" || joins {
                 let mut taken: Vec<Stream> = takes
                     .iter()
                     .map(|(place, when)| {

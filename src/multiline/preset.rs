@@ -15,7 +15,7 @@ use crate::settings::Section;
 
 /// A part of a trace, named for the line before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trace {
+pub enum Trace {
     /// A line with a level such as `ERROR`.
     Level,
     /// A line that names an exception, then so many lines of its message.
@@ -56,6 +56,52 @@ pub(super) enum Trace {
     RubyCode,
     /// Frames.
     RubyFrames,
+}
+
+/// The first byte of a part's two bytes, where all but [`Trace::Header`] have a number.
+const PLAIN: u8 = 2;
+/// Of [`Trace::Header`].
+const HEADER: u8 = 3;
+
+impl Trace {
+    /// All but the header, by the number that stands for them in a journal: never change their order.
+    pub(super) const PLAIN: [Trace; 19] = [
+        Trace::Level,
+        Trace::At,
+        Trace::NodeProperties,
+        Trace::NodeGap,
+        Trace::NodePlace,
+        Trace::NodeCode,
+        Trace::NodeCaret,
+        Trace::PythonFrames,
+        Trace::PythonEnd,
+        Trace::PythonGap,
+        Trace::PythonChain,
+        Trace::GoPanic,
+        Trace::GoStack,
+        Trace::GoGap,
+        Trace::GoRegisters,
+        Trace::RubyHeader,
+        Trace::RubyGap,
+        Trace::RubyCode,
+        Trace::RubyFrames,
+    ];
+
+    pub(super) fn written(self) -> [u8; 2] {
+        if let Trace::Header(lines) = self {
+            return [HEADER, lines];
+        }
+        let number = Trace::PLAIN.iter().position(|trace| *trace == self);
+        [PLAIN, number.map_or(u8::MAX, |number| number as u8)]
+    }
+
+    pub(super) fn read(bytes: [u8; 2]) -> Option<Trace> {
+        match bytes {
+            [PLAIN, number] => Trace::PLAIN.get(usize::from(number)).copied(),
+            [HEADER, lines] => Some(Trace::Header(lines)),
+            _ => None,
+        }
+    }
 }
 
 /// Languages, as a set of bits.
