@@ -19,6 +19,7 @@ mod condition;
 mod filters;
 mod inputs;
 mod mutate;
+mod name_servers;
 mod outputs;
 mod parser;
 mod pipelines;

@@ -144,11 +144,12 @@ fn made(case: &str, more: &[&str], event: &str) -> Value {
 
 #[test]
 fn ruby_code_does_in_lua_what_it_did() {
-    let event = r#"{"columns":["1.5","C1"],"related":{"ip":["::1","::2","::1"]},"empty":"","kept":"","flags":"18",
+    let event = r#"{"columns":["1.5","C1"],"related":{"ip":["::1","::2","::1","::3"],"names":["a","::2","b"]},"empty":"","kept":"","flags":"18",
         "written":"a,\"b,\"\"c\"\"\"","kind":"2","mac":"00:1a:2b:3c","start":1795348800,"end":1795348860}"#;
     let made = made("logstash-ruby", &[], &event.replace('\n', ""));
     let wanted = serde_json::json!({
-        "conn": { "ts": "1.5", "uid": "C1" }, "related": { "ip": ["::1", "::2"] }, "kept": "", "level": "low",
+        "conn": { "ts": "1.5", "uid": "C1" }, "commas": 3,
+        "related": { "ip": ["::1", "::2", "::3"], "names": ["a", "b"], "two": ["::1", "::2"] }, "kept": "", "level": "low",
         "tcp": { "flags": ["SYN", "ACK"] }, "names": ["a", "b,\"c\""], "oui": "00:1a:2b",
         "began": "2026-11-22T12:00:00Z", "age": 60,
     });

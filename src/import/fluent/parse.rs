@@ -229,8 +229,35 @@ pub fn pattern_of(text: &str) -> String {
     if inner[end + 1..].chars().any(|c| !c.is_ascii_alphabetic()) {
         return text.to_string();
     }
-    let pattern = &inner[..end];
-    if flags.is_empty() { pattern.to_string() } else { format!("(?{flags}){pattern}") }
+    let pattern = literal_braces(&inner[..end]);
+    if flags.is_empty() { pattern } else { format!("(?{flags}){pattern}") }
+}
+
+/// A `{` that begins no count stands for itself in Ruby; here it is escaped.
+fn literal_braces(pattern: &str) -> String {
+    let mut out = String::new();
+    let (mut escaped, mut class) = (false, false);
+    for (at, c) in pattern.char_indices() {
+        let counts = |rest: &str| {
+            let digits = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ',');
+            digits.starts_with('}') && rest.starts_with(|c: char| c.is_ascii_digit() || c == ',')
+        };
+        // `\p{…}`, `\x{…}`, `\k{…}` and grok's `%{…}` have braces of their own.
+        let before = pattern[..at].chars().next_back();
+        let named = before == Some('%')
+            || matches!(pattern.as_bytes()[..at], [.., b'\\', b'p' | b'P' | b'x' | b'u' | b'k']);
+        if c == '{' && !escaped && !class && !named && !counts(&pattern[at + 1..]) {
+            out.push('\\');
+        }
+        match c {
+            '[' if !escaped => class = true,
+            ']' if !escaped => class = false,
+            _ => {}
+        }
+        escaped = c == '\\' && !escaped;
+        out.push(c);
+    }
+    out
 }
 
 /// `integer` and the like as the filter `convert` calls them; a text needs nothing.

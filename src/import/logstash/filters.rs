@@ -382,7 +382,10 @@ fn goes_over(
             table.set("ecs_compatibility", "disabled");
         }
         "dissect" => doubled(table),
-        "dns" => seconds(table),
+        "dns" => {
+            seconds(table);
+            super::name_servers::known(table, account);
+        }
         "geoip" => geoip(translator, settings, table),
         "uuid" => table.set("method", "UUID"),
         "csv" => csv(settings, account),

@@ -6,7 +6,7 @@
 use super::syntax::{Expression, Statement};
 
 /// Functions that the code needs, by name.
-const FUNCTIONS: [(&str, &str); 14] = [
+const FUNCTIONS: [(&str, &str); 17] = [
     (
         "to_i",
         "local function to_i(v)\n  \
@@ -64,6 +64,21 @@ const FUNCTIONS: [(&str, &str); 14] = [
         "local function uniq(v)\n  local known, out = {}, list{}\n  \
            for _, x in ipairs(v) do\n    \
              if not known[x] then known[x] = true; out[#out + 1] = x end\n  end\n  return out\nend",
+    ),
+    (
+        "to_a",
+        "local function to_a(v)\n  \
+           if v == nil then return list{} end\n  \
+           return type(v) == 'table' and v or list{v}\nend",
+    ),
+    (
+        "leading",
+        "local function leading(v, n)\n  return list{table.unpack(v, 1, math.min(n, #v))}\nend",
+    ),
+    (
+        "place",
+        "local function place(v, x)\n  \
+           for i, own in ipairs(v) do if own == x then return i - 1 end end\nend",
     ),
     (
         "sorted",
@@ -138,6 +153,10 @@ impl Writer {
                 Statement::Push(name, value) => {
                     let (list, value) = (variable(name), self.value(value)?);
                     self.line(indent, &format!("{list}[#{list} + 1] = {value}"));
+                }
+                Statement::DeleteAt(name, place) => {
+                    let (list, place) = (variable(name), self.value(place)?);
+                    self.line(indent, &format!("table.remove({list}, {place} + 1)"));
                 }
                 Statement::Next => self.line(indent, "goto continue"),
                 Statement::Each(value, names, body) => self.each(value, names, body, indent)?,
@@ -340,6 +359,38 @@ impl Writer {
         })
     }
 
+    /// Methods of lists, and `count` of texts; `None`: it is none of them.
+    fn call_of_list(
+        &mut self,
+        own: &str,
+        method: &str,
+        arguments: &[Expression],
+    ) -> Option<String> {
+        Some(match (method, arguments.len()) {
+            ("uniq", 0) => format!("{}({own})", self.need("uniq")),
+            ("sort", 0) => format!("{}({own})", self.need("sorted")),
+            ("first", 0) => format!("({own})[1]"),
+            ("last", 0) => format!("{}({own}, -1)", self.need("item")),
+            ("to_a", 0) => format!("{}({own})", self.need("to_a")),
+            ("first", 1) => {
+                let Expression::Number(count) = &arguments[0] else { return None };
+                format!("{}({own}, {count})", self.need("leading"))
+            }
+            ("find_index", 1) => {
+                let wanted = self.value(&arguments[0])?;
+                format!("{}({own}, {wanted})", self.need("place"))
+            }
+            ("count", 1) => {
+                // Of one character: more of them are a set in Ruby.
+                let Expression::Text(character) = &arguments[0] else { return None };
+                let plain = character.chars().count() == 1 && character != "^" && character != "-";
+                let pattern = plain.then(|| quoted(&escaped(character)))?;
+                format!("(select(2, ({own}):gsub({pattern}, '')))")
+            }
+            _ => return None,
+        })
+    }
+
     fn call(
         &mut self,
         value: &Expression,
@@ -359,6 +410,9 @@ impl Writer {
             return Some(format!("{}({names}, {values})", self.need("zipped")));
         }
         let own = self.value(value)?;
+        if let Some(code) = self.call_of_list(&own, method, arguments) {
+            return Some(code);
+        }
         let text = |at: usize| match arguments.get(at) {
             Some(Expression::Text(text)) => Some(quoted(text)),
             _ => None,
@@ -368,8 +422,6 @@ impl Writer {
             ("to_f", 0) => format!("{}({own})", self.need("to_f")),
             ("hex", 0) => format!("(tonumber(({own}):match('^0?[xX]?(%x+)') or '0', 16))"),
             ("flatten" | "compact", 0) => return None,
-            ("uniq", 0) => format!("{}({own})", self.need("uniq")),
-            ("sort", 0) => format!("{}({own})", self.need("sorted")),
             ("parse_csv", 0) => format!("{}({own})", self.need("csv")),
             ("match?", 1) => {
                 let Expression::Pattern(pattern) = &arguments[0] else { return None };
@@ -402,8 +454,6 @@ impl Writer {
                     format!("1{}", "0".repeat(digits.parse::<usize>().ok().filter(|d| *d < 10)?));
                 format!("(math.floor({own} * {factor} + 0.5) / {factor})")
             }
-            ("first", 0) => format!("({own})[1]"),
-            ("last", 0) => format!("{}({own}, -1)", self.need("item")),
             ("split", 1) => {
                 let by = match &arguments[0] {
                     Expression::Pattern(pattern) => quoted(&plain_of(pattern)?),

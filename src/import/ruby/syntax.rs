@@ -24,6 +24,8 @@ pub(super) enum Statement {
     RemoveNamed(Expression),
     /// `list.push(value)`, `list << value`.
     Push(String, Expression),
+    /// `list.delete_at(place)`.
+    DeleteAt(String, Expression),
     /// `value.each do |names| … end`.
     Each(Expression, Vec<String>, Vec<Statement>),
     /// `next`.
@@ -271,6 +273,9 @@ impl Reader<'_> {
                     ("each", 0, value) => self.each(value),
                     ("push" | "append", 1, Expression::Name(list)) => {
                         Some(Statement::Push(list, arguments.remove(0)))
+                    }
+                    ("delete_at", 1, Expression::Name(list)) => {
+                        Some(Statement::DeleteAt(list, arguments.remove(0)))
                     }
                     _ => None,
                 }
