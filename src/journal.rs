@@ -35,6 +35,7 @@ mod memory;
 mod numbers;
 mod open;
 mod options;
+mod pace;
 mod pool;
 mod quarantine;
 mod quota;

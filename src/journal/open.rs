@@ -288,6 +288,7 @@ fn state(
         outputs: outputs.iter().zip(starts).map(output).collect(),
         acks: VecDeque::new(),
         barriers: VecDeque::new(),
+        pacing: false,
         sync_wanted: false,
         cursors_moved: true,
         cursors_known: false,

@@ -143,6 +143,7 @@ impl JournalFeed {
         }
         let appended = (place, request.segment.created_ns);
         state.give(self.slot, &frame, appended, count as u32);
+        self.shared.paced(&state);
         drop(state);
         // The output lets go of it long before its documents are delivered; then the buffer is used again.
         self.shared.pool.retire(Arc::clone(&frame));
@@ -240,7 +241,12 @@ impl JournalFeed {
 
     fn take(&mut self) -> Option<Arc<Frame>> {
         loop {
-            let take = lock(&self.shared.state).take(self.slot);
+            let take = {
+                let mut state = lock(&self.shared.state);
+                let take = state.take(self.slot);
+                self.shared.paced(&state);
+                take
+            };
             match take {
                 Take::Nothing => {
                     self.passed();

@@ -92,6 +92,7 @@ impl Shared {
     pub fn append(&self, draft: Draft, ack: Option<Ack>) -> Result<u64, Closed> {
         let _gate = lock(&self.gate);
         self.admit(draft.size() as u64)?;
+        self.pace(draft.size() as u64);
         let sequence = lock(&self.state).written + 1;
         let mut frame = match self.settings.mode {
             Mode::Disk => draft.seal(self.epoch, sequence),

@@ -54,6 +54,8 @@ pub struct State {
     pub acks: VecDeque<(u64, Ack)>,
     /// Frames that hide themselves and what follows until they are synced.
     pub barriers: VecDeque<u64>,
+    /// An append waits until outputs have taken more; see [`super::pace`].
+    pub pacing: bool,
     /// Somebody waits for a sync.
     pub sync_wanted: bool,
     /// A cursor moved since the file was written.

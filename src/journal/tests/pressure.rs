@@ -3,6 +3,8 @@
 use std::sync::mpsc;
 
 use super::support::*;
+use crate::chunk::Position;
+use crate::journal::shared::lock;
 use crate::journal::{Journal, OnFull, OutputSlot};
 use crate::storage::simulated::{EIO, ENOSPC};
 
@@ -274,4 +276,65 @@ fn a_best_effort_output_never_holds_more_than_its_lag_and_never_blocks() {
             .sum();
         assert_eq!(sum as usize + got.len(), 100, "each one given or counted");
     }
+}
+
+#[test]
+fn only_a_required_output_that_is_a_little_behind_is_waited_for() {
+    let mut bench = Bench::new(&["logs"]);
+    bench.outputs.push(OutputSlot { required: false, ..required("best_effort") });
+    let opened = bench.open();
+    let (mut logs, mut other) = (opened.journal.feed(0).unwrap(), opened.journal.feed(1).unwrap());
+    let waits = || {
+        let state = lock(&opened.journal.shared.state);
+        state.leaves_behind(state.tail_max / 2)
+    };
+    let mut seen = Vec::new();
+    for n in 1..=26 {
+        opened.journal.append(padded(n, 0b11, 700_000), None).unwrap();
+        seen.push(waits());
+    }
+    // From half a tail (2 MiB) to four tails (16 MiB).
+    let expected: Vec<bool> = (1..=26).map(|n| (3..=23).contains(&n)).collect();
+    assert_eq!(seen, expected);
+    assert_eq!(given(&mut *other).len(), 26);
+    assert!(!waits(), "far behind");
+    for _ in 0..5 {
+        logs.next_now().unwrap();
+    }
+    assert!(waits(), "near again");
+    assert_eq!(given(&mut *logs).len(), 21);
+    assert!(!waits(), "it has everything");
+    for n in 27..=40 {
+        opened.journal.append(padded(n, 0b10, 700_000), None).unwrap();
+        assert!(!waits(), "a best-effort output is never waited for");
+    }
+    let mut hidden = padded(41, 0b01, 3_000_000);
+    hidden.position(Position { key: 2, new: true, ..position(41) });
+    opened.journal.append(hidden, None).unwrap();
+    assert!(!waits(), "it cannot be taken yet");
+    opened.journal.shared.sync_once();
+    assert!(waits());
+}
+
+#[test]
+fn waiting_for_an_output_ends_by_itself_and_nothing_is_lost_by_it() {
+    let bench = Bench::new(&["logs", "dead"]);
+    let opened = bench.open_threaded();
+    let mut logs = opened.journal.feed(0).unwrap();
+    for n in 1..=60 {
+        opened.journal.append(padded(n, 0b11, 400_000), None).unwrap();
+    }
+    assert_eq!(numbers(&mut *logs), (1..=60).collect::<Vec<u64>>());
+    let journal = opened.journal.clone();
+    let appending = std::thread::spawn(move || {
+        (61..=120).for_each(|n| _ = journal.append(padded(n, 0b01, 400_000), None).unwrap());
+    });
+    let mut got = Vec::new();
+    until("all", || {
+        got.extend(numbers(&mut *logs));
+        got.len() == 60
+    });
+    appending.join().unwrap();
+    assert_eq!(got, (61..=120).collect::<Vec<u64>>());
+    assert!(!lock(&opened.journal.shared.state).pacing);
 }
