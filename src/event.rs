@@ -11,6 +11,7 @@
 mod batch;
 mod body;
 mod json;
+mod lasting;
 mod marks;
 mod names;
 mod object;
@@ -26,6 +27,7 @@ pub use batch::{Batch, Event, Selection};
 pub use body::Body;
 pub use json::{JsonError, decode_escapes, parse_object, parse_value, write_escaped, write_string};
 pub use keys::{Key, Keys};
+pub use lasting::Lasting;
 pub use names::Names;
 pub use path::{Path, PathError, Segment, character_at};
 pub use source::{Source, SourceKind};

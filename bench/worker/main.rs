@@ -21,7 +21,6 @@ use logweir::route::Route;
 struct Worker {
     flow: Flow,
     batch: Batch,
-    spare: Vec<u8>,
     buffer: Vec<u8>,
     documents: usize,
     sum: u64,
@@ -100,17 +99,13 @@ impl Worker {
         let codecs = vec![(name, input.codec)];
         let flow = FlowPlan::new(plan.keys, plan.chain, codecs, routes, &metrics);
         let flow = Flow::new(Arc::new(flow));
-        Ok(Worker { flow, batch, spare: Vec::new(), buffer: Vec::new(), documents: 0, sum: 0 })
+        Ok(Worker { flow, batch, buffer: Vec::new(), documents: 0, sum: 0 })
     }
 
     /// Decodes, filters, routes and encodes a chunk.
     fn chunk(&mut self, lines: &[u8], offset: u64) -> Result<(), String> {
-        let mut text = std::mem::take(&mut self.spare);
-        text.clear();
-        text.extend_from_slice(lines);
-        let source = Arc::clone(&self.batch.source);
-        let input = Arc::clone(&source.input);
-        self.spare = self.batch.recycle(text, source);
+        self.batch.begin_piece(lines);
+        let input = Arc::clone(&self.batch.source.input);
         let place = Place { offset, received_ns: 0, piece: false, last: false };
         let decoder = self.flow.decoder(&input).ok_or("the input has no decoder")?;
         decoder.decode(place, &mut self.batch);

@@ -10,6 +10,7 @@ use crate::event::{Batch, Span};
 
 /// Walks over the lines of a batch's text as it was when this was made.
 pub(super) struct Lines {
+    from: usize,
     at: usize,
     end: usize,
     place: Place,
@@ -18,8 +19,9 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn new(batch: &Batch, place: Place) -> Self {
-        let valid = simdutf8::basic::from_utf8(&batch.text).is_ok();
-        Lines { at: 0, end: batch.text.len(), place, valid }
+        let from = batch.input_from();
+        let valid = simdutf8::basic::from_utf8(&batch.text[from..]).is_ok();
+        Lines { from, at: from, end: batch.text.len(), place, valid }
     }
 
     /// The next line; a repaired one is appended to the batch's text.
@@ -35,7 +37,7 @@ impl Lines {
         };
         let mut span = Span::new(self.at, self.at + length);
         let mut marks = Marks::SPLIT.when(self.place.piece);
-        let offset = self.place.offset + self.at as u64;
+        let offset = self.place.offset + (self.at - self.from) as u64;
         self.at += next;
         if !self.valid && std::str::from_utf8(batch.bytes(span)).is_err() {
             span = repair(batch, span);

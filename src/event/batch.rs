@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::json::{self, JsonError, RawKind};
 use super::large::{LARGE, Large};
+use super::lasting::Region;
 use super::marks::Marks;
 use super::names::{Names, Places, Present};
 use super::object::Object;
@@ -17,11 +18,12 @@ const BEHIND: usize = 192;
 
 /// The events of one chunk of input and the bytes they borrow from.
 pub struct Batch {
-    /// The chunk's bytes, then whatever filters appended. It only grows: no byte of it is ever changed or taken away
-    /// before [`Batch::recycle`].
+    /// Of a piece of a chunk, the texts that outlive their batch; the chunk's bytes; then whatever filters appended.
+    /// It only grows: no byte of it is ever changed or taken away before [`Batch::recycle`] or [`Batch::begin_piece`].
     pub text: Vec<u8>,
     /// What is known of the text.
     pub(super) marks: Marks,
+    pub(super) region: Region,
     /// The events, in the order of the input.
     pub events: Vec<Event>,
     /// The names of the pipeline.
@@ -74,6 +76,7 @@ impl Batch {
         Batch {
             text: Vec::new(),
             marks: Marks::default(),
+            region: Region::default(),
             events: Vec::new(),
             keys,
             source,
@@ -89,15 +92,20 @@ impl Batch {
 
     /// Makes the batch empty and keeps its memory for the next chunk.
     pub fn recycle(&mut self, text: Vec<u8>, source: Arc<Source>) -> Vec<u8> {
-        self.events.clear();
+        self.source = source;
+        self.forget_events();
+        self.leave_region();
         self.marks.clear();
+        std::mem::replace(&mut self.text, text)
+    }
+
+    pub(super) fn forget_events(&mut self) {
+        self.events.clear();
         self.origins.clear();
         self.derived.clear();
         self.objects_used = 0;
         self.large.forget();
         self.arrays_used = 0;
-        self.source = source;
-        std::mem::replace(&mut self.text, text)
     }
 
     /// Adds an event without fields.

@@ -8,7 +8,7 @@
 use wide::u8x16;
 
 /// Bytes to a word of bits.
-const WORD: usize = 64;
+pub(super) const WORD: usize = 64;
 
 /// The marks of one text.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +22,12 @@ impl Marks {
     pub(super) fn clear(&mut self) {
         self.words.clear();
         self.covered = 0;
+    }
+
+    /// Forgets what is behind so many whole words of bytes.
+    pub(super) fn back_to(&mut self, bytes: usize) {
+        self.words.truncate(bytes / WORD);
+        self.covered = self.covered.min(bytes);
     }
 
     /// Bytes of the text whose marks are known.

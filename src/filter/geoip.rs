@@ -3,8 +3,9 @@
 //! In: `field` (an address; of a list the first item), `database` (a file), `target` (default
 //! `geoip`), `fields` (default: all that the database has). Out: an object with the names that
 //! Logstash uses: `ip`, `city_name`, `country_code2`, `location`, … or `asn` and `as_org`.
-//! Promises: an address that was seen shortly before costs one copy of its finished JSON; a file
-//! that is replaced is read again within seconds; a damaged one never takes the place of a good one.
+//! Promises: an address that was seen shortly before costs no look into the file, and mostly no copy
+//! of its JSON; a file that is replaced is read again within seconds; a damaged one never takes the
+//! place of a good one.
 //! On failure: an address that is not found, or is none, gives the tag `_geoip_lookup_failure`; a
 //! private or reserved one that the database does not know gives `_geoip_private` and counts as no
 //! failure. An absent field changes nothing. With `optional`, a database that is not there is as one
@@ -18,7 +19,7 @@ use super::named::{Use, source};
 use super::{Filter, FilterLoad, Make};
 use crate::clock::SharedClock;
 use crate::diagnostic::{Diagnostic, did_you_mean};
-use crate::event::{Batch, Path, Selection, Value};
+use crate::event::{Batch, Lasting, Path, Selection, Span, Value};
 use crate::settings::Section;
 
 mod database;
@@ -59,9 +60,33 @@ struct Plan {
 /// What the database says about an address.
 enum Place {
     /// The JSON of the target.
-    Known(Box<[u8]>),
+    Known(Json),
     Private,
     Unknown,
+}
+
+/// The JSON of a place.
+enum Json {
+    /// Here.
+    Own(Box<[u8]>),
+    /// Among the texts that outlive their batch.
+    Kept(Lasting),
+}
+
+impl Json {
+    /// The JSON in the batch's text.
+    fn put(&mut self, batch: &mut Batch) -> Option<Span> {
+        match self {
+            Json::Kept(lasting) => batch.kept(*lasting),
+            Json::Own(text) => {
+                let span = batch.push_text(text);
+                if let Some(lasting) = batch.keep(span) {
+                    *self = Json::Kept(lasting);
+                }
+                Some(span)
+            }
+        }
+    }
 }
 
 /// Reads the settings.
@@ -181,12 +206,16 @@ impl GeoIp {
         };
         let text = first.and_then(|first| batch.str_bytes(first));
         let known = text.filter(|text| text.len() <= MAX_ADDRESS).and_then(|text| {
+            let good = |place: &Place| match place {
+                Place::Known(Json::Kept(lasting)) => batch.has_kept(*lasting),
+                _ => true,
+            };
             // What could not be read is tried again the next time.
-            kept.get(&text, || place(database, pages, plan, address(&text)?).ok())
+            kept.get(&text, good, || place(database, pages, plan, address(&text)?).ok())
         });
         match known {
             Some(Place::Known(json)) => {
-                let object = Value::Json(batch.push_text(json));
+                let Some(object) = json.put(batch).map(Value::Json) else { return };
                 match batch.get(event, &plan.target) {
                     // Other members of the target stay, such as `client.port`.
                     Some(there @ (Value::Object(_) | Value::Json(_))) => {
@@ -235,7 +264,7 @@ fn place(
         false => record.write(address, &plan.names, json),
     };
     Ok(match database.record(pages, address)? {
-        Some(record) if write(&record, &mut json) => Place::Known(json.into()),
+        Some(record) if write(&record, &mut json) => Place::Known(Json::Own(json.into())),
         _ if reserved::is_reserved(address) => Place::Private,
         _ => Place::Unknown,
     })

@@ -187,7 +187,7 @@ impl Filter for Redact {
         let plan = Arc::clone(&self.plan);
         // One search over everything costs less than one for each field, unless few events are meant.
         if plan.fields.is_none() && selected.0.len() * 2 >= batch.events.len() {
-            self.rules.mark(&batch.text, &mut self.marks);
+            self.rules.mark(batch, &mut self.marks);
         } else {
             self.marks.clear();
         }

@@ -23,8 +23,6 @@ pub(super) struct Pieces {
     chunk: Option<Vec<u8>>,
     /// Bytes of the chunk before the next piece.
     at: usize,
-    /// The batch's own text, while it has the chunk's.
-    spare: Vec<u8>,
     /// Events of all pieces.
     pub events: usize,
 }
@@ -36,7 +34,7 @@ impl Pieces {
         let by_offset = matches!(batch.source.kind, SourceKind::File { .. });
         let whole = batch.text.len() <= PIECE || place.is_none_or(|place| place.piece);
         if by_offset && !whole {
-            self.chunk = Some(std::mem::replace(&mut batch.text, std::mem::take(&mut self.spare)));
+            self.chunk = Some(std::mem::take(&mut batch.text));
         }
     }
 
@@ -46,11 +44,7 @@ impl Pieces {
         let Some(chunk) = &self.chunk else { return Some(place) };
         let rest = &chunk[self.at..];
         let cut = end_of_line(rest);
-        let mut text = std::mem::take(&mut batch.text);
-        text.clear();
-        text.extend_from_slice(&rest[..cut]);
-        let source = Arc::clone(&batch.source);
-        batch.recycle(text, source);
+        batch.begin_piece(&rest[..cut]);
         self.at += cut;
         if cut < rest.len() {
             self.next = Some(Place { offset: place.offset + cut as u64, ..place });
@@ -62,7 +56,7 @@ impl Pieces {
     /// Gives the chunk's buffer back to the batch, whose events are no longer needed.
     pub(super) fn end(&mut self, batch: &mut Batch) {
         if let Some(chunk) = self.chunk.take() {
-            self.spare = std::mem::replace(&mut batch.text, chunk);
+            batch.recycle(chunk, Arc::clone(&batch.source));
         }
     }
 }
@@ -94,7 +88,7 @@ mod tests {
             let place = Place { offset: 1000, received_ns: 7, piece: false, last: true };
             pieces.begin(&mut batch, Some(place));
             while let Some(place) = pieces.next(&mut batch) {
-                all.push((place.offset, batch.text.clone(), place.last));
+                all.push((place.offset, batch.text[batch.input_from()..].to_vec(), place.last));
                 batch.text.extend_from_slice(b"what filters append");
             }
             pieces.end(&mut batch);

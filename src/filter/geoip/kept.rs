@@ -53,19 +53,30 @@ impl<T> Kept<T> {
         *self = Kept::default();
     }
 
-    /// What became of an address, which has at most [`MAX_ADDRESS`] bytes; `make` says it where nobody knows, and
-    /// `None` is asked for again the next time.
-    pub(super) fn get(&mut self, text: &[u8], make: impl FnOnce() -> Option<T>) -> Option<&T> {
+    /// What became of an address, which has at most [`MAX_ADDRESS`] bytes; `make` says it where nobody knows or what
+    /// is known is not `good` any more, and `None` is asked for again the next time.
+    pub(super) fn get(
+        &mut self,
+        text: &[u8],
+        good: impl Fn(&T) -> bool,
+        make: impl FnOnce() -> Option<T>,
+    ) -> Option<&mut T> {
         let hash = FixedState::default().hash_one(text);
         let same = |entry: &Entry<T>| entry.is(hash, text);
-        if self.new.find(hash, same).is_none() {
-            let entry = match self.old.find_entry(hash, same) {
-                Ok(found) => found.remove().0,
-                Err(_) => Entry::new(hash, text, make()?)?,
-            };
+        if self.new.find(hash, same).is_none()
+            && let Ok(found) = self.old.find_entry(hash, same)
+        {
+            let entry = found.remove().0;
             self.add(entry);
         }
-        self.new.find(hash, same).map(|entry| &entry.value)
+        if self.new.find(hash, same).is_none_or(|entry| !good(&entry.value)) {
+            let made = Entry::new(hash, text, make()?)?;
+            match self.new.find_mut(hash, same) {
+                Some(entry) => *entry = made,
+                None => self.add(made),
+            }
+        }
+        self.new.find_mut(hash, same).map(|entry| &mut entry.value)
     }
 
     fn add(&mut self, entry: Entry<T>) {
@@ -85,11 +96,11 @@ mod tests {
         let mut kept = Kept::default();
         let mut made = 0;
         let mut ask = |n: usize| {
-            let value = kept.get(n.to_string().as_bytes(), || {
+            let make = || {
                 made += 1;
                 Some(n)
-            });
-            assert_eq!(value, Some(&n));
+            };
+            assert_eq!(kept.get(n.to_string().as_bytes(), |_| true, make), Some(&mut { n }));
             assert!(kept.new.len() <= MOST && kept.old.len() <= MOST);
             made
         };
@@ -110,9 +121,14 @@ mod tests {
     #[test]
     fn what_could_not_be_told_is_asked_for_again() {
         let mut kept = Kept::default();
-        assert_eq!(kept.get(b"a", || None), None);
-        assert_eq!(kept.get(b"a", || Some(1)), Some(&1));
+        let mut get = |good: bool, value| kept.get(b"a", |_| good, || value).copied();
+        assert_eq!(get(true, None), None);
+        assert_eq!(get(true, Some(1)), Some(1));
+        assert_eq!(get(true, Some(2)), Some(1));
+        assert_eq!(get(false, Some(3)), Some(3), "what is not good any more is made anew");
+        assert_eq!(get(false, None), None);
         kept.clear();
-        assert_eq!(kept.get(b"a", || Some(2)), Some(&2));
+        let mut get = |value| kept.get(b"a", |_| true, || value).copied();
+        assert_eq!(get(Some(4)), Some(4));
     }
 }

@@ -11,7 +11,7 @@ use super::detect::{self, Detector};
 use super::keys::Keys;
 use super::ranges::{Secret, replace};
 use super::replacement::Replacement;
-use crate::event::Value;
+use crate::event::{Batch, Value};
 
 /// What a filter looks for.
 #[derive(Clone)]
@@ -36,22 +36,35 @@ pub(super) struct Work {
 impl Work {
     /// Says where marks stand in the text that comes next, which is a part of what was searched.
     pub(super) fn know(&mut self, marks: &Marks, from: usize, to: usize) {
-        self.known = to <= marks.searched;
+        self.known = false;
         self.marks.clear();
-        if self.known {
-            let next = marks.found.partition_point(|(_, end)| *end <= from);
-            let within = marks.found[next..].iter().take_while(|(start, _)| *start < to);
+        if let Some((part, from, to)) = marks.part(from, to) {
+            self.known = true;
+            let next = part.found.partition_point(|(_, end)| *end <= from);
+            let within = part.found[next..].iter().take_while(|(start, _)| *start < to);
             self.marks.extend(within.map(|(start, end)| (start.saturating_sub(from), end - from)));
         }
     }
 }
 
-/// The bytes of a block of [`Marks`], as a power of two.
+/// The bytes of a block of a [`Part`], as a power of two.
 const BLOCK: usize = 6;
 
-/// Where in a row of texts the beginning of something stands that may be a secret.
+/// Where in a batch's text the beginning of something stands that may be a secret.
 #[derive(Default)]
 pub(super) struct Marks {
+    /// Of the texts that outlive their batch, which are searched once.
+    lasting: Part,
+    /// See [`crate::event::Batch::lasting_era`].
+    era: u32,
+    /// Of the batch's own texts, from `from` on.
+    own: Part,
+    from: usize,
+}
+
+/// Where marks stand in a row of texts.
+#[derive(Default)]
+struct Part {
     /// Ascending, none within another.
     found: Vec<(usize, usize)>,
     /// A bit for each [`BLOCK`] bytes: whether a mark has a part in them.
@@ -61,11 +74,53 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    /// Forgets everything.
+    /// The batch's own texts were not searched.
     pub(super) fn clear(&mut self) {
+        self.own.clear();
+        self.from = 0;
+    }
+
+    /// The part that these bytes are in, and where they are there; `None`: they were not searched.
+    #[inline]
+    fn part(&self, from: usize, to: usize) -> Option<(&Part, usize, usize)> {
+        if to <= self.from {
+            return Some((&self.lasting, from, to));
+        }
+        let from = from.checked_sub(self.from)?;
+        let to = to - self.from;
+        (to <= self.own.searched).then_some((&self.own, from, to))
+    }
+
+    /// Whether a mark stands in these bytes, or reaches into them; `None`: they were not searched.
+    ///
+    /// A mark within them that the search passed over began within another one, which it overlaps; that one then
+    /// reaches into them, so that nothing is missed.
+    #[inline]
+    pub(super) fn within(&self, from: usize, to: usize) -> Option<bool> {
+        let (part, from, to) = self.part(from, to)?;
+        if !part.near(from, to) {
+            return Some(false);
+        }
+        let next = part.found.partition_point(|(_, end)| *end <= from);
+        Some(part.found.get(next).is_some_and(|(start, _)| *start < to))
+    }
+}
+
+impl Part {
+    /// Forgets everything.
+    fn clear(&mut self) {
         self.found.clear();
         self.blocks.clear();
         self.searched = 0;
+    }
+
+    /// Goes on with the search up to the end of the texts; no mark begins before that place and ends behind it.
+    fn search(&mut self, markers: Option<&Regex>, texts: &[u8]) {
+        let before = self.searched;
+        self.searched = texts.len();
+        self.blocks.resize((texts.len() >> BLOCK) / 64 + 1, 0);
+        let found = markers.iter().flat_map(|markers| markers.find_iter(&texts[before..]));
+        found.for_each(|found| self.add(before + found.start(), before + found.end()));
     }
 
     fn add(&mut self, start: usize, end: usize) {
@@ -81,22 +136,6 @@ impl Marks {
         (first..=last).any(|block| {
             self.blocks.get(block / 64).is_some_and(|bits| bits >> (block % 64) & 1 == 1)
         })
-    }
-
-    /// Whether a mark stands in these bytes, or reaches into them; `None`: they were not searched.
-    ///
-    /// A mark within them that the search passed over began within another one, which it overlaps; that one then
-    /// reaches into them, so that nothing is missed.
-    #[inline]
-    pub(super) fn within(&self, from: usize, to: usize) -> Option<bool> {
-        if to > self.searched {
-            return None;
-        }
-        if !self.near(from, to) {
-            return Some(false);
-        }
-        let next = self.found.partition_point(|(_, end)| *end <= from);
-        Some(self.found.get(next).is_some_and(|(start, _)| *start < to))
     }
 }
 
@@ -177,13 +216,20 @@ impl Rules {
         self.markers.as_ref().is_some_and(|markers| markers.is_match(text))
     }
 
-    /// Searches many texts that stand together at once.
-    pub(super) fn mark(&self, texts: &[u8], marks: &mut Marks) {
-        marks.clear();
-        marks.searched = texts.len();
-        marks.blocks.resize((texts.len() >> BLOCK) / 64 + 1, 0);
-        let found = self.markers.iter().flat_map(|markers| markers.find_iter(texts));
-        found.for_each(|found| marks.add(found.start(), found.end()));
+    /// Searches all texts of a batch at once. Those that outlive it were searched already, but for the newest.
+    pub(super) fn mark(&self, batch: &Batch, marks: &mut Marks) {
+        let (lasting, own) = batch.text.split_at(batch.input_from());
+        let markers = self.markers.as_ref();
+        if !lasting.is_empty() {
+            if marks.era != batch.lasting_era() {
+                marks.lasting.clear();
+                marks.era = batch.lasting_era();
+            }
+            marks.lasting.search(markers, lasting);
+        }
+        marks.from = lasting.len();
+        marks.own.clear();
+        marks.own.search(markers, own);
     }
 
     /// Writes the text without secrets; `false` when it holds none and nothing was written. `marked`: what
