@@ -265,6 +265,7 @@ fn state(
         next: start.cursor + 1,
         place: None,
         given_bytes: start.bytes,
+        waited: (start.bytes, false),
         given_documents: start.documents,
         outstanding: VecDeque::new(),
         floor: 0,

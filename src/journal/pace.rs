@@ -2,8 +2,8 @@
 //!
 //! Is: a short wait before a frame. In: how many bytes each output has not taken yet. Out: the moment to go on.
 //! Promises: what an output takes a moment later is still in memory, so that it is not read back from disk; nobody is
-//! held below [`LEAST_BYTES`] a second; an output that is further behind than [`FAR_TAILS`] holds nobody, nor does a
-//! best-effort one. On failure: the wait ends by itself; the output reads from disk.
+//! held below [`LEAST_BYTES`] a second; an output that takes nothing costs the others one wait, and one that is further
+//! behind than [`FAR_TAILS`] or best effort none. On failure: the wait ends by itself; the output reads from disk.
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::options::Mode;
 use super::shared::{Shared, lock};
-use super::state::State;
+use super::state::{Output, State};
 use crate::pulse;
 
 /// Bytes a second that may always come in: more than the servers of most outputs take.
@@ -33,10 +33,18 @@ impl Shared {
         }
         let most = Duration::from_nanos(bytes.saturating_mul(1_000_000_000) / LEAST_BYTES);
         state.pacing = true;
+        for output in state.outputs.iter_mut().filter(|o| o.waited.0 != o.given_bytes) {
+            output.waited = (output.given_bytes, false);
+        }
         let near = |state: &mut State| !state.closed && state.leaves_behind(state.tail_max / 4);
         let waited = pulse::rest(|| self.room.wait_timeout_while(state, most.min(LONGEST), near));
-        state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let (mut state, waited) = waited.unwrap_or_else(PoisonError::into_inner);
         state.pacing = false;
+        if waited.timed_out() {
+            for output in &mut state.outputs {
+                output.waited.1 = output.waited.0 == output.given_bytes;
+            }
+        }
     }
 
     /// An output took a frame.
@@ -49,14 +57,14 @@ impl Shared {
 
 impl State {
     /// Whether a required output could take frames now and has more than `bytes` of them before it, but not so many
-    /// that it is far behind.
+    /// that it is far behind; one that was waited for in vain does not count until it takes something.
     pub(super) fn leaves_behind(&self, bytes: u64) -> bool {
         let (visible, far) = (self.visible(), self.tail_max * FAR_TAILS);
-        self.outputs.iter().filter(|output| output.required && output.next <= visible).any(
-            |output| {
-                let behind = self.totals.bytes.saturating_sub(output.given_bytes);
-                behind > bytes && behind <= far
-            },
-        )
+        let alive = |output: &&Output| output.waited != (output.given_bytes, true);
+        let takes = |output: &&Output| output.required && output.next <= visible;
+        self.outputs.iter().filter(takes).filter(alive).any(|output| {
+            let behind = self.totals.bytes.saturating_sub(output.given_bytes);
+            behind > bytes && behind <= far
+        })
     }
 }

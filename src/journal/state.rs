@@ -134,6 +134,8 @@ pub struct Output {
     pub place: Option<Place>,
     /// Bytes of frames before `next`.
     pub given_bytes: u64,
+    /// What they were when an append began to wait for it, and whether it took nothing until the wait was over.
+    pub waited: (u64, bool),
     /// Documents for it before `next`.
     pub given_documents: u64,
     /// Given, not done.

@@ -317,6 +317,30 @@ fn only_a_required_output_that_is_a_little_behind_is_waited_for() {
 }
 
 #[test]
+fn an_output_that_takes_nothing_is_waited_for_once() {
+    let bench = Bench::new(&["dead"]);
+    let opened = bench.open_threaded();
+    let behind = || {
+        let state = lock(&opened.journal.shared.state);
+        (state.outputs[0].waited.1, state.leaves_behind(state.tail_max / 2))
+    };
+    append(&opened.journal, 1, 1);
+    opened.journal.shared.sync_once();
+    for n in 2..=7 {
+        assert!(!behind().0);
+        opened.journal.append(padded(n, 1, 400_000), None).unwrap();
+    }
+    assert_eq!(behind(), (false, true));
+    for n in 8..=20 {
+        opened.journal.append(padded(n, 1, 400_000), None).unwrap();
+        assert_eq!(behind(), (true, false), "{n}");
+    }
+    let mut feed = opened.journal.feed(0).unwrap();
+    feed.next_now().unwrap();
+    assert!(behind().1, "it works again");
+}
+
+#[test]
 fn waiting_for_an_output_ends_by_itself_and_nothing_is_lost_by_it() {
     let bench = Bench::new(&["logs", "dead"]);
     let opened = bench.open_threaded();
@@ -325,6 +349,7 @@ fn waiting_for_an_output_ends_by_itself_and_nothing_is_lost_by_it() {
         opened.journal.append(padded(n, 0b11, 400_000), None).unwrap();
     }
     assert_eq!(numbers(&mut *logs), (1..=60).collect::<Vec<u64>>());
+    // 24 MB: the dead one is far behind, and so is not waited for.
     let journal = opened.journal.clone();
     let appending = std::thread::spawn(move || {
         (61..=120).for_each(|n| _ = journal.append(padded(n, 0b01, 400_000), None).unwrap());
