@@ -5,19 +5,30 @@ use proptest::prelude::*;
 use super::support::*;
 use crate::chunk::Stored;
 use crate::delivery::Feed;
-use crate::journal::{Opened, SyncPolicy};
+use crate::journal::{Opened, SyncPolicy, Wound};
 use crate::storage::simulated::EIO;
 
 #[derive(Clone, Debug)]
 enum Operation {
-    Append { routes: u32, padding: usize, acked: bool },
-    Take { output: usize },
-    Done { output: usize, back: usize },
+    Append {
+        routes: u32,
+        padding: usize,
+        acked: bool,
+    },
+    Take {
+        output: usize,
+    },
+    Done {
+        output: usize,
+        back: usize,
+    },
     Turn,
     FailSyncs(bool),
     ShortReads(bool),
     Reopen,
     Crash(u64),
+    /// The next start meets a device that does not give so many reads.
+    Unread(u64),
 }
 
 /// What the outside world knows.
@@ -38,6 +49,8 @@ struct Model {
 
 struct Run {
     bench: Bench,
+    /// Reads that fail from the next start on.
+    unread: u64,
     opened: Option<Opened>,
     feeds: Vec<Box<dyn Feed>>,
     model: Model,
@@ -54,6 +67,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => any::<bool>().prop_map(Operation::ShortReads),
         1 => Just(Operation::Reopen),
         2 => any::<u64>().prop_map(Operation::Crash),
+        1 => (1_u64..12).prop_map(Operation::Unread),
     ]
 }
 
@@ -68,13 +82,21 @@ impl Run {
         bench.settings.sync = sync;
         bench.settings.segment_bytes = segment_bytes;
         let model = Model { next: 1, ..Model::default() };
-        let mut run = Run { bench, opened: None, feeds: Vec::new(), model };
+        let mut run = Run { bench, unread: 0, opened: None, feeds: Vec::new(), model };
         run.open();
         run
     }
 
     fn open(&mut self) {
-        let opened = self.bench.open();
+        let unread = std::mem::take(&mut self.unread);
+        if unread > 0 {
+            self.bench.storage.fail_reads_of(&[DIRECTORY.into()], EIO, Some(unread));
+        }
+        // A service manager starts it until it works.
+        let opened = (0..=unread).find_map(|_| self.bench.try_open().ok()).unwrap();
+        self.bench.storage.fail_reads(None);
+        let away = |w: &Wound| w.reason.contains("cannot be read");
+        assert!(!opened.report.wounds.iter().any(away), "{:?}", opened.report);
         self.feeds = opened.bits.iter().map(|bit| opened.journal.feed(*bit).unwrap()).collect();
         let offset = offset_of(&opened);
         assert!(
@@ -116,6 +138,7 @@ impl Run {
                 self.hear();
             }
             Operation::FailSyncs(fail) => self.bench.storage.fail_syncs(fail.then_some(EIO)),
+            Operation::Unread(reads) => self.unread = reads,
             Operation::ShortReads(short) => self.bench.storage.read_short(short),
             Operation::Reopen => {
                 self.bench.storage.fail_syncs(None);
@@ -191,8 +214,19 @@ impl Run {
     }
 }
 
+/// The usual run takes 600 histories; with `LOGWEIR_MODEL_CASES=20000` so many.
+fn config() -> ProptestConfig {
+    let cases = std::env::var("LOGWEIR_MODEL_CASES").ok().and_then(|n| n.parse().ok());
+    ProptestConfig {
+        cases: cases.unwrap_or(600),
+        max_shrink_iters: 2000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, max_shrink_iters: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
     #[test]
     fn nothing_told_is_lost_and_nothing_is_out_of_order_whatever_happens(
         sync in policy(),

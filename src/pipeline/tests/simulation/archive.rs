@@ -58,8 +58,16 @@ impl Archive {
 
     /// Everything that was written under a name.
     fn text(&self, storage: &SimulatedStorage, name: &str) -> Vec<u8> {
-        let parts = (1..=self.moves).map(|n| moved(name, n)).chain([path(name)]);
-        parts.filter_map(|path| storage.contents(&path)).flatten().collect()
+        let mut text = Vec::new();
+        for path in (1..=self.moves).map(|n| moved(name, n)).chain([path(name)]) {
+            let part = storage.contents(&path).unwrap_or_default();
+            // A torn line whose file was moved away stays without an end, and the next file begins anew.
+            if !part.is_empty() && text.last().is_some_and(|byte| *byte != b'\n') {
+                text.push(b'\n');
+            }
+            text.extend(part);
+        }
+        text
     }
 
     /// The lines that are there. `ids`: of each line; `twice`: may have been read again.
