@@ -229,7 +229,8 @@ impl Flow {
             if watched {
                 self.show_output(&body.bytes()[start..], event.time_ns);
             }
-            let suffix = if prefix.is_some() { event.offset } else { number as u64 };
+            let counted = || draft.document_count() as u64;
+            let suffix = prefix.map_or_else(counted, |_| event.offset);
             let head = Head {
                 routes: self.routing.bits,
                 time_ns: event.time_ns,

@@ -1,14 +1,14 @@
 //! A chunk in pieces that stay in a processor's cache with their events.
 //!
-//! Is: what one worker has of a chunk of a file. In: a batch with a chunk's text. Out: the same batch with one piece of
-//! the text after the other. Promises: pieces end where lines end; all of them together are the chunk, and their
-//! documents have the ids that they would have in one piece; memory is used again. On failure: nothing can fail; a
-//! chunk whose documents are numbered within their frame, and a piece of a line, stay whole.
+//! Is: what one worker has of a chunk. In: a batch with a chunk's text. Out: the same batch with one piece of the text
+//! after the other. Promises: pieces end where lines end; all of them together are the chunk, and their documents have
+//! the ids that they would have in one piece; memory is used again. On failure: nothing can fail; a piece of a line
+//! stays whole.
 
 use std::sync::Arc;
 
 use crate::decode::Place;
-use crate::event::{Batch, SourceKind};
+use crate::event::Batch;
 
 /// Bytes of a piece. The events of a chunk with their fields are eight times as long as its text, and every filter
 /// goes through all of them.
@@ -31,9 +31,8 @@ impl Pieces {
     /// Takes a batch that has a chunk's text and no events.
     pub(super) fn begin(&mut self, batch: &mut Batch, place: Option<Place>) {
         (self.next, self.at, self.events) = (place, 0, 0);
-        let by_offset = matches!(batch.source.kind, SourceKind::File { .. });
         let whole = batch.text.len() <= PIECE || place.is_none_or(|place| place.piece);
-        if by_offset && !whole {
+        if !whole {
             self.chunk = Some(std::mem::take(&mut batch.text));
         }
     }
@@ -72,11 +71,11 @@ fn end_of_line(rest: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Keys, Source};
+    use crate::event::{Keys, Source, SourceKind};
 
     /// Pieces of a text and where each begins.
-    fn pieces(text: &[u8], file: bool) -> Vec<(u64, Vec<u8>, bool)> {
-        let kind = if file { SourceKind::File { generation: 3 } } else { SourceKind::Stream };
+    fn pieces(text: &[u8]) -> Vec<(u64, Vec<u8>, bool)> {
+        let kind = SourceKind::Stream;
         let source = Source { id: 1, input: "in".into(), kind, fields: Vec::new() };
         let mut batch = Batch::new(Arc::new(Keys::default()), Arc::new(source));
         let mut pieces = Pieces::default();
@@ -104,7 +103,7 @@ mod tests {
         long.extend_from_slice(b"\nshort\nno feed");
         let no_feed = vec![b'y'; 2 * PIECE];
         for text in [&lines[..], &long, &no_feed, b"one\n", b""] {
-            let found = pieces(text, true);
+            let found = pieces(text);
             let mut at = 0;
             for (offset, piece, last) in &found {
                 assert_eq!(*offset, 1000 + at as u64);
@@ -115,8 +114,7 @@ mod tests {
             }
             assert_eq!(at, text.len());
         }
-        assert_eq!(pieces(&long, true).len(), 2);
-        assert!(pieces(&lines, true).len() > 2);
-        assert_eq!(pieces(&lines, false).len(), 1);
+        assert_eq!(pieces(&long).len(), 2);
+        assert!(pieces(&lines).len() > 2);
     }
 }

@@ -127,9 +127,15 @@ fn a_document_that_no_frame_could_hold_is_cut_and_says_so() {
 
 #[test]
 fn pieces_of_a_chunk_give_the_documents_of_the_whole() {
+    for kind in [SourceKind::File { generation: 7 }, SourceKind::Stream] {
+        pieces_give_the_whole(kind);
+    }
+}
+
+fn pieces_give_the_whole(kind: SourceKind) {
     use crate::decode::Place;
     let Plan { keys, chain, inputs, .. } = plan(TOML);
-    let source = Arc::clone(&flow().1.source);
+    let source = Arc::new(Source { id: 1, input: "in".into(), kind, fields: Vec::new() });
     let codecs = inputs.into_iter().map(|input| (Arc::clone(&source.input), input.codec)).collect();
     let route = Route::new("all".into(), 0, None, None, &Metrics::default());
     let flow = FlowPlan::new(Arc::clone(&keys), chain, codecs, vec![route], &Metrics::default());
