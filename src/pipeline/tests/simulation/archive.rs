@@ -28,15 +28,16 @@ pub struct Archive {
 }
 
 struct Life {
-    /// Bytes of each of [`FILES`], with those moved away, when it began.
-    from: [usize; 2],
+    /// Where each of [`FILES`] ended when it began: how often they had been moved, and the bytes of the newest.
+    from: [(u64, usize); 2],
     /// It ended by a stop, with a disk that took everything.
     clean: bool,
 }
 
 impl Archive {
     pub fn begin(&mut self, storage: &SimulatedStorage) {
-        let from = FILES.map(|name| self.text(storage, name).len());
+        let length = |name| storage.contents(&path(name)).unwrap_or_default().len();
+        let from = FILES.map(|name| (self.moves, length(name)));
         self.lives.push(Life { from, clean: true });
     }
 
@@ -56,18 +57,21 @@ impl Archive {
         let _ = storage.sync_directory(Path::new(FOLDER));
     }
 
-    /// Everything that was written under a name.
-    fn text(&self, storage: &SimulatedStorage, name: &str) -> Vec<u8> {
-        let mut text = Vec::new();
-        for path in (1..=self.moves).map(|n| moved(name, n)).chain([path(name)]) {
-            let part = storage.contents(&path).unwrap_or_default();
-            // A torn line whose file was moved away stays without an end, and the next file begins anew.
-            if !part.is_empty() && text.last().is_some_and(|byte| *byte != b'\n') {
-                text.push(b'\n');
+    /// Everything that was written under a name, line by line, each with the life that wrote it.
+    fn lines(&self, storage: &SimulatedStorage, file: usize) -> Vec<(usize, String)> {
+        let mut lines = Vec::new();
+        for part in 0..=self.moves {
+            let name = FILES[file];
+            let path = if part == self.moves { path(name) } else { moved(name, part + 1) };
+            let text = storage.contents(&path).unwrap_or_default();
+            let mut at = 0;
+            for line in text.split_inclusive(|byte| *byte == b'\n') {
+                let life = self.lives.iter().rposition(|l| l.from[file] <= (part, at)).unwrap_or(0);
+                lines.push((life, String::from_utf8_lossy(line).trim_end().to_string()));
+                at += line.len();
             }
-            text.extend(part);
         }
-        text
+        lines
     }
 
     /// The lines that are there. `ids`: of each line; `twice`: may have been read again.
@@ -80,19 +84,12 @@ impl Archive {
     ) -> BTreeSet<u64> {
         let mut stored = BTreeSet::new();
         for (file, name) in FILES.into_iter().enumerate() {
-            let text = self.text(storage, name);
+            let lines = self.lines(storage, file);
             let mut seen = Seen::default();
-            let mut at = 0;
-            for line in text.split_inclusive(|byte| *byte == b'\n') {
-                let (begins, ends) = (at, at + line.len());
-                at = ends;
-                let life = self.lives.iter().rposition(|l| l.from[file] <= begins).unwrap_or(0);
-                let line = String::from_utf8_lossy(line);
-                let Ok(n) = number_of(line.trim_end()) else {
-                    // It is ended by the next life that writes, or by one after that.
-                    let torn = self.lives[life..].iter().zip(&self.lives[life + 1..]);
-                    let mut torn = torn.filter(|(_, next)| next.from[file] <= ends);
-                    if !torn.any(|(one, _)| !one.clean) {
+            for (index, (life, line)) in lines.iter().enumerate() {
+                let Ok(n) = number_of(line) else {
+                    let next = lines.get(index + 1).map_or(self.lives.len(), |(life, _)| *life);
+                    if self.lives[*life..next].iter().all(|l| l.clean) {
                         let _ = writeln!(faults, "{name}: torn within a life: {line}");
                     }
                     continue;
@@ -102,7 +99,7 @@ impl Archive {
                 }
                 stored.insert(n);
                 if !twice.contains(&n) {
-                    self.check_line(name, n, life, ids.get(&n), &mut seen, faults);
+                    self.check_line(name, n, *life, ids.get(&n), &mut seen, faults);
                 }
             }
         }
