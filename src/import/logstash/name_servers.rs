@@ -1,7 +1,7 @@
 //! The name servers of a filter `dns`.
 //!
-//! In: its settings. Out: those settings with addresses alone. Promises: what is no address (the mark of a template that
-//! a tool fills in) is said, and the others, or this machine's servers, are asked. On failure: nothing can fail.
+//! In: its settings. Out: those settings with addresses alone. Promises: what is no address (the mark of a template
+//! that a tool fills in) is said, and the others, or this machine's servers, are asked. On failure: nothing can fail.
 
 use crate::import::document::{Table, Value as Ours};
 use crate::import::report::Account;
