@@ -218,7 +218,8 @@ until_true 120 "all entries of journald" has "$entries" -units
 each_once -units "$entries"
 has $((entries + 1)) -units || die "journald: what systemd itself says of the service is missing"
 files=$(find "$root/var/log/journal" -name 'system*.journal' | wc -l)
-unit=$(ask -units/_search -d '{"size":1}' | grep -c '"unit":"chatty.service"')
+# One of the service's own entries: systemd's about it come from another unit.
+unit=$(ask -units/_search -d '{"size":1,"query":{"exists":{"field":"seq"}}}' | grep -c '"unit":"chatty.service"' || true)
 [ "$files" -ge 3 ] && [ "$unit" = 1 ] || die "journald: $files files; the unit is said $unit times"
 say "each of the $entries entries of journald is there once, from $files files"
 say "live: $(inside systemd-analyze security --no-pager logweir.service | sed -n 's/^→ //p' | tr -d '🙂')"
