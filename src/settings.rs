@@ -277,6 +277,15 @@ impl<'a> Section<'a> {
             .unwrap_or(default)
     }
 
+    /// `None`: the setting is 0, which is reported with an example of what could stand there.
+    pub fn not_zero(&self, key: &'static str, is_zero: bool, example: &str) -> Option<()> {
+        if is_zero {
+            let hint = format!("write for example: {key} = \"{example}\"");
+            self.error(self.span_of(key), format!("`{key}` is 0"), Some(hint));
+        }
+        (!is_zero).then_some(())
+    }
+
     /// A span of time: `"500ms"`, `"5s"`, `"10m"`, `"1h"`, `"7d"`.
     pub fn duration_or(&self, key: &'static str, default: Duration) -> Duration {
         let Some(item) = self.item(key) else { return default };

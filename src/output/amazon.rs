@@ -83,11 +83,7 @@ fn client(section: &Section<'_>, service: &'static str, host: &str) -> Option<Cl
         Some(table) => ClientTls::load(table)?,
         None => ClientTls::system(),
     };
-    if timeout.is_zero() {
-        let hint = "write for example: timeout = \"30s\"".to_string();
-        section.error(section.span_of("timeout"), "`timeout` is 0", Some(hint));
-        return None;
-    }
+    section.not_zero("timeout", timeout.is_zero(), "30s")?;
     let (region, endpoint, provider) = (region?, endpoint?, provider?);
     let url = match endpoint {
         Some(url) => url,

@@ -80,13 +80,8 @@ pub(super) fn load(section: &Section<'_>, load: &mut OutputLoad<'_>) -> Option<B
         Some(table) => Some(Arc::new(ClientTls::load(table)?.config())),
         None => None,
     };
-    if batch_bytes == 0 || timeout.is_zero() {
-        let key = if batch_bytes == 0 { "batch_size" } else { "timeout" };
-        let example = if batch_bytes == 0 { "1MiB" } else { "30s" };
-        let hint = format!("write for example: {key} = \"{example}\"");
-        section.error(section.span_of(key), format!("`{key}` is 0"), Some(hint));
-        return None;
-    }
+    section.not_zero("batch_size", batch_bytes == 0, "1MiB")?;
+    section.not_zero("timeout", timeout.is_zero(), "30s")?;
     let (servers, tag, login) = (servers?, tag?, login?);
     let batch_bytes = batch_bytes as usize;
     Some(Box::new(Forward { servers, tag, login, tls, gzip, batch_bytes, timeout }))

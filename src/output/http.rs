@@ -62,13 +62,8 @@ pub(super) fn load(section: &Section<'_>, load: &mut OutputLoad<'_>) -> Option<B
     let batch_bytes = section.bytes_or("batch_size", limits::HTTP_BATCH_BYTES_MAX as u64);
     let timeout = section.duration_or("timeout", Duration::from_secs(30));
     let tls = tls(section, url.as_ref());
-    if batch_bytes == 0 || timeout.is_zero() {
-        let key = if batch_bytes == 0 { "batch_size" } else { "timeout" };
-        let example = if batch_bytes == 0 { "1MiB" } else { "30s" };
-        let hint = format!("write for example: {key} = \"{example}\"");
-        section.error(section.span_of(key), format!("`{key}` is 0"), Some(hint));
-        return None;
-    }
+    section.not_zero("batch_size", batch_bytes == 0, "1MiB")?;
+    section.not_zero("timeout", timeout.is_zero(), "30s")?;
     let (url, headers, (labels, values)) = (url?, headers?, labels?);
     match Client::new((method, url.clone()), headers, tls?, timeout, gzip) {
         Ok(client) => {

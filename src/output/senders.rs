@@ -122,11 +122,7 @@ fn sender(
     address: Option<Template>,
 ) -> Option<Box<dyn Output>> {
     let timeout = section.duration_or("timeout", Duration::from_secs(30));
-    if timeout.is_zero() {
-        let hint = "write for example: timeout = \"30s\"".to_string();
-        section.error(section.span_of("timeout"), "`timeout` is 0", Some(hint));
-        return None;
-    }
+    section.not_zero("timeout", timeout.is_zero(), "30s")?;
     Some(Box::new(Sender { server: server?, form: form?, way: way?, timeout, address }))
 }
 
