@@ -76,8 +76,8 @@ fn no_frame_comes_in_before_what_was_found_is_durable() {
     until("fine again", || bench.trouble().is_none());
 }
 
-#[test]
-fn a_device_that_gives_nothing_for_a_while_costs_nothing() {
+/// A closed journal of three frames.
+fn three_on_disk() -> Bench {
     let bench = Bench::new(&["logs"]);
     let opened = bench.open();
     for n in 1..=3 {
@@ -85,6 +85,12 @@ fn a_device_that_gives_nothing_for_a_while_costs_nothing() {
     }
     opened.journal.close();
     drop(opened);
+    bench
+}
+
+#[test]
+fn a_device_that_gives_nothing_for_a_while_costs_nothing() {
+    let bench = three_on_disk();
     let opened = bench.open();
     let mut logs = opened.journal.feed(0).unwrap();
     bench.storage.fail_reads(Some(EIO));
@@ -99,13 +105,7 @@ fn a_device_that_gives_nothing_for_a_while_costs_nothing() {
 
 #[test]
 fn a_device_that_comes_back_while_it_is_asked_whether_it_works_costs_nothing() {
-    let bench = Bench::new(&["logs"]);
-    let opened = bench.open();
-    for n in 1..=3 {
-        append(&opened.journal, n, 1);
-    }
-    opened.journal.close();
-    drop(opened);
+    let bench = three_on_disk();
     for reads in 1..12 {
         let opened = bench.open();
         let mut logs = opened.journal.feed(0).unwrap();
