@@ -27,6 +27,7 @@ mod check;
 mod doubt;
 mod evaluate;
 mod lexer;
+mod needle;
 mod network;
 mod parser;
 mod search;

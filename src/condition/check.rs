@@ -3,10 +3,9 @@
 //! In: [`Syntax`]. Out: [`Node`]s whose comparisons are told apart by what they compare.
 //! On failure: the comparison that cannot be, with what to write instead.
 
-use memchr::memmem::Finder;
-
 use super::ConditionError;
 use super::lexer::Operator;
+use super::needle::Needle;
 use super::network::Network;
 use super::parser::{Operand, Syntax, What};
 use super::search::Search;
@@ -52,7 +51,7 @@ pub(super) enum Node {
     Holds {
         path: Path,
         value: Scalar,
-        finder: Option<Box<Finder<'static>>>,
+        finder: Option<Box<Needle>>,
     },
     Match {
         path: Path,
@@ -231,7 +230,7 @@ impl Compare<'_> {
             (_, What::Path(_)) => {
                 let value = scalar(self.left)?;
                 let finder = match &value {
-                    Scalar::Text(text) => Some(Box::new(Finder::new(text).into_owned())),
+                    Scalar::Text(text) => Some(Box::new(Needle::new(text))),
                     _ => None,
                 };
                 let path = text_path(self.right, self.operator.name(), keys)?;

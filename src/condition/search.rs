@@ -6,17 +6,17 @@
 //! linear time, nothing allocated; a clone has buffers of its own, so that threads do not wait for one another.
 //! On failure: what is not recognised is asked of the compiled pattern.
 
-use memchr::memmem::Finder;
 use regex::bytes::Regex;
 use regex_syntax::hir::{Class, Dot, Hir, HirKind, Look};
 
+use super::needle::Needle;
 use crate::pattern::Flags;
 
 /// A pattern to be looked for.
 #[derive(Clone, Debug)]
 pub(super) enum Search {
     /// The text stands somewhere; with `next`, one of these bytes stands behind it.
-    Literal { text: Box<Finder<'static>>, next: Option<Box<[bool; 256]>> },
+    Literal { text: Box<Needle>, next: Option<Box<[bool; 256]>> },
     /// The whole is one line that begins and ends so.
     Line { begin: Box<[u8]>, end: Box<[u8]> },
     /// Anything else.
@@ -37,7 +37,7 @@ impl Search {
                 let mut rest = text;
                 // An occurrence may begin within another one: the search goes on one byte later.
                 while let Some(at) = literal.find(rest) {
-                    let behind = rest.get(at + literal.needle().len());
+                    let behind = rest.get(at + literal.text().len());
                     if behind.is_some_and(|byte| next[usize::from(*byte)]) {
                         return true;
                     }
@@ -91,8 +91,8 @@ fn literal(parts: &[&Hir]) -> Option<Search> {
             _ => return None,
         }
     }
-    let text = Box::new(Finder::new(&text).into_owned());
-    (!text.needle().is_empty()).then_some(Search::Literal { text, next })
+    let text = Box::new(Needle::new(&text));
+    (!text.text().is_empty()).then_some(Search::Literal { text, next })
 }
 
 /// What a last part asks of the byte in its place, if that is all it asks; `Some(None)`: nothing.
