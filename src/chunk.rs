@@ -30,6 +30,8 @@ pub struct Chunk {
     pub last: bool,
     /// Where reading goes on after a restart, once this chunk is in the journal.
     pub position: Option<Position>,
+    /// The same of other sources, of which nothing was read yet; there is no text then.
+    pub told: Vec<Position>,
     /// Told when the chunk is in the journal and synced.
     pub ack: Option<Ack>,
     /// The memory that it and what becomes of it takes up; [`Intake`] sees to it where it is `None`.

@@ -94,6 +94,7 @@ pub(super) fn made(text: Vec<u8>, source: &Arc<Source>, offset: u64, received_ns
         piece: false,
         last: false,
         position: None,
+        told: Vec::new(),
         ack: None,
         memory: None,
     }

@@ -378,6 +378,7 @@ fn tell(
         piece: false,
         last: gone,
         position: Some(position),
+        told: Vec::new(),
         ack: None,
         memory: None,
     };

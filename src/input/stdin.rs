@@ -160,6 +160,7 @@ impl Lines {
             piece,
             last,
             position: None,
+            told: Vec::new(),
             ack: None,
             memory: None,
         })

@@ -153,6 +153,7 @@ impl Receiver {
                 piece: false,
                 last: forget,
                 position: None,
+                told: Vec::new(),
                 ack: None,
                 memory: None,
             };

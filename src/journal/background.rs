@@ -19,6 +19,9 @@ use super::shared::{PAUSE_FIRST, PAUSE_MAX, Shared, describe, lock};
 use super::state::{Segment, State};
 use super::writer::{Unsynced, WriteError};
 
+/// Pause between two syncs for the sake of new sources, at least: where thousands of files are new, a sync for each would
+/// take minutes, as nothing can be written to a page of the file while it is synced.
+const SOON: Duration = Duration::from_millis(20);
 /// Pause between two looks at an output that is behind, for its metrics.
 const WATCH: Duration = Duration::from_secs(1);
 
@@ -66,7 +69,8 @@ impl Shared {
     pub(super) fn sync_once(&self) -> bool {
         let (unsynced, suspect) = {
             let writer = lock(&self.writer);
-            lock(&self.state).sync_wanted = false;
+            let mut state = lock(&self.state);
+            (state.sync_wanted, state.sync_soon) = (false, false);
             (writer.unsynced(), writer.is_suspect())
         };
         if suspect {
@@ -74,7 +78,10 @@ impl Shared {
             lock(&self.state).sync_wanted |= !worked;
             return worked;
         }
-        match self.sync_files(&unsynced) {
+        let began = Instant::now();
+        let synced = self.sync_files(&unsynced);
+        lock(&self.state).sync_took = began.elapsed();
+        match synced {
             Ok(()) => {
                 lock(&self.writer).synced(&unsynced);
                 self.status.over(Trouble::Sync);
@@ -182,16 +189,17 @@ impl Shared {
             SyncPolicy::Interval(interval) if state.synced < state.written => Some(interval),
             _ => None,
         };
+        let soon = state.sync_soon.then(|| SOON.max(2 * state.sync_took));
         let settle = (!state.settled).then_some(Duration::ZERO);
         let trash = (!state.trash.is_empty()).then_some(WATCH);
         let watch = (state.passed_by_all() < state.written).then_some(WATCH);
-        [cursors, data, settle, trash, watch].into_iter().flatten().min()
+        [cursors, data, soon, settle, trash, watch].into_iter().flatten().min()
     }
 
     fn sync_due(&self) -> bool {
         let state = lock(&self.state);
         let by_time = matches!(state.sync, SyncPolicy::Interval(_)) && state.synced < state.written;
-        state.sync_wanted || by_time
+        state.sync_wanted || state.sync_soon || by_time
     }
 
     pub(super) fn sync_files(&self, unsynced: &Unsynced) -> Result<(), WriteError> {

@@ -7,6 +7,7 @@
 //! reported, never an error.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -291,6 +292,8 @@ fn state(
         barriers: VecDeque::new(),
         pacing: false,
         sync_wanted: false,
+        sync_soon: false,
+        sync_took: Duration::ZERO,
         cursors_moved: true,
         cursors_known: false,
         roll_wanted: false,

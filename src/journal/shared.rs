@@ -221,18 +221,20 @@ impl Shared {
         }
         let sequence = entry.frame.sequence();
         let (clean, moved) = (state.synced + 1 == sequence, state.cursors_moved);
+        let soon = new && !state.sync_soon;
+        state.sync_soon |= new;
         state.publish(entry, new);
         let waits = ack.is_some();
         if let Some(ack) = ack {
             state.acks.push_back((sequence, ack));
         }
         state.evict(&self.pool);
-        if new || waits || state.sync == SyncPolicy::Always {
+        if waits || state.sync == SyncPolicy::Always {
             state.sync_wanted = true;
         }
         Self::wake(state);
         // While something is due already the background wakes up by itself.
-        if clean || state.sync_wanted || moved != state.cursors_moved {
+        if clean || soon || state.sync_wanted || moved != state.cursors_moved {
             self.work.notify_one();
         }
     }

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -58,6 +59,10 @@ pub struct State {
     pub pacing: bool,
     /// Somebody waits for a sync.
     pub sync_wanted: bool,
+    /// Documents of new sources wait for one, which may take others along.
+    pub sync_soon: bool,
+    /// How long the last one took.
+    pub sync_took: Duration,
     /// A cursor moved since the file was written.
     pub cursors_moved: bool,
     /// Each output's cursor was on disk once.

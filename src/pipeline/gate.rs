@@ -64,6 +64,8 @@ pub(super) struct Work {
     pub bytes: usize,
     /// Where reading goes on after it.
     pub position: Option<Position>,
+    /// The same of sources of which nothing was read yet.
+    pub told: Vec<Position>,
     /// Who waits for it.
     pub ack: Option<Ack>,
     /// The memory that all of this takes up, until it is journaled.
@@ -188,16 +190,21 @@ impl Inner {
         give_back: &impl Fn(Vec<u8>),
     ) -> Work {
         let chunk = self.first_lines(chunk);
-        let Chunk { text, source, offset, received_ns, piece, last, position, ack, memory } = chunk;
+        let Chunk { text, source, offset, received_ns, piece, last, .. } = chunk;
+        let Chunk { position, told, ack, memory, .. } = chunk;
         let bytes = text.len();
         let place = Place { offset, received_ns, piece, last };
         give_back(batch.recycle(text, Arc::clone(&source)));
         let ticket = self.ticket();
-        if !flow.ordered(&source.input) {
-            return Work { ticket, place: Some(place), bytes, position, ack, memory, close: None };
+        let work = Work { ticket, place: None, bytes, position, told, ack, memory, close: None };
+        if !work.told.is_empty() {
+            return work;
         }
-        let position = self.decode(source, (place, elapsed_ns), position, flow, batch);
-        Work { ticket, place: None, bytes, position, ack, memory, close: None }
+        if !flow.ordered(&source.input) {
+            return Work { place: Some(place), ..work };
+        }
+        let position = self.decode(source, (place, elapsed_ns), work.position, flow, batch);
+        Work { position, ..work }
     }
 
     /// The chunk, or its first lines where it has too many; the rest is next.
@@ -214,6 +221,7 @@ impl Inner {
             text: std::mem::replace(&mut chunk.text, text),
             source,
             position: new,
+            told: Vec::new(),
             ack: None,
             memory: None,
             last: false,
@@ -277,6 +285,7 @@ impl Inner {
                     place: None,
                     bytes: 0,
                     position,
+                    told: Vec::new(),
                     ack,
                     memory,
                     close: None,
@@ -308,7 +317,8 @@ impl Inner {
         give_back(batch.recycle(Vec::new(), Arc::clone(&self.own)));
         let ticket = self.ticket();
         let (position, ack, memory) = (None, None, None);
-        Some(Work { ticket, place: None, bytes: 0, position, ack, memory, close: Some(close) })
+        let (place, told, close) = (None, Vec::new(), Some(close));
+        Some(Work { ticket, place, bytes: 0, position, told, ack, memory, close })
     }
 
     fn ticket(&mut self) -> u64 {

@@ -218,6 +218,7 @@ fn a_chunk_of_very_many_short_lines_is_taken_in_parts_and_acknowledged_with_the_
         piece: false,
         last: true,
         position: Some(position.clone()),
+        told: Vec::new(),
         ack: Some(ack().0),
         memory: None,
     };
@@ -263,8 +264,9 @@ fn held_lines_are_handed_on_after_their_time_whatever_the_clock_on_the_wall_does
         let text = b"first\n  second\n".to_vec();
         let (source, received_ns) = (Arc::clone(&source), crate::clock::Clock::now_ns(&*clock));
         let (position, ack, memory) = (None, None, None);
-        let (offset, piece, last) = (0, false, false);
-        let chunk = Chunk { text, source, offset, received_ns, piece, last, position, ack, memory };
+        let (offset, piece, last, told) = (0, false, false, Vec::new());
+        let chunk =
+            Chunk { text, source, offset, received_ns, piece, last, position, told, ack, memory };
         intake.submit_blocking(chunk).unwrap();
         assert!(gate.take_now(&flow, &mut batch, |_| {}).is_some());
         assert!(batch.events.is_empty(), "held");

@@ -108,7 +108,7 @@ pub(super) struct Worker {
     flow: Flow,
     pub batch: Batch,
     pieces: Pieces,
-    /// What filters remember of the batch, for the journal.
+    /// What filters remember of the batch, for the journal, and positions of sources without a text.
     remembered: Vec<Position>,
 }
 
@@ -172,6 +172,7 @@ impl Worker {
         let Ready { work, trace, draft, next } = ready;
         shared.order.wait_for(work.ticket);
         let Worker { flow, batch, pieces, remembered } = self;
+        remembered.extend(work.told);
         let told = Told { position: work.position, remembered, ack: work.ack };
         let stored = store(shared, flow, (batch, pieces), (draft, next), told);
         pieces.end(batch);

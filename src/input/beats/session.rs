@@ -350,6 +350,7 @@ impl Session {
             piece,
             last,
             position: None,
+            told: Vec::new(),
             ack,
             memory: None,
         };

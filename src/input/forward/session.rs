@@ -248,6 +248,7 @@ impl Session {
             piece: false,
             last,
             position: None,
+            told: Vec::new(),
             ack,
             memory: None,
         };

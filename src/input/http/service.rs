@@ -257,6 +257,7 @@ impl Client {
             piece: false,
             last,
             position: None,
+            told: Vec::new(),
             ack,
             memory: None,
         };

@@ -68,7 +68,7 @@ impl Tailer {
     fn siblings(&self, folder: &Path, ids: &[u64]) -> (Vec<Sibling>, Vec<Arc<Path>>) {
         let lost = || ids.iter().filter_map(|id| self.generations.get(id));
         let inodes: HashSet<Inode> = lost().map(|g| g.inode).collect();
-        let bases: HashSet<String> = lost().flat_map(family).collect();
+        let bases: HashSet<String> = lost().flat_map(|g| family(g)).collect();
         let (mut siblings, mut unread) = (Vec::new(), Vec::new());
         for path in self.parts.storage.list(folder).unwrap_or_default() {
             let Ok(facts) = self.parts.storage.facts(&path) else { continue };

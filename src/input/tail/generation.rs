@@ -136,7 +136,7 @@ pub struct Generation {
     pub names: Vec<Arc<Path>>,
     /// Its file, where it is open.
     pub body: Option<Body>,
-    /// Made when it is read.
+    /// Made when it is read, and dropped when it rests.
     pub source: Option<Arc<Source>>,
     /// Bytes up to here hold no line feed after `offset`.
     pub scanned: u64,
@@ -160,7 +160,7 @@ pub struct Generation {
     pub announced: bool,
     /// The position that was sent last holds a marker of its content.
     pub proved: bool,
-    /// Its decoder was told that it ended (for now).
+    /// No decoder knows it: nothing was handed on yet, or it was told that the file ended (for now).
     pub closed: bool,
     /// Next try after an error, and how many there were.
     pub retry: Option<(u64, u32)>,
@@ -206,7 +206,7 @@ impl Generation {
             queued: false,
             announced: false,
             proved: false,
-            closed: false,
+            closed: true,
             retry: None,
             timer: None,
             copies: Vec::new(),
@@ -258,7 +258,7 @@ impl Generation {
             size: if self.compressed { 0 } else { self.bytes() },
             marked: self.offset,
             boot,
-            trail: self.trail,
+            trail: self.trail.clone(),
         };
         let offset = self.rewind.unwrap_or(self.offset);
         Position { key: self.id, offset, identity: identity.encode(input), new }

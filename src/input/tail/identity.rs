@@ -10,7 +10,7 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use super::trail::{Point, Trail};
+use super::trail::{POINTS, Point, Trail};
 use crate::storage::FileFacts;
 
 /// Bytes at the start of a file that its marker covers at most.
@@ -308,13 +308,16 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
 fn take_trail(rest: &mut &[u8]) -> Option<Trail> {
     let [count] = take(rest)?;
     let mut trail = Trail::default();
-    for index in 0..usize::from(count) {
+    for _ in 0..count {
         let point = Point {
             offset: u64::from_le_bytes(take(rest)?),
             tail_len: u16::from_le_bytes(take(rest)?).min(TAIL_BYTES as u16),
             tail_crc: u32::from_le_bytes(take(rest)?),
         };
-        *trail.0.get_mut(index)? = point;
+        if trail.0.len() == POINTS {
+            return None;
+        }
+        trail.0.push(point);
     }
     Some(trail)
 }

@@ -366,6 +366,8 @@ impl Tailer {
         self.nameless.remove(&id);
         generation.search = None;
         if !generation.names.contains(path) {
+            // Mostly it is the only one.
+            generation.names.reserve_exact(1);
             generation.names.push(Arc::clone(path));
         }
         self.inodes.insert(generation.inode, id);
@@ -383,13 +385,9 @@ impl Tailer {
             self.start_at_end(id, path, facts);
         }
         // Known from now on: a rotation while the agent is down must not hide the file.
-        if self.generations.get(&id).is_some_and(|generation| !generation.announced) {
-            self.tell_position(id);
-        }
+        self.untold.push_back(id);
         if compressed || facts.size > 0 {
             self.queue(id);
-        } else if let Some(generation) = self.generations.get_mut(&id) {
-            generation.source = None;
         }
         self.count_lag(id);
     }

@@ -18,7 +18,7 @@ use super::settings::Settings;
 use super::tables::{HashMap, HashSet};
 use crate::chunk::{Chunk, Intake, Position};
 use crate::clock::SharedClock;
-use crate::event::{Key, Literal};
+use crate::event::{Key, Literal, Source, SourceKind};
 use crate::limits::{RETRY_FIRST_MS, RETRY_MAX_MS};
 use crate::storage::SharedStorage;
 
@@ -30,6 +30,8 @@ const HELD_MAX: usize = 256;
 const GRACE_NS: u64 = 30_000_000_000;
 /// How often it is asked.
 pub(super) const POLL_NS: u64 = 1_000_000_000;
+/// Bytes of positions from which on no more is told to the journal at once.
+const TOLD_BYTES: usize = 64 * 1024;
 
 /// What may have changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,12 +89,15 @@ pub struct Parts {
 pub struct Tailer {
     pub(super) settings: Settings,
     pub(super) parts: Parts,
-    pub(super) generations: HashMap<u64, Generation>,
+    /// Boxed: a table of hundreds of thousands has a third of its room free, and twice as much while it grows.
+    pub(super) generations: HashMap<u64, Box<Generation>>,
     pub(super) paths: HashMap<Arc<Path>, Place>,
     pub(super) inodes: HashMap<Inode, u64>,
     pub(super) timers: BTreeSet<(u64, Timer)>,
     pub(super) ready: VecDeque<u64>,
     pub(super) outbox: VecDeque<Chunk>,
+    /// Seen for the first time, and not in the journal yet.
+    pub(super) untold: VecDeque<u64>,
     pub(super) successors: HashMap<u64, Vec<u64>>,
     /// Left their path and have not reached their end since.
     pub(super) leaving: Vec<u64>,
@@ -140,6 +145,7 @@ impl Tailer {
             timers: BTreeSet::new(),
             ready: VecDeque::new(),
             outbox: VecDeque::new(),
+            untold: VecDeque::new(),
             successors: HashMap::default(),
             leaving: Vec::new(),
             adrift: Vec::new(),
@@ -248,7 +254,7 @@ impl Tailer {
 
     /// The next chunk, if any file has one; every readable file in turn.
     pub fn read(&mut self) -> Option<Chunk> {
-        if let Some(chunk) = self.outbox.pop_front() {
+        if let Some(chunk) = self.outbox.pop_front().or_else(|| self.tell_new()) {
             return Some(chunk);
         }
         while let Some(id) = self.ready.pop_front() {
@@ -262,9 +268,35 @@ impl Tailer {
         None
     }
 
+    // Tells the journal of files that are new, many at once: each has to be on disk before its first line is sent.
+    fn tell_new(&mut self) -> Option<Chunk> {
+        let (mut told, mut bytes) = (Vec::new(), 0);
+        while bytes < TOLD_BYTES
+            && let Some(id) = self.untold.pop_front()
+        {
+            let new = self.generations.get_mut(&id).filter(|generation| !generation.announced);
+            let position = new.map(|generation| generation.position(&self.parts.input, self.boot));
+            bytes += position.as_ref().map_or(0, |position| position.identity.len());
+            told.extend(position);
+        }
+        let (input, kind, fields) = (Arc::clone(&self.parts.input), SourceKind::Stream, Vec::new());
+        (!told.is_empty()).then(|| Chunk {
+            text: Vec::new(),
+            source: Arc::new(Source { id: 0, input, kind, fields }),
+            offset: 0,
+            received_ns: self.parts.clock.now_ns(),
+            piece: false,
+            last: false,
+            position: None,
+            told,
+            ack: None,
+            memory: None,
+        })
+    }
+
     /// Whether [`Tailer::read`] may find something now.
     pub fn has_ready(&self) -> bool {
-        !self.ready.is_empty() || !self.outbox.is_empty()
+        !self.ready.is_empty() || !self.outbox.is_empty() || !self.untold.is_empty()
     }
 
     /// When [`Tailer::look`] must be called next, in [`crate::clock::Clock::elapsed_ns`].
@@ -472,6 +504,7 @@ impl Tailer {
             piece,
             last: false,
             position: Some(generation.position(&self.parts.input, boot)),
+            told: Vec::new(),
             ack: None,
             memory: None,
         })
@@ -525,6 +558,9 @@ impl Tailer {
             });
             if idle {
                 self.close(id);
+                if let Some(generation) = self.generations.get_mut(&id) {
+                    generation.source = None;
+                }
             }
         }
     }
@@ -585,7 +621,7 @@ impl Tailer {
     fn rest(&mut self, id: u64) {
         self.close(id);
         let Some(generation) = self.generations.get_mut(&id) else { return };
-        let tell = generation.left && !generation.closed && generation.source.is_some();
+        let tell = generation.left && !generation.closed;
         if tell && generation.partial_since.is_none() {
             let offset = generation.offset;
             if let Some(mut chunk) = self.chunk(id, Vec::new(), offset, false) {

@@ -138,7 +138,7 @@ impl Bench {
     /// One chunk into the journal.
     pub fn read_one(&mut self) -> bool {
         let Some(chunk) = self.tailer.read() else { return false };
-        if let Some(position) = &chunk.position {
+        for position in chunk.position.iter().chain(&chunk.told) {
             if position.identity.is_empty() {
                 self.journal.remove(&position.key);
             } else {
@@ -244,6 +244,43 @@ fn cutting_any_bytes_gives_back_all_of_them() {
 }
 
 #[test]
+fn the_journal_is_told_of_many_new_files_at_once_and_before_their_lines() {
+    let mut bench = Bench::new(&["*.log"]);
+    for n in 0..1000 {
+        bench.append(&format!("{n}.log"), format!("line {n}\n"));
+    }
+    bench.append("empty.log", "");
+    bench.tailer.start(&[]);
+    let (mut told, mut chunks) = (0, 0);
+    while bench.chunks.is_empty() && bench.read_one() {
+        (told, chunks) = (bench.journal.len(), chunks + 1);
+    }
+    assert_eq!(told, 1001, "all are known before the first line is");
+    assert!(chunks < 10, "{chunks} chunks");
+    // A restart before the others were read.
+    let known = bench.journal.clone();
+    bench.start();
+    assert_eq!(bench.lines().len(), 1000, "each line once");
+    let same = |(id, position): (&u64, &Position)| {
+        known.get(id).is_some_and(|before| before.key == position.key)
+    };
+    assert!(bench.journal.iter().all(same), "none is taken for another");
+}
+
+#[test]
+fn a_file_that_is_gone_before_the_journal_was_told_of_it_leaves_no_trace() {
+    let mut bench = Bench::new(&["*.log"]);
+    bench.append("a.log", "");
+    bench.tailer.start(&[]);
+    fs::remove_file(bench.path("a.log")).unwrap();
+    bench.look(vec![Wake::Everything]);
+    bench.pass(120);
+    let left: Vec<&Position> = bench.journal.values().collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert!(!bench.tailer.has_ready());
+}
+
+#[test]
 fn an_identity_survives_its_encoding_and_another_version_is_not_read() {
     let mut marker = Marker::default();
     marker.advance(0, b"", b"one\n");
@@ -259,7 +296,7 @@ fn an_identity_survives_its_encoding_and_another_version_is_not_read() {
         size: 6,
         marked: 7,
         boot: 8,
-        trail: Trail([Point { offset: 9, tail_len: 10, tail_crc: 11 }; 6]),
+        trail: Trail(vec![Point { offset: 9, tail_len: 10, tail_crc: 11 }; 6]),
     };
     let mut bytes = identity.encode("app");
     assert_eq!(Identity::decode(&bytes), Some(("app".to_string(), identity)));

@@ -30,9 +30,10 @@ pub struct Point {
     pub tail_crc: u32,
 }
 
-/// The points behind a position, the nearest first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Trail(pub [Point; POINTS]);
+/// The points behind a position, the nearest first, at most [`POINTS`]: none for a file that was read in one go, as most
+/// are where there are very many.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trail(pub Vec<Point>);
 
 /// Where a file goes on that lost its end.
 pub struct End {
@@ -50,6 +51,9 @@ impl Trail {
                 return;
             }
             std::mem::swap(kept, &mut point);
+        }
+        if point.offset != 0 && self.0.len() < POINTS {
+            self.0.push(point);
         }
     }
 
@@ -161,7 +165,8 @@ mod tests {
         for offset in (1..100_000).map(|n| n * 1000) {
             trail.pass(Point { offset, tail_len: 1, tail_crc: 1 });
         }
-        let offsets = trail.0.map(|point| point.offset);
+        let offsets: Vec<u64> = trail.0.iter().map(|point| point.offset).collect();
+        assert_eq!(offsets.len(), POINTS);
         assert_eq!(offsets[0], 99_999_000);
         assert!(offsets.is_sorted_by(|near, far| near > far), "{offsets:?}");
         for (pair, step) in offsets.windows(2).zip(STEPS.iter().skip(1)).take(4) {

@@ -20,10 +20,11 @@ use crate::storage::FileFacts;
 impl Tailer {
     /// Makes a generation known.
     pub(super) fn insert(&mut self, generation: Generation) {
-        let family = self.families.entry(Arc::clone(&generation.label)).or_default();
-        family.push(generation.id);
+        let family = self.families.entry(Arc::clone(&generation.label));
+        // Mostly it is the only one.
+        family.or_insert_with(|| Vec::with_capacity(1)).push(generation.id);
         self.inodes.insert(generation.inode, generation.id);
-        self.generations.insert(generation.id, generation);
+        self.generations.insert(generation.id, Box::new(generation));
     }
 
     /// Forgets a generation's place in its family.
@@ -195,7 +196,7 @@ impl Tailer {
         let head = self.head(path, compressed)?;
         let family = self.families.get(label).cloned().unwrap_or_default();
         family.into_iter().find(|id| {
-            let begins = |g: &&Generation| g.offset > 0 && g.marker.begins(&head);
+            let begins = |g: &&Box<Generation>| g.offset > 0 && g.marker.begins(&head);
             let Some(generation) = self.generations.get(id).filter(begins) else {
                 return false;
             };

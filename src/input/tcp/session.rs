@@ -324,6 +324,7 @@ impl Session {
             piece,
             last,
             position: None,
+            told: Vec::new(),
             ack: None,
             memory: self.memory.take(),
         };

@@ -182,6 +182,44 @@ fn a_new_source_hides_its_frame_and_later_ones_until_it_is_synced() {
     assert_eq!(numbers(&mut *logs), [2, 3]);
 }
 
+fn append_new(journal: &Journal, n: u64) {
+    let mut new = draft(n, 1);
+    new.position(crate::chunk::Position { key: n, new: true, ..position(2) });
+    journal.append(new, None).unwrap();
+}
+
+#[test]
+fn new_sources_share_a_sync_that_is_not_asked_for_at_once() {
+    let bench = Bench::new(&["logs"]);
+    let opened = bench.open();
+    let mut logs = opened.journal.feed(0).unwrap();
+    append(&opened.journal, 1, 1);
+    turn(&opened.journal);
+    (2..=100).for_each(|n| append_new(&opened.journal, n));
+    {
+        let state = crate::journal::shared::lock(&opened.journal.shared.state);
+        assert!(state.sync_soon && !state.sync_wanted, "no sync for each of them");
+    }
+    let before = bench.storage.counts().1;
+    turn(&opened.journal);
+    let syncs = bench.storage.counts().1 - before;
+    assert!(syncs <= 2, "{syncs} syncs");
+    assert_eq!(numbers(&mut *logs), (1..=100).collect::<Vec<u64>>());
+}
+
+#[test]
+fn new_sources_are_seen_by_themselves_though_nothing_else_is_due() {
+    let mut bench = Bench::new(&["logs"]);
+    bench.settings.sync = SyncPolicy::Interval(Duration::from_secs(3600));
+    let opened = bench.open_threaded();
+    let mut logs = opened.journal.feed(0).unwrap();
+    for n in 1..=3 {
+        append_new(&opened.journal, n);
+        until("the document to be seen", || numbers(&mut *logs) == [n]);
+    }
+    opened.journal.close();
+}
+
 #[test]
 fn acks_are_told_by_one_sync_and_never_before_it() {
     let bench = Bench::new(&["logs"]);
