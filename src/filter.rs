@@ -45,6 +45,7 @@ mod gsub;
 mod join;
 mod json;
 mod json_encode;
+mod kept;
 mod kubernetes;
 mod kv;
 pub mod leak;

@@ -10,11 +10,12 @@
 use std::sync::Arc;
 
 use super::aggregate::window_length;
+use super::kept::Kept;
 use super::named::{Use, path};
 use super::windows::{self, Held, SEPARATOR, Windows};
 use super::{Filter, FilterLoad, Make};
 use crate::chunk::Position;
-use crate::event::{Batch, Key, Path, Selection, Value, parse_object};
+use crate::event::{Batch, Path, Selection, Value};
 use crate::limits;
 use crate::settings::Section;
 
@@ -35,9 +36,8 @@ struct Plan {
 #[derive(Debug, Default, PartialEq)]
 struct Repeats {
     count: u64,
-    last_ns: i64,
-    /// The first repeat as a document; empty: there is none yet.
-    document: Vec<u8>,
+    /// The first repeat, with the time of the last; without a document: there is none yet.
+    first: Kept,
 }
 
 /// Reads the settings.
@@ -87,16 +87,16 @@ impl Filter for Dedupe {
             }
             let repeats = &mut window.value;
             let mut grown = 0;
-            if repeats.document.is_empty() {
-                batch.write_event(event, &mut repeats.document);
-                if repeats.document.len() > limits::FILTER_EVENT_BYTES_MAX {
-                    repeats.document = Vec::new();
+            if repeats.first.document.is_empty() {
+                let first = Kept::of(batch, event);
+                grown = first.bytes();
+                if grown > limits::FILTER_EVENT_BYTES_MAX {
                     continue;
                 }
-                grown = repeats.document.len();
+                repeats.first = first;
             }
             repeats.count += 1;
-            repeats.last_ns = batch.events[event].time_ns;
+            repeats.first.time_ns = batch.events[event].time_ns;
             window.touch(key, touched);
             table.grown(grown);
             batch.events[event].dropped = true;
@@ -122,14 +122,8 @@ impl Filter for Dedupe {
 
 /// The event that stands for the repeats; a single one is itself, without a number.
 fn give_out(plan: &Plan, batch: &mut Batch, repeats: &Repeats) {
-    let event = batch.make_event(repeats.last_ns);
-    let span = batch.push_text(&repeats.document);
-    let keys = Arc::clone(&batch.keys);
-    let mut fields = Vec::new();
-    if parse_object(&mut batch.text, span, &keys, &mut fields).is_ok() {
-        let own = fields.into_iter().filter(|field| field.key != Key::TIMESTAMP);
-        batch.fields_mut(event).extend(own);
-    }
+    let event = batch.make_event(repeats.first.time_ns);
+    repeats.first.fill(batch, event);
     if repeats.count > 1 {
         let count = i64::try_from(repeats.count).unwrap_or(i64::MAX);
         batch.set(event, &plan.count_field, Value::Int(count));
@@ -139,19 +133,28 @@ fn give_out(plan: &Plan, batch: &mut Batch, repeats: &Repeats) {
 impl Held for Repeats {
     fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.count.to_le_bytes());
-        out.extend_from_slice(&self.last_ns.to_le_bytes());
-        out.extend_from_slice(&self.document);
+        out.extend_from_slice(&self.first.time_ns.to_le_bytes());
+        out.extend_from_slice(&self.first.document);
+        if !self.first.metadata.is_empty() {
+            out.push(SEPARATOR);
+            out.extend_from_slice(&self.first.metadata);
+        }
     }
 
     fn read(bytes: &[u8]) -> Option<Repeats> {
         let (count, bytes) = bytes.split_first_chunk::<8>()?;
-        let (last, document) = bytes.split_first_chunk::<8>()?;
-        let (count, last_ns) = (u64::from_le_bytes(*count), i64::from_le_bytes(*last));
-        Some(Repeats { count, last_ns, document: document.to_vec() })
+        let (last, texts) = bytes.split_first_chunk::<8>()?;
+        let mut texts = texts.splitn(2, |byte| *byte == SEPARATOR).map(<[u8]>::to_vec);
+        let first = Kept {
+            time_ns: i64::from_le_bytes(*last),
+            document: texts.next()?,
+            metadata: texts.next().unwrap_or_default(),
+        };
+        Some(Repeats { count: u64::from_le_bytes(*count), first })
     }
 
     fn bytes(&self) -> usize {
-        self.document.len()
+        self.first.bytes()
     }
 }
 

@@ -12,18 +12,17 @@
 
 use std::sync::Arc;
 
+use super::kept::Kept;
 use super::named::source;
 use super::windows::{self, Held, Table, Windows};
 use super::{Filter, FilterLoad, Make};
 use crate::chunk::Position;
-use crate::event::{
-    Batch, Event, Key, Path, Selection, SourceKind, Value, parse_object, parse_value,
-};
+use crate::event::{Batch, Event, Path, Selection, SourceKind, Value};
 use crate::limits;
 use crate::multiline::{State, Verdict, load_bytes_max, load_wait};
 use crate::settings::Section;
 use judge::Judge;
-use trail::{Bounds, Done, Kept, Outcome, Piece, Trail};
+use trail::{Bounds, Done, Outcome, Piece, Trail};
 
 mod judge;
 mod trail;
@@ -114,7 +113,7 @@ impl Filter for Multiline {
             for done in out.done.drain(..) {
                 let Piece::Kept(kept) = &done.piece else { continue };
                 let event = batch.make_event(kept.time_ns);
-                fill(batch, event, kept);
+                kept.fill(batch, event);
                 plan.complete(batch, event, &done);
             }
         });
@@ -171,7 +170,7 @@ impl Multiline {
             let trail = &mut window.value;
             let before = trail.bytes();
             let keep = |piece: &mut Piece| match piece {
-                Piece::Here(event) => Some((*event, kept(batch, *event))),
+                Piece::Here(event) => Some((*event, Kept::of(batch, *event))),
                 Piece::Kept(_) => None,
             };
             let found: Vec<(usize, Kept)> = trail.pieces().filter_map(keep).collect();
@@ -228,7 +227,7 @@ impl Plan {
                 Piece::Here(at) => *at,
                 Piece::Kept(kept) => {
                     let at = slots.next().unwrap_or_else(|| batch.make_event(kept.time_ns));
-                    fill(batch, at, kept);
+                    kept.fill(batch, at);
                     at
                 }
             };
@@ -268,35 +267,6 @@ fn room_before(
     let free = places.len() - 1;
     let last = places[free];
     (places.into_iter().take(free), last)
-}
-
-/// An event as it outlives its batch.
-fn kept(batch: &Batch, event: usize) -> Kept {
-    let mut kept =
-        Kept { time_ns: batch.events[event].time_ns, document: Vec::new(), metadata: Vec::new() };
-    batch.write_event(event, &mut kept.document);
-    if let Some(metadata) = batch.get_root(event, Key::METADATA) {
-        batch.write_json(metadata, &mut kept.metadata);
-    }
-    kept
-}
-
-/// Makes an event what it was in an earlier batch.
-fn fill(batch: &mut Batch, event: usize, kept: &Kept) {
-    batch.events[event].time_ns = kept.time_ns;
-    let span = batch.push_text(&kept.document);
-    let keys = Arc::clone(&batch.keys);
-    let mut fields = Vec::new();
-    if parse_object(&mut batch.text, span, &keys, &mut fields).is_ok() {
-        let own = fields.into_iter().filter(|field| field.key != Key::TIMESTAMP);
-        batch.fields_mut(event).extend(own);
-    }
-    if !kept.metadata.is_empty() {
-        let span = batch.push_text(&kept.metadata);
-        if let Ok(metadata) = parse_value(&mut batch.text, span) {
-            batch.set_root(event, Key::METADATA, metadata);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -118,7 +118,8 @@ pub(super) fn copy_of(batch: &mut Batch, event: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::trial::{Trial, written};
+    use super::super::trial::{Trial, metadata, written};
+    use crate::event::{Path, Value};
 
     fn all(settings: &str, jsons: &[&str]) -> Vec<String> {
         let mut trial = Trial::new(&format!("[[filters]]\ntype = \"split\"\n{settings}\n"));
@@ -158,6 +159,22 @@ mod tests {
             [r#"{"a":1,"tags":["_split_type_failure"]}"#]
         );
         assert_eq!(all("", &[r#"{"message":[]}"#]), [r#"{"message":[]}"#]);
+    }
+
+    #[test]
+    fn each_event_has_its_own_metadata_of_the_one_that_it_comes_from() {
+        for kind in ["split", "clone\"\nclones = [\"x\"]\nid = \"c"] {
+            let mut trial = Trial::new(&format!("[[filters]]\ntype = \"{kind}\"\n"));
+            let mut batch =
+                trial.batch(&[r#"{"message":"a\nb","@metadata":{"index":{"of":"i"}}}"#]);
+            trial.chain.apply(&mut batch);
+            assert_eq!(batch.events.len(), 2);
+            let value = Value::Int(7);
+            let path = Path::resolve("@metadata.index.of", &mut batch).unwrap();
+            batch.set(0, &path, value);
+            assert_eq!(metadata(&batch, 0), r#"{"index":{"of":7}}"#, "{kind}");
+            assert_eq!(metadata(&batch, 1), r#"{"index":{"of":"i"}}"#, "{kind}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{Chain, ChainPlan, FilterLoad, States};
 use crate::clock::{ManualClock, SharedClock};
 use crate::diagnostic::Diagnostics;
-use crate::event::{Batch, Keys, Source, SourceKind, parse_object};
+use crate::event::{Batch, Key, Keys, Source, SourceKind, parse_object};
 use crate::metrics::Metrics;
 use crate::settings::{Document, Environment, Section};
 
@@ -105,6 +105,15 @@ pub(super) fn written(batch: &Batch, event: usize) -> String {
     assert!(parsed.is_ok(), "a document is JSON: {text}");
     let plain = text.replacen("\"@timestamp\":\"2026-11-22T01:02:03.004Z\"", "", 1);
     plain.replacen("{,", "{", 1)
+}
+
+/// An event's `@metadata` as text; empty: it has none.
+pub(super) fn metadata(batch: &Batch, event: usize) -> String {
+    let mut out = Vec::new();
+    if let Some(metadata) = batch.get_root(event, Key::METADATA) {
+        batch.write_json(metadata, &mut out);
+    }
+    String::from_utf8(out).expect("JSON is UTF-8")
 }
 
 /// One event through one chain.

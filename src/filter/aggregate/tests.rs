@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::super::trial::{NOW_NS, Trial, problems, written};
+use super::super::trial::{NOW_NS, Trial, metadata, problems, written};
 use crate::chunk::Position;
 use crate::clock::{ManualClock, SharedClock};
 
@@ -111,6 +111,29 @@ fn what_was_told_to_the_journal_is_there_after_a_crash_and_ends_in_time() {
     let unknown = other.plan.states().restore(&positions);
     assert_eq!(unknown.len(), 2, "a changed filter does not take up what another one held");
     assert!(unknown.iter().all(|position| position.identity.is_empty()));
+}
+
+#[test]
+fn a_summary_has_the_metadata_that_is_asked_for_and_events_that_go_on_have_theirs() {
+    let toml = "[[filters]]\ntype = \"aggregate\"\nby = [\"@metadata.team\"]\n\
+        fields = { n = \"count\", \"@metadata.index\" = \"first(@metadata.index)\" }\n\
+        [[filters]]\ntype = \"tag\"\nwhen = '@metadata.index == \"i\"'\nadd = \"seen\"\n";
+    let (mut trial, _) = clocked(toml);
+    let sent = r#"{"@metadata":{"team":"a","index":"i","more":1}}"#;
+    let mut batch = trial.batch(&[sent]);
+    trial.chain.apply(&mut batch);
+    assert_eq!(metadata(&batch, 0), r#"{"team":"a","index":"i","more":1}"#);
+    let mut batch = trial.batch(&[]);
+    trial.chain.close(&mut batch, true);
+    assert_eq!(metadata(&batch, 0), r#"{"team":"a","index":"i"}"#);
+    assert_eq!(written(&batch, 0), r#"{"n":1,"tags":["seen"]}"#);
+    let all = toml
+        .replace("@metadata.index\" = \"first(@metadata.index)", "@metadata\" = \"last(@metadata)");
+    let (mut trial, _) = clocked(&all);
+    send(&mut trial, &[sent]);
+    let mut batch = trial.batch(&[]);
+    trial.chain.close(&mut batch, true);
+    assert_eq!(metadata(&batch, 0), r#"{"team":"a","index":"i","more":1}"#);
 }
 
 #[test]

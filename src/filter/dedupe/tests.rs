@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::super::aggregate::tests::{clocked, close, journal, send};
-use super::super::trial::problems;
+use super::super::trial::{Trial, metadata, problems, written};
+use super::super::windows::Held;
+use super::Repeats;
 use crate::chunk::Position;
 
 const TOML: &str = "[[filters]]\ntype = \"dedupe\"\nfields = [\"m\"]\nwindow = \"10s\"\n";
@@ -41,6 +43,57 @@ fn events_that_are_too_long_to_keep_go_on() {
     let sent = [long.as_str(); 3];
     assert_eq!(send(&mut trial, &sent), sent);
     assert!(close(&mut trial, true).is_empty());
+    let metadata = format!("{{\"m\":2,\"@metadata\":\"{}\"}}", "x".repeat(20_000));
+    assert_eq!(send(&mut trial, &[metadata.as_str(); 3]), ["{\"m\":2}"; 3]);
+}
+
+/// A chain that was fed these events, killed when they were journaled, and started again.
+fn started_again(jsons: &[&str]) -> Trial {
+    let (mut trial, _) = clocked(TOML);
+    let mut kept = BTreeMap::new();
+    send(&mut trial, jsons);
+    journal(&mut trial, &mut kept);
+    let (again, _) = clocked(TOML);
+    let positions: Vec<Position> = kept.into_values().collect();
+    assert!(again.plan.states().restore(&positions).is_empty());
+    again
+}
+
+#[test]
+fn repeats_have_the_metadata_of_the_first_of_them_also_after_a_crash() {
+    let first = r#"{"m":"x","@metadata":{"index":"a"}}"#;
+    let second = r#"{"m":"x","@metadata":{"index":"b","of":[1]}}"#;
+    let third = r#"{"m":"x"}"#;
+    for crash in [false, true] {
+        let sent = [first, second, third];
+        let mut trial = if crash { started_again(&sent) } else { clocked(TOML).0 };
+        if !crash {
+            let mut batch = trial.batch(&sent);
+            trial.chain.apply(&mut batch);
+            assert_eq!(
+                metadata(&batch, 0),
+                r#"{"index":"a"}"#,
+                "what goes on at once is as it was"
+            );
+        }
+        let mut batch = trial.batch(&[]);
+        trial.chain.close(&mut batch, true);
+        assert_eq!(written(&batch, 0), r#"{"m":"x","repeated":2}"#);
+        assert_eq!(metadata(&batch, 0), r#"{"index":"b","of":[1]}"#);
+    }
+}
+
+#[test]
+fn what_was_kept_before_metadata_was_is_read() {
+    let (count, last_ns) = (3_u64.to_le_bytes(), 7_i64.to_le_bytes());
+    let bytes = [&count[..], &last_ns, br#"{"@timestamp":"x","m":1}"#].concat();
+    let read = Repeats::read(&bytes).unwrap();
+    assert_eq!((read.count, read.first.time_ns), (3, 7));
+    assert_eq!(read.first.document, br#"{"@timestamp":"x","m":1}"#);
+    assert!(read.first.metadata.is_empty());
+    let mut written = Vec::new();
+    read.write(&mut written);
+    assert_eq!(written, bytes, "without metadata the form is the same");
 }
 
 #[test]

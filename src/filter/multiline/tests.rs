@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::super::aggregate::tests::{clocked, journal, send};
-use super::super::trial::{Trial, problems, written};
+use super::super::trial::{Trial, metadata, problems, written};
 use crate::chunk::Position;
-use crate::event::Key;
 
 const TOML: &str = "[[filters]]\ntype = \"multiline\"\nby = [\"k\"]\nstart = '^a'\ntimeout = \"2s\"\nadd_tag = \"joined\"\n";
 const SECOND_NS: u64 = 1_000_000_000;
@@ -126,10 +125,7 @@ fn metadata_and_the_time_of_the_first_event_are_kept() {
     let mut batch = trial.batch(&[]);
     trial.chain.close(&mut batch, false);
     assert_eq!(batch.events[0].time_ns, time_ns);
-    let mut out = Vec::new();
-    let metadata = batch.get_root(0, Key::METADATA).unwrap();
-    batch.write_json(metadata, &mut out);
-    assert_eq!(out, br#"{"tag":"t"}"#);
+    assert_eq!(metadata(&batch, 0), r#"{"tag":"t"}"#);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! in which it came in, and which events are a part of another one now. Promises: no text is left out; what is written
 //! for the journal is read back as it was. On failure: nothing can fail.
 
+use crate::filter::kept::Kept;
 use crate::filter::windows::Held;
 use crate::multiline::{State, Verdict};
 
@@ -12,22 +13,6 @@ use crate::multiline::{State, Verdict};
 pub(super) enum Piece {
     Here(usize),
     Kept(Kept),
-}
-
-/// An event that outlives its batch.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Kept {
-    pub(super) time_ns: i64,
-    pub(super) document: Vec<u8>,
-    /// `@metadata` as JSON; empty: it has none.
-    pub(super) metadata: Vec<u8>,
-}
-
-impl Kept {
-    /// Bytes that it takes up besides itself.
-    pub(super) fn bytes(&self) -> usize {
-        self.document.len() + self.metadata.len()
-    }
 }
 
 /// What goes on: the fields of its first event, and the text of all that belong to it.
