@@ -42,7 +42,9 @@ pub(super) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<M
     let length_ns = window_length(section, 60);
     let keep_events = section.bool_or("keep_events", true);
     let makes = functions(section, load);
-    let windows = Windows::load(section, load, length_ns, &format!("{by:?} {makes:?}"));
+    let formerly = format!("{by:?} {makes:?}");
+    let settings = settings(by.iter().flatten(), makes.iter().flatten());
+    let windows = Windows::load(section, load, length_ns, &settings, &formerly);
     let plan = Arc::new(Plan { by: by?, makes: makes?, keep_events, windows });
     plan.windows.keep();
     Some(Box::new(move || {
@@ -54,6 +56,16 @@ pub(super) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<M
             forgotten: Vec::new(),
         })
     }))
+}
+
+/// What tells filters apart, by names.
+fn settings<'a>(
+    by: impl Iterator<Item = &'a Path>,
+    makes: impl Iterator<Item = &'a (Path, Function)>,
+) -> String {
+    let by: Vec<&str> = by.map(Path::as_str).collect();
+    let makes: Vec<_> = makes.map(|(path, made)| (path.as_str(), made.written())).collect();
+    format!("{by:?} {makes:?}")
 }
 
 /// `window`, at least a millisecond, in nanoseconds.

@@ -51,7 +51,9 @@ pub(super) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<M
     let length_ns = window_length(section, 60);
     let name = section.string_or("count_field", "repeated");
     let count_field = path(section, &name, Use::Write, load);
-    let windows = Windows::load(section, load, length_ns, &format!("{fields:?}"));
+    let names: Vec<&str> = fields.iter().flatten().map(Path::as_str).collect();
+    let (settings, formerly) = (format!("{names:?}"), format!("{fields:?}"));
+    let windows = Windows::load(section, load, length_ns, &settings, &formerly);
     if section.has("fields") && fields.is_none() {
         let hint = "write fields = [\"message\"]";
         section.error(section.span_of("fields"), "`fields` names no fields", Some(hint.into()));

@@ -20,8 +20,9 @@ const IDENTITY: u8 = b'F';
 
 /// A filter's memory, as the pipeline sees it at a start.
 pub(super) trait Remembers: Send + Sync {
-    /// The number that tells it from other filters, the same after a restart with the same settings.
-    fn tag(&self) -> u64;
+    /// The number that tells it from other filters, the same after a restart with the same settings; and the one by
+    /// which an earlier version knew it.
+    fn tags(&self) -> [u64; 2];
     /// Takes one thing up again. `false`: it cannot be read.
     fn restore(&self, key: u64, opened_ns: i64, bytes: &[u8]) -> bool;
     /// Ends the restoring.
@@ -79,9 +80,17 @@ impl States {
         self.0.timed.store(true, Ordering::Relaxed);
     }
 
-    /// Adds a memory that is kept in the journal. How many there are is a part of a filter's tag.
+    /// Adds a memory that is kept in the journal.
     pub(super) fn remember(&self, memory: Arc<dyn Remembers>) {
         self.memories().push(memory);
+    }
+
+    /// The first of the numbers that `make` gives that no memory has for its tag: filters of equal settings are told
+    /// apart by which comes first.
+    pub(super) fn new_tag(&self, make: impl Fn(usize) -> u64) -> u64 {
+        let memories = self.memories();
+        let free = |tag: &u64| memories.iter().all(|memory| memory.tags()[0] != *tag);
+        (0..=memories.len()).map(make).find(free).unwrap_or_default()
     }
 
     /// How many filters remember.
@@ -130,7 +139,8 @@ impl States {
             let Some((&IDENTITY, rest)) = position.identity.split_first() else { continue };
             let known = rest.split_first_chunk::<8>().is_some_and(|(tag, bytes)| {
                 let tag = u64::from_le_bytes(*tag);
-                let memory = memories.iter().find(|memory| memory.tag() == tag);
+                let known = |by: usize| memories.iter().find(|memory| memory.tags()[by] == tag);
+                let memory = known(0).or_else(|| known(1));
                 memory.is_some_and(|m| m.restore(position.key, position.offset as i64, bytes))
             });
             if !known {

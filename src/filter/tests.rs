@@ -21,4 +21,5 @@ fn refused(kind: &str, settings: &str, says: &str) {
 
 mod changes;
 mod chain;
+mod remembering;
 mod values;

@@ -72,7 +72,7 @@ pub(super) fn load(section: &Section<'_>, load: &mut FilterLoad<'_>) -> Option<M
     let mode = mode(section);
     let name = section.string_or("count_field", "throttled");
     let field = path(section, &name, Use::Write, load);
-    let windows = Windows::load(section, load, period_ns, "");
+    let windows = Windows::load(section, load, period_ns, "", "");
     let name = label(section);
     let help = "Events that `throttle` dropped or made wait.";
     let held = load.metrics.with("filter", &name).counter("logweir_filter_throttled_total", help);

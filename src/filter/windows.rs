@@ -44,7 +44,7 @@ pub(super) struct Windows<T> {
     /// Each event begins its window anew, and so does a start.
     renewed: bool,
     most: usize,
-    tag: u64,
+    tags: [u64; 2],
     name: String,
     clock: SharedClock,
     states: States,
@@ -75,14 +75,17 @@ pub(super) struct Window<T> {
 
 impl<T: Held> Windows<T> {
     /// Reads `max_keys`, and makes the filter one of those that need order and time. `settings` tells filters of one
-    /// kind apart.
+    /// kind apart, by names alone: what else the configuration mentions must not count. `formerly` did so before, by
+    /// the numbers of fields.
     pub(super) fn load(
         section: &Section<'_>,
         load: &FilterLoad<'_>,
         length_ns: u64,
         settings: &str,
+        formerly: &str,
     ) -> Arc<Windows<T>> {
-        Windows::new(section, load, (length_ns, false), format!("{length_ns}\n{settings}"))
+        let of = |settings| format!("{length_ns}\n{settings}");
+        Windows::new(section, load, (length_ns, false), [of(settings), of(formerly)])
     }
 
     /// As [`Windows::load`], of windows that each event begins anew: they last `length_ns` from their last one on, or
@@ -93,14 +96,15 @@ impl<T: Held> Windows<T> {
         length_ns: u64,
         settings: &str,
     ) -> Arc<Windows<T>> {
-        Windows::new(section, load, (length_ns, true), format!("renewed\n{settings}"))
+        let settings = format!("renewed\n{settings}");
+        Windows::new(section, load, (length_ns, true), [settings.clone(), settings])
     }
 
     fn new(
         section: &Section<'_>,
         load: &FilterLoad<'_>,
         (length_ns, renewed): (u64, bool),
-        settings: String,
+        [settings, formerly]: [String; 2],
     ) -> Arc<Windows<T>> {
         let most = section.integer_or("max_keys", limits::FILTER_KEYS as i64, 1..1_000_001);
         load.states.need_order();
@@ -109,7 +113,8 @@ impl<T: Held> Windows<T> {
         let metrics = load.metrics.with("filter", &name);
         let help = "Events of keys that a filter had no room to remember; they went on unchanged.";
         let (clock, states) = (Arc::clone(load.clock), load.states.clone());
-        let tag = fingerprint(format!("{name}\n{}\n{settings}", states.count()));
+        let tag = states.new_tag(|n| fingerprint(format!("names\n{name}\n{n}\n{settings}")));
+        let tags = [tag, fingerprint(format!("{name}\n{}\n{formerly}", states.count()))];
         let table = Table {
             windows: HashMap::new(),
             ends: VecDeque::new(),
@@ -121,7 +126,7 @@ impl<T: Held> Windows<T> {
         let overflow = metrics.counter("logweir_filter_keys_refused_total", help);
         let most = most as usize;
         let inner = Mutex::new(table);
-        Arc::new(Windows { inner, length_ns, renewed, most, tag, name, clock, states, overflow })
+        Arc::new(Windows { inner, length_ns, renewed, most, tags, name, clock, states, overflow })
     }
 
     /// Makes the windows survive a crash.
@@ -214,7 +219,7 @@ impl<T: Held> Windows<T> {
                 out.push(window.forget());
                 continue;
             }
-            let mut position = remembered(self.tag, window.number, window.opened_ns);
+            let mut position = remembered(self.tags[0], window.number, window.opened_ns);
             position.identity.extend_from_slice(&(key.len() as u32).to_le_bytes());
             position.identity.extend_from_slice(&key);
             window.value.write(&mut position.identity);
@@ -274,8 +279,8 @@ impl<T> Window<T> {
 }
 
 impl<T: Held> Remembers for Windows<T> {
-    fn tag(&self) -> u64 {
-        self.tag
+    fn tags(&self) -> [u64; 2] {
+        self.tags
     }
 
     fn restore(&self, number: u64, opened_ns: i64, bytes: &[u8]) -> bool {

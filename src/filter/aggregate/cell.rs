@@ -75,6 +75,20 @@ impl Function {
         let field = Spanned { value: field.trim().to_string(), span: text.span.clone() };
         path(section, &field, Use::Read, load).map(make)
     }
+
+    /// Its name, and that of its field.
+    pub(super) fn written(&self) -> (&'static str, &str) {
+        match self {
+            Function::Count => ("count", ""),
+            Function::Start => ("start", ""),
+            Function::End => ("end", ""),
+            Function::Sum(path) => ("sum", path.as_str()),
+            Function::Min(path) => ("min", path.as_str()),
+            Function::Max(path) => ("max", path.as_str()),
+            Function::First(path) => ("first", path.as_str()),
+            Function::Last(path) => ("last", path.as_str()),
+        }
+    }
 }
 
 impl Group {
