@@ -61,6 +61,17 @@ impl Scanner {
     /// `lowest`: frames with a smaller sequence are not this segment's.
     pub fn new(file: Arc<dyn File>, at: u64, epoch: Option<u64>, lowest: u64) -> Self {
         let length = file.facts().map_or(0, |facts| facts.size);
+        Scanner::within(file, length, at, epoch, lowest)
+    }
+
+    /// As [`Scanner::new`], of a file of which the length is known.
+    pub fn within(
+        file: Arc<dyn File>,
+        length: u64,
+        at: u64,
+        epoch: Option<u64>,
+        lowest: u64,
+    ) -> Self {
         Scanner {
             file,
             length,

@@ -56,12 +56,16 @@ pub(super) fn read_segment(
     candidate: &Candidate,
     found: &mut Recovered,
 ) -> Result<(), Unread> {
-    // A length that the file system does not tell would look like a segment without frames.
-    if let Err(why) = candidate.file.facts() {
-        place.damaged.or_ends(&candidate.path, why)?;
-    }
+    let length = match candidate.file.facts() {
+        Ok(facts) => facts.size,
+        Err(why) => {
+            // A length that the file system does not tell looks like a segment without frames.
+            place.damaged.or_ends(&candidate.path, why)?;
+            0
+        }
+    };
     let mut reading = Reading::begin(place, candidate, found);
-    reading.scan(found)?;
+    reading.scan(length, found)?;
     reading.settle(found);
     let untold = reading.epoch.is_none() && reading.segment.first > found.durable;
     let mut segment = reading.segment;
@@ -115,12 +119,13 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn scan(&mut self, found: &mut Recovered) -> Result<(), Unread> {
+    fn scan(&mut self, length: u64, found: &mut Recovered) -> Result<(), Unread> {
         let before_first = self.segment.last;
         let with_snapshot = self.candidate.header.as_ref().is_none_or(|(h, _)| h.snapshot);
         let damaged = self.place.damaged.has(&self.candidate.path);
         let file = Arc::clone(&self.candidate.file);
-        let mut scanner = Scanner::new(file, self.segment.frames_from, self.epoch, before_first);
+        let from = self.segment.frames_from;
+        let mut scanner = Scanner::within(file, length, from, self.epoch, before_first);
         // Whether the gap in the sequences, if there is one, belongs to a wound already noted.
         let mut gap_noted = false;
         while let Some(step) = scanner.step() {
