@@ -250,10 +250,12 @@ impl<'a> Reading<'a> {
 
     /// The sequences jump: the frames between are lost.
     fn close_gap(&mut self, gap: u64, noted: bool, unfinished: bool) {
-        match self.wounds.last_mut() {
+        // The last wound may be a segment that is missing before this one.
+        match self.wounds.iter_mut().rfind(|wound| wound.bytes > 0) {
             Some(wound) if noted => {
                 wound.frames_lost_estimate = gap;
-                wound.unfinished = unfinished && gap > 0;
+                // Also where none is missing: it may be the snapshot of a segment that was never synced.
+                wound.unfinished = unfinished;
             }
             _ if gap > 0 => self.wounds.push(Wound {
                 frames_lost_estimate: gap,
@@ -325,8 +327,10 @@ impl<'a> Reading<'a> {
                     && quarantine::note(storage, directory, wound.segment) == Kept::Known;
                 continue;
             }
-            let at_end = newest && wound.offset + wound.bytes == end;
+            // In each segment: several may have been written since the last sync.
+            let at_end = wound.offset + wound.bytes == end;
             wound.unfinished |= at_end && !promised;
+            let at_end = at_end && newest;
             let file = (wound.segment, &*self.candidate.file);
             let kept = match touch {
                 Touch::Repair if !self.unreadable => {

@@ -1,6 +1,10 @@
 //! Disks that lie or go away for a while: what is found at a start, what cannot be read now, what cannot be freed.
 
+use std::path::Path;
+
 use super::support::*;
+use crate::journal::SyncPolicy;
+use crate::storage::Storage;
 use crate::storage::simulated::EIO;
 
 #[test]
@@ -171,4 +175,33 @@ fn outputs_see_nothing_of_what_was_found_before_it_is_durable() {
     bench.storage.fail_syncs(None);
     assert!(opened.journal.shared.turn());
     assert_eq!(numbers(&mut *logs), [1]);
+}
+
+#[test]
+fn what_was_never_synced_is_not_lost_in_however_many_segments_it_was() {
+    let mut wounds = 0;
+    for seed in 0..300 {
+        let mut bench = Bench::new(&["logs"]);
+        bench.settings.segment_bytes = 300;
+        bench.settings.sync = SyncPolicy::Os;
+        let opened = bench.open();
+        append(&opened.journal, 1, 1);
+        opened.journal.shared.turn();
+        let synced = opened.journal.stats().synced;
+        for n in 2..=7 {
+            append(&opened.journal, n, 1);
+        }
+        // The names are on disk, and of the bytes what the power cut left.
+        bench.storage.sync_directory(Path::new(DIRECTORY)).unwrap();
+        let mut after = Bench::new(&["logs"]);
+        after.storage = bench.storage.crash(seed);
+        let opened = after.open();
+        let found = &opened.report.wounds;
+        wounds += found.len();
+        assert!(found.iter().all(|wound| wound.unfinished), "{seed}: {synced} synced, {found:?}");
+        let shown = after.metrics.render();
+        assert!(shown.contains("logweir_journal_lost_bytes_total 0\n"), "{seed}: {found:?}");
+        assert!(shown.contains("logweir_journal_lost_frames_total 0\n"), "{seed}: {found:?}");
+    }
+    assert!(wounds > 300, "{wounds}");
 }
