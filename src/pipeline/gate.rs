@@ -157,6 +157,12 @@ impl Gate {
         Some(inner.accept(chunk, self.clock.elapsed_ns(), flow, batch, &give_back))
     }
 
+    /// As if the queue had closed; it is empty.
+    #[cfg(test)]
+    pub(super) fn close(&self) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+    }
+
     fn receive(&self, inner: &mut Inner, timed: bool) -> Received {
         if !timed && inner.held.values().all(|h| h.decoder.held_from().is_none()) {
             return inner

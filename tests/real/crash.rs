@@ -17,12 +17,20 @@ const PIPELINE: &str = r#"
 [inputs.app]
 type = "file"
 paths = ["@HOME@/logs/@GLOB@"]
-codec = "json"
-
+codec = "@CODEC@"
+@FILTER@
 [outputs.logs]
 type = "elasticsearch"
 hosts = ["@ES@"]
 index = "@INDEX@"
+"#;
+
+/// For events of several lines. The last one waits so long for more.
+const JOIN: &str = r#"
+[[filters]]
+type = "multiline"
+continue = '^\s'
+timeout = "10s"
 "#;
 
 /// What a test does to the agent.
@@ -31,6 +39,27 @@ struct Plan {
     glob: &'static str,
     options: &'static str,
     kills: u64,
+    /// Codec, filter, and what the service writes under a number.
+    kind: Kind,
+}
+
+/// What the service writes, and how it is read.
+#[derive(Clone, Copy)]
+struct Kind {
+    codec: &'static str,
+    filter: &'static str,
+    text: fn(u64) -> String,
+}
+
+const JSON: Kind = Kind { codec: "json", filter: "", text: json };
+const STACK: Kind = Kind { codec: "plain", filter: JOIN, text: stack };
+
+fn json(seq: u64) -> String {
+    format!("{{\"seq\":{seq},\"message\":\"line {seq} of the service\"}}\n")
+}
+
+fn stack(seq: u64) -> String {
+    format!("seq={seq} something failed\n  at one of {seq}\n  at the end of {seq}\n")
 }
 
 /// Lines that the service writes for each kill, which comes about once a second.
@@ -49,7 +78,7 @@ struct Writer {
 
 impl Writer {
     /// Writes until `lines` are written, `lines` / `seconds` a second.
-    fn start(path: PathBuf, lines: u64, seconds: u64) -> Writer {
+    fn start(path: PathBuf, lines: u64, seconds: u64, text: fn(u64) -> String) -> Writer {
         let (written, pen) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(())));
         let (counter, own) = (Arc::clone(&written), Arc::clone(&pen));
         let burst = (lines / (seconds * 100)).max(1);
@@ -58,13 +87,18 @@ impl Writer {
             let mut next = 0;
             while next < lines {
                 let end = (next + burst).min(lines);
-                let line =
-                    |seq| format!("{{\"seq\":{seq},\"message\":\"line {seq} of the service\"}}\n");
-                let text: String = (next..end).map(line).collect();
+                let text: String = (next..end).map(text).collect();
+                // The last lines of an event of several come a moment later.
+                let (most, rest) =
+                    text.split_at(text.rfind("\n  ").map_or(text.len(), |at| at + 1));
                 let writing = own.lock().unwrap_or_else(PoisonError::into_inner);
                 let mut options = std::fs::OpenOptions::new();
                 let mut file = options.create(true).append(true).open(&path).unwrap();
-                file.write_all(text.as_bytes()).unwrap();
+                file.write_all(most.as_bytes()).unwrap();
+                if !rest.is_empty() {
+                    pause(Duration::from_millis(10));
+                    file.write_all(rest.as_bytes()).unwrap();
+                }
                 drop(writing);
                 next = end;
                 counter.store(next, Ordering::Relaxed);
@@ -108,7 +142,14 @@ fn survives(plan: &Plan) {
     let kills: u64 = given.unwrap_or(plan.kills).max(1);
     let (lines, rotations) = (kills * LINES_A_KILL, (kills / KILLS_A_ROTATION).max(4));
     let (node, mut random, home) = (elasticsearch(), Random::new(), Home::new());
-    let values = [("ES", node.url.as_str()), ("INDEX", plan.index), ("GLOB", plan.glob)];
+    let Kind { codec, filter, text } = plan.kind;
+    let values = [
+        ("ES", node.url.as_str()),
+        ("INDEX", plan.index),
+        ("GLOB", plan.glob),
+        ("CODEC", codec),
+        ("FILTER", filter),
+    ];
     home.pipeline(PIPELINE, &values);
     let rotation = Rotation::new(&home, plan.options, rotations + 1);
     // What was rotated before the first start is never read where no glob means it.
@@ -116,7 +157,7 @@ fn survives(plan: &Plan) {
     let agent = home.start();
     agent.until("the file is known", || agent.metric("logweir_input_files", &[]) == 1);
     assert!(agent.stop().success());
-    let writer = Writer::start(home.path("logs/app.log"), lines, kills);
+    let writer = Writer::start(home.path("logs/app.log"), lines, kills, text);
     let over = Arc::new(AtomicBool::new(false));
     let rotator = {
         let (over, written) = (Arc::clone(&over), Arc::clone(&writer.written));
@@ -151,6 +192,16 @@ fn survives(plan: &Plan) {
     over.store(true, Ordering::Relaxed);
     assert_eq!(rotator.join().unwrap(), rotations, "logrotate rotated while the service wrote");
     node.assert_each_once(plan.index, lines);
+    if !filter.is_empty() {
+        let mut torn = Vec::new();
+        node.each_document(plan.index, |hit| {
+            let message = hit["_source"]["message"].as_str().unwrap_or_default().to_string();
+            let seq = message.strip_prefix("seq=").and_then(|rest| rest.split(' ').next());
+            let whole = seq.and_then(|seq| seq.parse().ok()).map(text);
+            torn.extend((whole.as_deref() != Some(&format!("{message}\n"))).then_some(message));
+        });
+        assert!(torn.is_empty(), "{} events are not whole: {torn:?}", torn.len());
+    }
     assert!(agent.stop().success());
     assert_eq!(node.count(plan.index), lines, "and nothing comes twice when it stops");
     println!(
@@ -165,31 +216,67 @@ const COPY: &str = "copytruncate\n  nocompress";
 
 #[test]
 fn every_line_arrives_once_though_the_agent_is_killed_20_times_while_logrotate_renames_the_file() {
-    survives(&Plan { index: "crash-create", glob: "app.log*", options: CREATE, kills: 20 });
+    survives(&Plan {
+        index: "crash-create",
+        glob: "app.log*",
+        options: CREATE,
+        kills: 20,
+        kind: JSON,
+    });
 }
 
 #[test]
 fn every_line_arrives_once_though_the_agent_is_killed_while_logrotate_compresses_the_file() {
-    survives(&Plan { index: "crash-compress", glob: "app.log*", options: COMPRESS, kills: 8 });
+    survives(&Plan {
+        index: "crash-compress",
+        glob: "app.log*",
+        options: COMPRESS,
+        kills: 8,
+        kind: JSON,
+    });
 }
 
 #[test]
 fn every_line_arrives_once_though_the_agent_is_killed_while_logrotate_copies_and_truncates_the_file()
  {
-    survives(&Plan { index: "crash-copy", glob: "app.log*", options: COPY, kills: 8 });
+    survives(&Plan { index: "crash-copy", glob: "app.log*", options: COPY, kills: 8, kind: JSON });
 }
 
 #[test]
 fn every_line_arrives_once_though_the_agent_is_killed_and_no_glob_means_the_renamed_file() {
-    survives(&Plan { index: "crash-outside-create", glob: "app.log", options: CREATE, kills: 8 });
+    survives(&Plan {
+        index: "crash-outside-create",
+        glob: "app.log",
+        options: CREATE,
+        kills: 8,
+        kind: JSON,
+    });
 }
 
 #[test]
 fn every_line_arrives_once_though_the_agent_is_killed_and_no_glob_means_the_compressed_file() {
-    survives(&Plan { index: "crash-outside-gz", glob: "app.log", options: COMPRESS, kills: 8 });
+    survives(&Plan {
+        index: "crash-outside-gz",
+        glob: "app.log",
+        options: COMPRESS,
+        kills: 8,
+        kind: JSON,
+    });
 }
 
 #[test]
 fn every_line_arrives_once_though_the_agent_is_killed_and_no_glob_means_the_copy() {
-    survives(&Plan { index: "crash-outside-copy", glob: "app.log", options: COPY, kills: 8 });
+    survives(&Plan {
+        index: "crash-outside-copy",
+        glob: "app.log",
+        options: COPY,
+        kills: 8,
+        kind: JSON,
+    });
+}
+
+#[test]
+fn every_event_of_several_lines_arrives_once_and_whole_though_the_agent_is_killed() {
+    let (index, glob) = ("crash-joined", "app.log*");
+    survives(&Plan { index, glob, options: CREATE, kills: 8, kind: STACK });
 }

@@ -108,6 +108,7 @@ pub fn options(random: &mut Random) -> Options {
             gzip: random.one_in(4),
         },
         workers: 1,
+        halves: false,
         twists: Twists::default(),
     }
 }

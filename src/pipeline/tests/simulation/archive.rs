@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::run::number_of;
+use super::run::{number_of, place};
 use crate::storage::Storage;
 use crate::storage::simulated::SimulatedStorage;
 
@@ -125,13 +125,12 @@ impl Archive {
             }
             _ => {}
         }
-        let Some((source, offset)) = id.and_then(|id| id.split_once('-')) else { return };
-        let offset = u64::from_str_radix(offset, 16).unwrap_or(0);
+        let Some((source, place)) = id.and_then(|id| place(id)) else { return };
         // Within a life, and of what comes for the first time.
         let orders = [Some(life), before.is_none().then_some(usize::MAX)];
         for order in orders.into_iter().flatten() {
-            let last = seen.last.insert((order, source.to_string()), offset);
-            if last.is_some_and(|last| last >= offset) {
+            let last = seen.last.insert((order, source.to_string()), place);
+            if last.is_some_and(|last| last >= place) {
                 let _ = writeln!(faults, "{name}: line {n} is not behind the one before it");
             }
         }
@@ -143,7 +142,7 @@ struct Seen {
     /// In which life each line came last.
     life: BTreeMap<u64, usize>,
     /// The last offset of a source in a life; of what came for the first time in `usize::MAX`.
-    last: BTreeMap<(usize, String), u64>,
+    last: BTreeMap<(usize, String), (u64, u64)>,
 }
 
 fn path(name: &str) -> PathBuf {

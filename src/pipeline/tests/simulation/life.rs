@@ -36,6 +36,8 @@ use crate::{config, settings};
 pub const JOURNAL: &str = "/data/app/journal";
 pub const DEAD_LETTERS: &str = "/data/app/dead-letters";
 /// The third one only where there is an output `file`.
+/// Seconds for which an event waits for lines that come one after the other: longer than all actions take.
+pub const JOINED_S: u64 = 3_600;
 pub const OUTPUTS: [&str; 3] = ["logs", "errors", "archive"];
 
 /// What one seed decides once.
@@ -48,6 +50,8 @@ pub struct Options {
     pub queue: usize,
     pub tuning: Tuning,
     pub workers: usize,
+    /// The lines of an event are written one after the other, and it waits for them long.
+    pub halves: bool,
     pub twists: Twists,
 }
 
@@ -78,14 +82,28 @@ pub struct Life {
     stop: watch::Sender<bool>,
     outside: Outside,
     /// Order of events by source, as they were journaled.
-    last: std::collections::BTreeMap<u64, u64>,
+    last: std::collections::BTreeMap<u64, (u64, u16)>,
+}
+
+const REDACT: &str = r#"
+[[filters]]
+type = "redact"
+keys = ["password"]
+"#;
+
+/// The filter that joins lines.
+fn join(options: &Options) -> String {
+    let timeout_s = if options.halves { JOINED_S } else { 2 };
+    format!("[[filters]]\ntype = \"multiline\"\ncontinue = '^\\s'\ntimeout = \"{timeout_s}s\"\n")
 }
 
 /// The flow of a pipeline file.
-fn toml(form: Form, files: bool) -> String {
-    let codec = match form {
+fn toml(options: &Options) -> String {
+    let joined = options.twists.has(Twist::Joined);
+    let codec = match options.form {
         Form::Json => "\"json\"",
         Form::Words => "\"plain\"",
+        Form::Stack if joined => "\"plain\"",
         Form::Stack => "{ type = \"multiline\", continue = '^\\s', timeout = \"2s\" }",
     };
     let grok = r#"
@@ -97,18 +115,18 @@ patterns = ['(?m)\A%{WORD:level} n=%{INT:n:int} kind=%{WORD:kind} %{GREEDYDATA:t
 type = "remove"
 fields = ["message"]
 "#;
-    let grok = if form == Form::Json { "" } else { grok };
-    let archive = if files { archive::OUTPUT } else { "" };
+    let grok = if options.form == Form::Json { "" } else { grok };
+    // What is kept in the journal is redacted before.
+    let join = if joined { join(options) } else { String::new() };
+    let (before, after) = if joined { (REDACT, "") } else { ("", REDACT) };
+    let archive = if options.twists.has(Twist::Files) { archive::OUTPUT } else { "" };
     format!(
         r#"
 [inputs.app]
 type = "file"
 paths = ["{FOLDER}/app.log*"]
 codec = {codec}
-{grok}
-[[filters]]
-type = "redact"
-keys = ["password"]
+{before}{join}{grok}{after}
 [[filters]]
 type = "drop"
 when = 'level == "debug"'
@@ -134,7 +152,7 @@ fn plan(options: &Options, clock: &SharedClock, metrics: &Metrics) -> config::Pl
     };
     let mut problems = Diagnostics::default();
     let path = Path::new("/pipelines/app.toml");
-    let toml = toml(options.form, options.twists.has(Twist::Files));
+    let toml = toml(options);
     let plan = config::load_text("app.toml", toml, path, &around, &mut problems);
     plan.unwrap_or_else(|| panic!("{problems}"))
 }
@@ -234,6 +252,10 @@ impl Life {
         tailer.start(&opened.positions);
         let codecs: Vec<(Arc<str>, Codec)> = vec![(name, input.codec)];
         let flow = Arc::new(FlowPlan::new(plan.keys, plan.chain, codecs, routes, &metrics));
+        let unknown = flow.states().restore(&opened.positions);
+        if !unknown.is_empty() {
+            return Err(format!("{} windows are of no filter", unknown.len()));
+        }
         let runtime = outside.runtime.handle().clone();
         let shared = worker::Shared {
             gate: gate::Gate::new(queue, Arc::clone(&outside.clock), runtime),
@@ -298,10 +320,12 @@ impl Life {
                 self.workers.push(worker);
                 return Ok(true);
             }
-            for event in &worker.batch.events {
-                let last = self.last.insert(source, event.offset);
-                if last.is_some_and(|last| last >= event.offset) {
-                    return Err(format!("source {source}: {} after {last:?}", event.offset));
+            // What comes of windows has no source.
+            let events = worker.batch.events.iter().filter(|_| source != 0);
+            for place in events.map(|event| (event.offset, event.sub)) {
+                let last = self.last.insert(source, place);
+                if last.is_some_and(|last| last >= place) {
+                    return Err(format!("source {source}: {place:?} after {last:?}"));
                 }
             }
             self.workers.push(worker);
@@ -314,7 +338,7 @@ impl Life {
         Ok(true)
     }
 
-    /// Gives every idle worker a batch; what came last is decoded and filtered first.
+    /// Gives every idle worker a batch; what came last is decoded and filtered first, unless filters need order.
     fn take_work(&mut self) {
         let mut taken = Vec::new();
         while let Some(mut worker) = self.workers.pop() {
@@ -328,6 +352,12 @@ impl Life {
             taken.push((worker, work));
         }
         let at = self.ready.len();
+        if self.shared.flow.filters_in_order() {
+            for (mut worker, work) in taken.drain(..) {
+                let ready = worker.prepare(&self.shared, work);
+                self.ready.push_back((worker, ready));
+            }
+        }
         while let Some((mut worker, work)) = taken.pop() {
             let ready = worker.prepare(&self.shared, work);
             self.ready.insert(at, (worker, ready));
@@ -356,10 +386,26 @@ impl Life {
         Ok(())
     }
 
+    /// Reads until nothing of the log is left; `false`: it could not.
+    pub fn read_all(&mut self, wakes: &mut Vec<tail::Wake>) -> Result<bool, String> {
+        for _ in 0..50 {
+            self.round(wakes)?;
+            let idle = self.held.is_none() && self.ready.is_empty() && !self.work(1)?;
+            if idle && self.metric("logweir_input_lag_bytes", "") == 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// A stop as at SIGTERM: what was read goes to the journal, outputs get `ms`.
     /// Gives back what [`Life::dropped_at_end`] says.
     pub fn stop(mut self, ms: u64) -> Result<[u64; 3], String> {
         self.work(u64::MAX)?;
+        if self.shared.flow.states().timed() {
+            self.shared.gate.close();
+            self.work(u64::MAX)?;
+        }
         for _ in 0..ms / 100 {
             if self.journal.drained() || self.outside.storage.has_ended() {
                 break;
@@ -387,17 +433,20 @@ impl Life {
         self.outside.runtime.block_on(async { while outputs.join_next().await.is_some() {} });
     }
 
-    /// `read = journaled + dropped`, and no output has settled or lost more than it was given.
+    /// `read + made = journaled + dropped`, and no output has settled or lost more than it was given.
     pub fn check_account(&self) -> Result<(), String> {
         if !self.ready.is_empty() {
             // Counted, and not in the journal yet.
             return Ok(());
         }
         let read = self.metric("logweir_events_read_total", "");
+        let made = self.metric("logweir_filter_events_made_total", "");
         let journaled = self.metric("logweir_events_journaled_total", "");
         let dropped = self.metric("logweir_events_dropped_total", "");
-        if read != journaled + dropped {
-            return Err(format!("read {read}, journaled {journaled}, dropped {dropped}"));
+        if read + made != journaled + dropped {
+            return Err(format!(
+                "read {read}, made {made}, journaled {journaled}, dropped {dropped}"
+            ));
         }
         let (settled, waiting) = self.fates(0);
         let given = self.backlog[0] + journaled;

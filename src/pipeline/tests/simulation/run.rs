@@ -8,12 +8,13 @@ use std::sync::Arc;
 use super::actions::{Action, Fault, Unread};
 use super::archive::Archive;
 use super::cluster::{Cluster, Mood};
-use super::life::{DEAD_LETTERS, JOURNAL, Life, OUTPUTS, Options, Outside, heal_disk};
+use super::life::{DEAD_LETTERS, JOINED_S, JOURNAL, Life, OUTPUTS, Options, Outside, heal_disk};
 use super::random::{PausedClock, Random};
 use super::twist::Twist;
-use super::writer::{FOLDER, Form, Kind, Writer};
+use super::writer::{FOLDER, Form, Kind, Writer, more_lines};
 use crate::clock::SharedClock;
-use crate::journal::{Journal, dead_letter};
+use crate::input::stepped::Wake;
+use crate::journal::{Journal, SyncPolicy, dead_letter};
 use crate::storage::SharedStorage;
 use crate::storage::simulated::{EIO, ENOSPC, SimulatedStorage};
 
@@ -66,7 +67,7 @@ pub fn run(seed: u64, options: Options, actions: &[Action]) -> Result<Outcome, S
     if options.twists.has(Twist::Inodes) {
         storage.reuse_inodes();
     }
-    let writer = Writer::new(&storage, options.form);
+    let writer = Writer::new(&storage, options.form, options.halves);
     let outside = Outside { runtime: Arc::clone(&runtime), clock, storage, clusters };
     let (life, end) = (None, None);
     let (moved, forgot, away, lives) = (false, false, 0, 0);
@@ -199,6 +200,10 @@ impl Run {
                 self.end = Some((machine, seed, away));
             }
             Action::Crash { .. } => {}
+            Action::Stop { away, .. } if self.options.halves && !self.read_all()? => {
+                // A stop in the midst of an event gives out what was read of it, as its user wants it.
+                return self.crash(away);
+            }
             Action::Stop { ms, away } => {
                 if let Some(life) = self.life.take() {
                     let journal = life.journal.clone();
@@ -220,6 +225,14 @@ impl Run {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Completes the last event and reads all; `false`: it could not.
+    fn read_all(&mut self) -> Result<bool, String> {
+        let Some(life) = &mut self.life else { return Ok(true) };
+        heal_disk(&self.outside.storage);
+        self.writer.complete();
+        life.read_all(&mut self.writer.wakes)
     }
 
     /// Ends and starts that are due.
@@ -276,24 +289,18 @@ impl Run {
             self.start()?;
         }
         let Some(life) = &mut self.life else { return Err("it does not start".into()) };
-        // Longer than what is held back for comparison, and than a rescan takes to come.
-        for _ in 0..120 {
-            life.round(&mut self.writer.wakes)?;
+        drain(life, &mut self.writer.wakes)?;
+        if self.options.halves {
+            // The last event waits for more lines.
+            life.pass(JOINED_S * 1_000);
+            drain(life, &mut self.writer.wakes)?;
         }
-        for _ in 0..HEALING_ROUNDS {
-            if life.journal.drained() && life.check_drained().is_ok() {
-                return Ok(());
-            }
-            life.round(&mut self.writer.wakes)?;
-        }
-        life.check_drained().map_err(|why| {
-            let (stats, states) = (life.journal.stats(), life.health.states());
-            format!("healed, but never done: {why}\n{stats:?}\n{states:?}\n{:?}", life.problem())
-        })
+        Ok(())
     }
 
     fn check(&self) -> Result<(), String> {
         let letters = self.letters()?;
+        let again = self.may_be_joined_again();
         let mut ids: BTreeMap<u64, String> = BTreeMap::new();
         let mut taken: BTreeSet<u64> = BTreeSet::new();
         let mut faults = String::new();
@@ -313,29 +320,29 @@ impl Run {
             for (id, body) in cluster.documents() {
                 let Some(n) = self.number_of(&body)? else { continue };
                 // A torn line may end before its secret.
-                let torn =
-                    self.options.twists.has(Twist::LogEnds) && self.writer.perhaps.contains(&n);
-                if self.options.form == Form::Stack
-                    && !torn
-                    && !body.contains(&format!("end of {n}."))
-                {
+                let twists = self.options.twists;
+                let torn = (twists.has(Twist::LogEnds) || self.options.halves)
+                    && self.writer.perhaps.contains(&n);
+                let whole = more_lines(n).replace('\n', "\\n");
+                if self.options.form == Form::Stack && !torn && !body.contains(&whole) {
                     let _ =
                         writeln!(faults, "{output}: a part of an event of several lines: {body}");
                 }
                 if body.contains("hunter2") || (!body.contains("***") && !torn) {
                     let _ = writeln!(faults, "{output}: not redacted: {body}");
                 }
-                if !stored.insert(n) && !self.writer.perhaps_twice.contains(&n) {
+                let twice = again || self.writer.perhaps_twice.contains(&n);
+                if !stored.insert(n) && !twice {
                     let _ = writeln!(faults, "{output}: line {n} is there twice");
                 }
-                if !self.writer.perhaps_twice.contains(&n) {
+                if !twice {
                     same_id(&mut ids, n, &id, &mut faults);
                 }
             }
             let mut dead: BTreeSet<u64> = BTreeSet::new();
             for (_, id, n) in letters.iter().filter(|(name, ..)| name == output) {
                 dead.insert(*n);
-                if !self.writer.perhaps_twice.contains(n) {
+                if !again && !self.writer.perhaps_twice.contains(n) {
                     same_id(&mut ids, *n, id, &mut faults);
                 }
             }
@@ -345,7 +352,8 @@ impl Run {
             ids.retain(|n, _| !self.writer.perhaps.contains(n));
         }
         if self.options.twists.has(Twist::Files) {
-            let twice = &self.writer.perhaps_twice;
+            let all = again.then(|| (1..=self.writer.lines).collect());
+            let twice = all.as_ref().unwrap_or(&self.writer.perhaps_twice);
             let stored = self.archive.check(&self.outside.storage, &ids, twice, &mut faults);
             let none = BTreeSet::new();
             self.check_fates(2, (&stored, &none, &none), &mut faults);
@@ -364,6 +372,15 @@ impl Run {
     fn may_be_taken(&self, known: &str) -> Result<bool, String> {
         let lost = self.number_of(known)?.is_none_or(|n| self.writer.perhaps.contains(&n));
         Ok(lost && self.forgot && self.options.twists.has(Twist::LogEnds))
+    }
+
+    /// Whether events may come a second time, under other ids: outputs had them, and a power cut took the frames of
+    /// the journal that said so, with what the filter held before them. It joins them again, in other batches.
+    fn may_be_joined_again(&self) -> bool {
+        let Options { twists, sync, .. } = self.options;
+        // With `sync = "always"` outputs see only what is on disk.
+        let seen_too_early = self.forgot && sync != SyncPolicy::Always;
+        twists.has(Twist::Joined) && (seen_too_early || twists.has(Twist::Memory))
     }
 
     /// Whether each line is where it belongs: stored by this output, or a dead letter of it. `taken`: its id was.
@@ -430,6 +447,24 @@ impl Run {
     }
 }
 
+/// Lets everything happen that is to happen.
+fn drain(life: &mut Life, wakes: &mut Vec<Wake>) -> Result<(), String> {
+    // Longer than what is held back for comparison, and than a rescan takes to come.
+    for _ in 0..120 {
+        life.round(wakes)?;
+    }
+    for _ in 0..HEALING_ROUNDS {
+        if life.journal.drained() && life.check_drained().is_ok() {
+            return Ok(());
+        }
+        life.round(wakes)?;
+    }
+    life.check_drained().map_err(|why| {
+        let (stats, states) = (life.journal.stats(), life.health.states());
+        format!("healed, but never done: {why}\n{stats:?}\n{states:?}\n{:?}", life.problem())
+    })
+}
+
 /// Whether frames are not on disk.
 fn is_behind(journal: &Journal) -> bool {
     let stats = journal.stats();
@@ -458,13 +493,22 @@ fn same_id(ids: &mut BTreeMap<u64, String>, n: u64, id: &str, faults: &mut Strin
     }
 }
 
+/// The file and the place in it that an id holds; `None`: it is of an event that a filter has made.
+pub fn place(id: &str) -> Option<(&str, (u64, u64))> {
+    let mut parts = id.split('-');
+    let file = parts.next()?;
+    let number = |text| u64::from_str_radix(text, 16).unwrap_or(0);
+    let (offset, sub) = (parts.next()?, parts.next().unwrap_or_default());
+    // A stream's has a longer number within its frame.
+    (sub.len() <= 4).then(|| (file, (number(offset), number(sub))))
+}
+
 /// Ids hold the file's number and the line's offset in it: lines of a file come in the order they were written.
 fn order_within_files(ids: &BTreeMap<u64, String>, faults: &mut String) {
-    let mut last: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut last: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
     for (n, id) in ids {
-        let Some((file, offset)) = id.split_once('-') else { continue };
-        let offset = u64::from_str_radix(offset, 16).unwrap_or(0);
-        if last.insert(file, offset).is_some_and(|last| last >= offset) {
+        let Some((file, place)) = place(id) else { continue };
+        if last.insert(file, place).is_some_and(|last| last >= place) {
             let _ =
                 writeln!(faults, "line {n} has the id {id}, which is not behind the one before");
         }

@@ -33,9 +33,11 @@ pub enum Twist {
     Files,
     /// The device gives nothing of the agent's own files, or of some of them, when it starts.
     Unread,
+    /// Events have several lines, which the filter `multiline` joins; what it holds is in the journal.
+    Joined,
 }
 
-pub const TWISTS: [(&str, Twist); 11] = [
+pub const TWISTS: [(&str, Twist); 12] = [
     ("moves", Twist::Moves),
     ("workers", Twist::Workers),
     ("memory", Twist::Memory),
@@ -47,10 +49,12 @@ pub const TWISTS: [(&str, Twist); 11] = [
     ("multiline", Twist::Multiline),
     ("files", Twist::Files),
     ("unread", Twist::Unread),
+    ("joined", Twist::Joined),
 ];
 
 /// Those of which no fault is open that a usual number of seeds finds.
-const SETTLED: [Twist; 4] = [Twist::Workers, Twist::Inodes, Twist::Files, Twist::Unread];
+const SETTLED: [Twist; 5] =
+    [Twist::Workers, Twist::Inodes, Twist::Files, Twist::Unread, Twist::Joined];
 
 /// The twists of one run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -130,6 +134,13 @@ pub fn apply(seed: u64, twists: Twists, options: &mut Options, actions: &mut Vec
     if twists.has(Twist::Blind) {
         add(&mut random, actions, 20, |_| Action::Disk(Fault::LogReads));
     }
+    if twists.has(Twist::Joined) {
+        options.form = Form::Stack;
+        options.halves = !random.one_in(3);
+        if options.halves {
+            half_events(&mut random, actions);
+        }
+    }
 }
 
 /// Puts other actions behind one in so many.
@@ -163,6 +174,21 @@ fn unread_starts(random: &mut Random, actions: &mut Vec<Action>) {
             more.extend(if before { [fault, action] } else { [action, fault] });
         } else {
             more.push(action);
+        }
+    }
+    *actions = more;
+}
+
+/// Events are read while only some of their lines are there.
+fn half_events(random: &mut Random, actions: &mut Vec<Action>) {
+    let mut more = Vec::with_capacity(actions.len());
+    for action in actions.drain(..) {
+        more.push(action);
+        if random.one_in(4) {
+            more.extend([Action::Begin, Action::Look, Action::Read(1 + random.below(3))]);
+            more.push(Action::Work(1 + random.below(3)));
+            more.extend(random.one_in(3).then_some(Action::Turn));
+            more.extend(random.one_in(2).then_some(Action::Complete));
         }
     }
     *actions = more;

@@ -63,6 +63,8 @@ pub enum Form {
 
 pub struct Writer {
     pub form: Form,
+    /// Events of several lines are written in two parts, too.
+    halves: bool,
     storage: SimulatedStorage,
     file: Box<dyn File>,
     /// The last line's number; lines are numbered from 1.
@@ -78,7 +80,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub fn new(storage: &SimulatedStorage, form: Form) -> Writer {
+    pub fn new(storage: &SimulatedStorage, form: Form, halves: bool) -> Writer {
         let storage = storage.outside();
         storage.create_directory(Path::new(FOLDER)).unwrap();
         let file = storage.open_write(&path("app.log")).unwrap();
@@ -86,6 +88,7 @@ impl Writer {
         let (perhaps_twice, torn) = (BTreeSet::new(), false);
         let writer = Writer {
             form,
+            halves,
             storage,
             file,
             lines: 0,
@@ -143,15 +146,17 @@ impl Writer {
         self.write(text.as_bytes());
     }
 
-    /// The first half of a line.
+    /// The first half of a line, or of an event of several ones.
     pub fn begin(&mut self) {
         self.complete();
-        if self.form == Form::Stack {
+        if self.form == Form::Stack && !self.halves {
             // One that waits for its second half is handed on after a time, as its user wants it.
             return self.append(1);
         }
         let line = self.line();
-        let (first, rest) = line.split_at(line.len() / 2);
+        let first_line = line.find('\n').map_or(0, |at| at + 1);
+        let between = self.form == Form::Stack && self.lines.is_multiple_of(2);
+        let (first, rest) = line.split_at(if between { first_line } else { line.len() / 2 });
         self.half = Some(rest.to_string());
         self.write(first.as_bytes());
     }
@@ -171,16 +176,15 @@ impl Writer {
         let n = self.lines;
         let kind = Kind::of(n);
         let (level, good) = (kind.level(), if kind.is_bad() { "bad" } else { "good" });
-        let pad = "x".repeat((n * 7 % 90) as usize);
+        let pad = pad(n);
         match self.form {
             Form::Json => format!(
                 "{{\"n\":{n},\"level\":\"{level}\",\"kind\":\"{good}\",\"text\":\"password=hunter2 {pad}\"}}\n"
             ),
             Form::Words => format!("{level} n={n} kind={good} password=hunter2 {pad}\n"),
             Form::Stack => {
-                let more: String =
-                    (0..n % 4).map(|frame| format!("  at frame {frame} {pad}\n")).collect();
-                format!("{level} n={n} kind={good} password=hunter2\n{more}  end of {n}.\n")
+                let more = more_lines(n);
+                format!("{level} n={n} kind={good} password=hunter2\n{more}\n")
             }
         }
     }
@@ -323,6 +327,16 @@ impl Writer {
             self.files().iter().filter(holds).map(|p| p.display().to_string()).collect();
         found.join(", ")
     }
+}
+
+fn pad(n: u64) -> String {
+    "x".repeat((n * 7 % 90) as usize)
+}
+
+/// The lines of an event but its first.
+pub fn more_lines(n: u64) -> String {
+    let frame = |frame| format!("  at frame {frame} {}\n", pad(n));
+    (0..n % 4).map(frame).chain([format!("  end of {n}.")]).collect()
 }
 
 fn unpacked(path: &Path, bytes: Vec<u8>) -> Vec<u8> {
