@@ -92,24 +92,10 @@ impl Tailer {
     }
 
     fn place_one(&mut self, id: u64, siblings: &[Sibling]) {
-        if let Some(sibling) = self.own_file(id, siblings) {
-            match self.try_holds(id, sibling) {
-                Ok(Content::Same) => {
-                    self.bind(id, &sibling.path);
-                    return self.grow(id, &sibling.facts);
-                }
-                Ok(_) if self.is_later_name(id, &sibling.path) => {
-                    // Truncated, and renamed before anybody looked.
-                    self.bind(id, &sibling.path);
-                    return self.truncated(id, &sibling.facts);
-                }
-                // What cannot be read now says nothing: the descriptor does.
-                Err(_) if self.generations.get(&id).is_some_and(|g| g.body.is_some()) => {
-                    self.bind(id, &sibling.path);
-                    return self.grow(id, &sibling.facts);
-                }
-                _ => {}
-            }
+        if let Some(sibling) = self.own_file(id, siblings)
+            && self.place_own(id, sibling)
+        {
+            return;
         }
         let Some(generation) = self.generations.get(&id) else { return };
         let held = generation.body.as_ref().filter(|_| !generation.lost);
@@ -132,6 +118,43 @@ impl Tailer {
             return self.queue(id);
         }
         self.release(id);
+    }
+
+    // A generation goes on in its own file under another name; `false`: nothing says that it does.
+    fn place_own(&mut self, id: u64, sibling: &Sibling) -> bool {
+        match self.try_holds(id, sibling) {
+            Ok(Content::Same) => {
+                self.bind(id, &sibling.path);
+                self.grow(id, &sibling.facts);
+            }
+            Ok(_) if self.is_later_name(id, &sibling.path) => {
+                // Truncated, and renamed before anybody looked.
+                self.bind(id, &sibling.path);
+                self.truncated(id, &sibling.facts);
+            }
+            // What cannot be read now says nothing: the descriptor does.
+            Err(_) if self.generations.get(&id).is_some_and(|g| g.body.is_some()) => {
+                self.bind(id, &sibling.path);
+                self.grow(id, &sibling.facts);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Whether an unknown file is the own one of a generation that is still looked for, since listings missed it: it
+    /// goes on as that one, also where it lost its end.
+    pub(super) fn is_looked_for(&mut self, path: &Arc<Path>, facts: &FileFacts) -> bool {
+        let inode = Inode::from(facts);
+        let known = self.inodes.get(&inode).and_then(|id| self.generations.get(id));
+        let own = known.filter(|generation| {
+            !generation.lost
+                && generation.inode.may_be(&inode)
+                && self.nameless.contains(&generation.id)
+        });
+        let Some(id) = own.map(|generation| generation.id) else { return false };
+        let (path, head) = (Arc::clone(path), OnceCell::new());
+        self.place_own(id, &Sibling { path, facts: *facts, head })
     }
 
     // The file of a generation among those that no path binds.

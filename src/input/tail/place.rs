@@ -130,6 +130,9 @@ impl Tailer {
             self.bind(id, path);
             return self.grow(id, facts);
         }
+        if self.is_looked_for(path, facts) {
+            return;
+        }
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if names::is_unreadable(name) {
             return self.skip(path, "this compression is not supported; exclude it or unpack it");
