@@ -52,7 +52,9 @@ impl Tailer {
                 folders.entry(folder.to_path_buf()).or_default().push(id);
             }
         }
-        for (folder, ids) in folders {
+        for (folder, mut ids) in folders {
+            // What content proves chooses first: of where nothing was read, age and size alone speak.
+            ids.sort_by_key(|id| self.generations.get(id).is_some_and(|g| g.offset == 0));
             let (siblings, unread) = self.siblings(&folder, &ids);
             for id in ids {
                 self.place_one(id, &siblings);

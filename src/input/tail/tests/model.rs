@@ -472,7 +472,8 @@ fn histories_that_once_went_wrong() {
     let unplaced =
         [Append(31), Cut(1, false), Copy, Blink(7), Append(1), Append(1), Rename, away_once];
     let hidden = Step::CutAndRotated { lost: 145, zeros: true, lines: 0, hidden: 2 };
-    let histories: [(bool, &[Step]); 15] = [
+    let unread = [Down(1, false), Copy, Partial, Step::Pass(1), Gzip, Copy, Reopen];
+    let histories: [(bool, &[Step]); 16] = [
         (false, &[Blink(1), away(1), Step::Pass(1)]),
         (true, &[Blink(1), away(3), Blink(4), Gzip, away(3), away(3), away(3)]),
         (true, &[Append(4), Down(3, true), Blink(3), Copy, away(1)]),
@@ -488,6 +489,7 @@ fn histories_that_once_went_wrong() {
         (false, &[Blink(4), Look, Append(41), Look, Append(16), Copy, Away(twice), Step::Restart]),
         (false, &unplaced),
         (false, &[Down(31, false), hidden]),
+        (true, &unread),
     ];
     for (inside, steps) in histories {
         for exact in [false, true] {
