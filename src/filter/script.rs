@@ -22,6 +22,7 @@ use crate::settings::{Section, Spanned, TextError};
 use machine::Machine;
 
 mod event;
+mod library;
 mod machine;
 mod paths;
 mod value;

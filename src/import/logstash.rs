@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::conditions::Expression;
-use super::document::{Filter, If, Notes, Part, Pipeline, Step};
+use super::document::{Filter, If, Notes, Part, Pipeline, Step, Value as Ours};
 use super::report::{Account, Report};
 use super::source::{Files, SourceFile};
 use super::trial::{self, Fault};
@@ -27,6 +27,34 @@ mod senders;
 mod specification;
 mod syntax;
 mod values;
+
+/// Takes `@timestamp` out of what filters remove: here each event has a time.
+fn keep_time(steps: &mut Vec<Step>, account: &mut Account) {
+    let mut kept = false;
+    for step in steps.iter_mut() {
+        let Step::Filter(filter) = step else { continue };
+        let is_remove = filter.settings.get("type").and_then(Ours::text) == Some("remove");
+        for (key, value) in &mut filter.settings.0 {
+            let removes = key == "remove_field" || is_remove && key == "fields";
+            if let (true, Ours::List(names)) = (removes, value) {
+                let before = names.len();
+                names.retain(|name| name.text() != Some("@timestamp"));
+                kept |= names.len() < before;
+            }
+        }
+        let empty = |value: &Ours| matches!(value, Ours::List(names) if names.is_empty());
+        filter.settings.0.retain(|(key, value)| key != "remove_field" || !empty(value));
+    }
+    if kept {
+        account.differs("`@timestamp` stays: each event has a time");
+        let nothing = |filter: &Filter| {
+            let removes = filter.settings.get("type").and_then(Ours::text) == Some("remove");
+            let fields = filter.settings.get("fields");
+            removes && matches!(fields, Some(Ours::List(names)) if names.is_empty())
+        };
+        steps.retain(|step| !matches!(step, Step::Filter(filter) if nothing(filter)));
+    }
+}
 
 #[cfg(test)]
 mod tests;
@@ -318,6 +346,7 @@ impl Translator<'_> {
         comments: Vec<String>,
     ) -> Vec<Step> {
         if !account.is_missing() {
+            keep_time(&mut steps, &mut account);
             judge(&mut account, trial::steps(&steps));
         }
         if account.is_missing() {

@@ -7,42 +7,108 @@
 use super::document::{Filter, Step, Table, Value};
 use super::templates;
 
+mod helpers;
 mod lua;
+mod patterns;
+mod scope;
+mod shapes;
 mod syntax;
+mod times;
 
 use syntax::{Expression, Statement};
 
-/// How code names the event's fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    /// `event.get("a")`, `event.set("a", …)`, `event["a"]`.
-    Logstash,
-    /// `record["a"]`.
-    Fluentd,
-}
-
 /// Statements as filters. `None`: not all of it is an idiom.
-pub fn statements(code: &str, _dialect: Dialect) -> Option<Vec<Step>> {
+pub fn statements(code: &str) -> Option<Vec<Step>> {
     let statements = syntax::statements(code)?;
     if statements.is_empty() {
         return None;
     }
     let filters: Option<Vec<Filter>> = statements.iter().map(filter).collect();
-    if let Some(filters) = filters {
-        return Some(filters.into_iter().map(Step::Filter).collect());
+    match filters {
+        Some(filters) => Some(filters.into_iter().map(Step::Filter).collect()),
+        None => script(&statements),
     }
-    let code = lua::code(&statements)?;
-    Some(vec![Step::Filter(Filter::new("script").with("code", code))])
 }
 
-/// `target = expression` as filters, for an expression such as `record["x"].downcase`.
-pub fn assignment(target: &str, expression: &str, _dialect: Dialect) -> Option<Vec<Step>> {
-    let statement = Statement::Set(target.to_string(), syntax::expression(expression)?);
-    if let Some(filter) = filter(&statement) {
-        return Some(vec![Step::Filter(filter)]);
+/// `target = code` as filters, for code such as `record["x"].downcase`; `names` are statements that set what the code
+/// may name beside the record.
+pub fn assignment(target: &str, names: &str, code: &str) -> Option<Vec<Step>> {
+    if names.is_empty()
+        && let Some(value) = syntax::expression(code)
+    {
+        let statement = Statement::Set(target.to_string(), value);
+        return match filter(&statement) {
+            Some(filter) => Some(vec![Step::Filter(filter)]),
+            None => script(&[statement]),
+        };
     }
-    let code = lua::code(&[statement])?;
-    Some(vec![Step::Filter(Filter::new("script").with("code", code))])
+    let set = |value| Statement::Set(target.to_string(), value);
+    let valued = syntax::valued(code, &set)?;
+    if !gives(&valued, target) {
+        return None;
+    }
+    let mut statements = syntax::statements(names)?;
+    statements.extend(valued);
+    script(&statements)
+}
+
+/// Whether statements end with the value of `target` on all ways.
+fn gives(statements: &[Statement], target: &str) -> bool {
+    match statements.last() {
+        Some(Statement::Set(name, _)) => name == target,
+        Some(Statement::If(_, then, otherwise)) => gives(then, target) && gives(otherwise, target),
+        _ => false,
+    }
+}
+
+/// What is not quite the same in the filters that code became; for the account.
+pub fn differences(code: &str) -> Vec<&'static str> {
+    let mut found = Vec::new();
+    if ["Time.parse", "DateTime.parse", "Timestamp.new"].iter().any(|call| code.contains(call)) {
+        found.push("a time that is parsed without a form must be as ISO 8601 writes it");
+    }
+    if code.contains("parse_csv") {
+        found.push("an empty column is an empty text, not nil");
+    }
+    if code.contains("ENV") {
+        found.push("variables of the environment are read when the pipeline is loaded");
+    }
+    found
+}
+
+/// Whether code changes a variable that outlives the event: `@count += 1`, `$last = …`, `@seen << …`.
+pub fn keeps_state(code: &str) -> bool {
+    code.split(['@', '$']).skip(1).any(|rest| {
+        let name = rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        let after = name.trim_start();
+        let changes = ["+=", "-=", "*=", "||=", "<<", ".push", ".append", ".delete", "["];
+        name.len() < rest.len()
+            && (changes.iter().any(|sign| after.starts_with(sign))
+                || after.starts_with('=') && !after.starts_with("==") && !after.starts_with("=~"))
+    })
+}
+
+/// A script, with the variables of the environment that it reads in front.
+fn script(statements: &[Statement]) -> Option<Vec<Step>> {
+    let code = lua::code(statements)?;
+    let mut variables = Table::default();
+    for rest in code.split("'@metadata.env.").skip(1) {
+        let name = rest.split('\'').next().unwrap_or_default();
+        let known = variables.0.iter().any(|(own, _)| own.ends_with(&format!(".{name}")));
+        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            return None;
+        }
+        if !known {
+            let value = format!("${{{name}:-}}");
+            variables = variables.with(&format!("@metadata.env.{name}"), Value::Variables(value));
+        }
+    }
+    let mut steps = Vec::new();
+    if !variables.0.is_empty() {
+        steps.push(Step::Filter(Filter::new("set").with("fields", variables)));
+    }
+    steps.push(Step::Filter(Filter::new("script").with("code", code)));
+    Some(steps)
 }
 
 /// A field's name of Ruby code as a path of ours.

@@ -160,6 +160,56 @@ fn ruby_code_does_in_lua_what_it_did() {
 }
 
 #[test]
+fn longer_ruby_code_does_in_lua_what_it_did() {
+    let event = r#"{"@timestamp":"2026-11-22T10:00:00.123Z","severity":"2","signature":"ABC group 12","log":"user=bob id=42",
+        "roles":"x, ,y,x","json":"{\"q\":[1]}","began":"22/Nov/2026:10:59:00 +0100","kind":"k","n":5}"#;
+    let made = made("logstash-ruby-more", &[], &event.replace('\n', ""));
+    let wanted = serde_json::json!({
+        "label": "middle", "signature": "ABC", "user": "bob", "id": 42, "first": "4", "numbers": ["42"],
+        "swapped": "bob-user 42-id", "h": { "a": 1, "b": 2, "c": [2, 4], "d": true }, "roles": ["x", "y"],
+        "h_text": "{\"a\":1,\"b\":2,\"c\":[2,4],\"d\":true}", "item0": "p", "item2": "r", "there": true,
+        "fields": 4, "inner": { "q": [1] }, "v": "kept", "tags": ["odd"], "utc": "2026-11-22T09:59:00Z", "hour": 9,
+        "ms": "10:00:00.123", "parsed": 1_767_319_445, "was": "set", "from": "nowhere", "half": 2, "number": "42",
+    });
+    for (name, value) in wanted.as_object().unwrap() {
+        assert_eq!(made[name], *value, "{name} of {made}");
+    }
+    let took = made["took"].as_f64().unwrap();
+    assert!((took - 60.123).abs() < 1e-3, "{took}");
+    assert!(made.get("item1").is_none() && made.get("odd").is_none(), "{made}");
+}
+
+#[test]
+fn a_variable_of_ruby_is_not_kept_from_one_event_to_the_next() {
+    let (folder, _) = imported("logstash-ruby-more", &[]);
+    let mut command = logweir();
+    command.arg("try").arg(folder.path().join("source.toml"));
+    let output = with_input(&mut command, b"{\"kind\":\"k\",\"log\":\"\"}\n{\"log\":\"\"}\n");
+    let said = stdout(&output);
+    let mut events = said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    assert_eq!(events.next().unwrap()["was"], "set");
+    assert!(events.next().unwrap().get("was").is_none(), "{said}");
+}
+
+#[test]
+fn ruby_of_fluentd_does_in_lua_what_it_did() {
+    let event = r#"{"@metadata":{"tag":"app.web.two"},"@timestamp":"2026-11-22T10:00:00.5Z","ident":"sshd","pid":7,"name":"/c1",
+        "began":"22/Nov/2026:10:59:00.250 +0100","attrs":{"tag":"st_web;x"},"json":"{\"q\":1}","priority":"1",
+        "line":"[severity \"HIGH\"]"}"#;
+    let made = made("fluentd-ruby", &[], &event.replace('\n', ""));
+    let wanted = serde_json::json!({
+        "service": "sshd[7]", "part": "web", "upper": "APP.WEB.TWO", "at": "2026-11-22T10:00:00Z",
+        "began": "2026-11-22T09:59:00Z", "name": "c1", "stack": "st", "inner": { "q": 1 }, "level": "alert",
+        "text": "at 2 of two", "severity": "HIGH",
+    });
+    for (name, value) in wanted.as_object().unwrap() {
+        assert_eq!(made[name], *value, "{name} of {made}");
+    }
+    let whole: Value = serde_json::from_str(made["whole"].as_str().unwrap()).unwrap();
+    assert_eq!(whole["pid"], 7, "{whole}");
+}
+
+#[test]
 fn fields_are_nested_and_lifted_as_fluent_bit_does_it() {
     let event = r#"{"http":{"a.b":1,"status":200},"k8s_pod":"p","k8s_ns":"n","other":"o"}"#;
     let made = made("fluent-bit-node", &["--input", "app"], event);

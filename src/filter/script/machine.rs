@@ -16,6 +16,7 @@ use mlua::{
 use super::super::failure::Failure;
 use super::Plan;
 use super::event::Current;
+use super::library;
 use super::value::fields_of;
 use crate::event::{Batch, Key};
 
@@ -63,6 +64,7 @@ impl Machine {
         lua.set_memory_limit(plan.memory)?;
         let list = lua.create_table()?;
         lua.globals().set("list", marker(&lua, &list)?)?;
+        library::add(&lua, &list, plan)?;
         let current = lua.create_userdata(Current::new(Arc::clone(plan), list.clone()))?;
         lua.globals().set("event", &current)?;
         let steps = Arc::new(Steps { used: AtomicU64::new(0), most: plan.steps });

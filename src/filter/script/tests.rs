@@ -139,3 +139,58 @@ fn a_mistake_is_shown_with_its_line() {
             .contains("cannot read the script")
     );
 }
+
+#[test]
+fn a_script_reads_and_writes_json() {
+    check(
+        "event.b = json.decode(event.a) event.c = json.encode({ x = list{1}, y = list(), a = 'q' })",
+        r#"{"a":"{\"n\":[1,2.5,{}],\"e\":[]}"}"#,
+        r#"{"a":"{\"n\":[1,2.5,{}],\"e\":[]}","b":{"e":[],"n":[1,2.5,{}]},"c":"{\"a\":\"q\",\"x\":[1],\"y\":[]}"}"#,
+    );
+    check(
+        "local fine, why = pcall(json.decode, '{') event.fine = fine event.why = tostring(why):sub(1, 14)",
+        "{}",
+        r#"{"fine":false,"why":"not valid JSON"}"#,
+    );
+    check("local t = {} t.t = t json.encode(t)", "{}", r#"{"tags":["_scripterror"]}"#);
+    check("json.encode(0 / 0)", "{}", r#"{"tags":["_scripterror"]}"#);
+}
+
+#[test]
+fn a_script_uses_regular_expressions() {
+    check(
+        "local m = regex.match(event.a, '(?<k>\\w+)=(\\d)?') event.m = { m[0], m[1], m.k, tostring(m[2]) }",
+        r#"{"a":"- ab="}"#,
+        r#"{"a":"- ab=","m":["ab=","ab","ab","nil"]}"#,
+    );
+    check(
+        "event.b = regex.scan(event.a, '[a-z]+') event.c = regex.scan(event.a, '([a-z])(\\d)')",
+        r#"{"a":"a1 b2"}"#,
+        r#"{"a":"a1 b2","b":["a","b"],"c":[["a","1"],["b","2"]]}"#,
+    );
+    check(
+        "event.b = regex.gsub(event.a, '([a-z])(\\d)', '${2}$1', 1) event.c = regex.match('x', 'y')",
+        r#"{"a":"a1 b2"}"#,
+        r#"{"a":"a1 b2","b":"1a b2"}"#,
+    );
+    check("regex.match('a', '(')", "{}", r#"{"tags":["_scripterror"]}"#);
+    // More patterns than are kept.
+    check(
+        "for n = 1, 200 do event.n = regex.match('a' .. n, '^a' .. n .. '$')[0] end",
+        "{}",
+        r#"{"n":"a200"}"#,
+    );
+}
+
+#[test]
+fn a_script_reads_and_writes_times() {
+    check(
+        "event.a = date.parse('10/Oct/2026:13:55:36 +0200', '%d/%b/%Y:%H:%M:%S %z') event.b = date.parse('x')",
+        "{}",
+        r#"{"a":1791633336}"#,
+    );
+    check("event.a = date.parse('2026-11-22T01:02:03.25Z')", "{}", r#"{"a":1795309323.25}"#);
+    check("event.a = date.format(1795309323.25, '%H:%M:%S.%L')", "{}", r#"{"a":"01:02:03.250"}"#);
+    check("date.format(1, '%Q')", "{}", r#"{"tags":["_scripterror"]}"#);
+    check("date.format(1e300, '%Y')", "{}", r#"{"tags":["_scripterror"]}"#);
+}

@@ -126,7 +126,8 @@ fn braces(text: &str) -> String {
     text.replace('{', "{{").replace('}', "}}").replace("{{host.name}}", "{host.name}")
 }
 
-fn closing(text: &str) -> Option<usize> {
+/// Where the brace of a `${` is closed.
+pub fn closing(text: &str) -> Option<usize> {
     let mut depth = 0usize;
     let mut quote = None;
     for (at, c) in text.char_indices() {

@@ -8,7 +8,7 @@ use super::super::fluent::draft::{Block, Value};
 use super::super::fluent::parse::{field, path, pattern_of};
 use super::super::fluent::tags::Tag;
 use super::super::fluent::text::{Filled, filled, is_true, list, lua_text};
-use super::super::ruby::{self, Dialect};
+use super::super::ruby;
 use super::parse_section::parser_of;
 use super::route::{Conversion, Notes, Stream};
 use super::source::text;
@@ -222,7 +222,7 @@ fn records(element: &Element, kind: &str, taken: &[Stream], notes: &mut Notes) -
             Err(code) => {
                 let blocks = tag_parts(&parameter.name, &value, taken)
                     .map(|block| vec![block])
-                    .or_else(|| of_ruby(&parameter.name, &value));
+                    .or_else(|| of_ruby(&parameter.name, &value, taken, notes));
                 if let Some(blocks) = blocks {
                     after.extend(blocks);
                     continue;
@@ -259,42 +259,79 @@ fn records(element: &Element, kind: &str, taken: &[Stream], notes: &mut Notes) -
     blocks
 }
 
-/// `${…}` of Ruby as filters, where all of it is understood.
-fn of_ruby(name: &str, value: &str) -> Option<Vec<Block>> {
-    let code = value.strip_prefix("${")?.strip_suffix('}')?;
-    if !speaks_of_the_record(code) {
-        return None;
+/// A text with `${…}` of Ruby as filters, where all of it is understood.
+fn of_ruby(name: &str, value: &str, taken: &[Stream], notes: &mut Notes) -> Option<Vec<Block>> {
+    let code = as_ruby(value)?;
+    let names = names_of(&code, taken)?;
+    let steps = ruby::assignment(name, &names, &code)?;
+    let blocks = steps.into_iter().map(|step| Block::try_from(step).ok());
+    let blocks = blocks.collect::<Option<Vec<_>>>()?;
+    for difference in ruby::differences(&code) {
+        notes.difference(difference);
     }
-    let steps = ruby::assignment(name, code, Dialect::Fluentd)?;
-    steps.into_iter().map(|step| Block::try_from(step).ok()).collect()
+    Some(blocks)
 }
 
-/// Whether code names nothing but the record: tag and time are no variables of a script.
-fn speaks_of_the_record(code: &str) -> bool {
-    let known = [
-        "record", "nil", "true", "false", "if", "then", "else", "elsif", "end", "and", "or", "not",
-    ];
-    let (mut quote, mut word, mut before) = (None, String::new(), ' ');
-    for c in code.chars().chain([' ']) {
-        if let Some(open) = quote {
-            quote = (c != open).then_some(open);
-            continue;
-        }
-        if c.is_alphanumeric() || c == '_' {
-            word.push(c);
-            continue;
-        }
-        let is_name = word.starts_with(|c: char| c.is_alphabetic() || c == '_');
-        if is_name && before != '.' && !known.contains(&word.as_str()) {
-            return false;
-        }
-        word.clear();
-        before = c;
-        if matches!(c, '"' | '\'' | '/') {
-            quote = Some(c);
-        }
+/// A text with `${…}` as Ruby: the code alone, or a text with `#{…}`.
+fn as_ruby(value: &str) -> Option<String> {
+    let end = |inner: &str| super::super::fluent::text::closing(inner);
+    let inner = value.strip_prefix("${");
+    if let Some(inner) = inner.filter(|inner| end(inner).is_some_and(|at| at + 1 == inner.len())) {
+        return Some(inner[..inner.len() - 1].trim().to_string());
     }
-    true
+    let plain = |text: &str| {
+        text.replace('\\', "\\\\").replace('"', "\\\"").replace('#', "\\#").replace('\n', "\\n")
+    };
+    let mut out = String::from("\"");
+    let mut rest = value;
+    while let Some(start) = rest.find("${") {
+        let inner = &rest[start + 2..];
+        let end = end(inner)?;
+        out.push_str(&format!("{}#{{{}}}", plain(&rest[..start]), inner[..end].trim()));
+        rest = &inner[end + 1..];
+    }
+    Some(out + &plain(rest) + "\"")
+}
+
+/// What code may name beside the record, as statements: the tag, its parts, the time. `None`: the tag has several forms.
+fn names_of(code: &str, taken: &[Stream]) -> Option<String> {
+    let word = |wanted: &str| {
+        code.match_indices(wanted).any(|(at, _)| {
+            let of_name = |c: char| c.is_alphanumeric() || c == '_';
+            !code[..at].ends_with(|c| of_name(c) || matches!(c, '.' | '"' | '\'' | '@'))
+                && !code[at + wanted.len()..].starts_with(|c| of_name(c) || matches!(c, '"' | '\''))
+        })
+    };
+    let mut out = String::new();
+    if word("tag") || word("tag_parts") {
+        let text = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
+        let tag = match (known_tag(taken), taken.first().map(|stream| &stream.tag)) {
+            (Some(tag), _) => text(tag),
+            (None, Some(Tag::Path { before, after, .. })) => format!(
+                "{} + event.get('[log][file][path]').gsub(/^\\/+/, '').gsub('/', '.') + {}",
+                text(before),
+                text(after)
+            ),
+            (None, Some(Tag::Field(_))) => "event.get('[@metadata][tag]').to_s".to_string(),
+            _ => return None,
+        };
+        let first = taken.first().map(|stream| &stream.tag);
+        let same = |stream: &Stream| match (&stream.tag, first) {
+            (Tag::Path { before: a, after: b, .. }, Some(Tag::Path { before, after, .. })) => {
+                a == before && b == after
+            }
+            (Tag::Field(_), Some(Tag::Field(_))) => true,
+            (own, first) => Some(own) == first,
+        };
+        if !taken.iter().all(same) {
+            return None;
+        }
+        out.push_str(&format!("tag = {tag}\ntag_parts = tag.split('.')\n"));
+    }
+    if word("time") {
+        out.push_str("time = event.get('@timestamp')\n");
+    }
+    Some(out)
 }
 
 /// A text with parts of a tag that is not known beforehand, by a script. `None`: there is more in it.

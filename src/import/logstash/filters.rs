@@ -10,7 +10,7 @@ use super::values::{self, Settings};
 use super::{Translator, mutate};
 use crate::import::document::{Filter, Step, Table, Value as Ours};
 use crate::import::report::Account;
-use crate::import::ruby::{self, Dialect};
+use crate::import::ruby;
 
 /// A filter that goes over setting by setting: its name there and here, its settings, those without effect.
 type Plain = (&'static str, &'static str, &'static [Setting], &'static [&'static str]);
@@ -518,6 +518,9 @@ fn grok(
         ],
         translator.report,
     );
+    for pattern in fields.iter_mut().flat_map(|(_, patterns)| patterns) {
+        without_odd_types(pattern, account);
+    }
     settings.ignore(&["timeout_millis", "timeout_scope", "patterns_files_glob", "singles"]);
     definitions(translator, settings, &mut shared, account);
     let implied = |patterns: &Vec<String>| patterns.iter().any(|p| names_fields_by_itself(p));
@@ -539,6 +542,27 @@ fn grok(
     }
     filter.settings.0.extend(shared.0);
     vec![Step::Filter(filter)]
+}
+
+/// Takes away types of fields that Logstash's grok does not know: such a field is a text there.
+fn without_odd_types(pattern: &mut String, account: &mut Account) {
+    for odd in ["integer", "long", "double", "number", "bool", "date", "ip"] {
+        let end = format!(":{odd}}}");
+        // `%{IP:ip}` names a field; only what stands behind one is a type.
+        let of_field = |at: usize| {
+            let start = pattern[..at].rfind("%{");
+            start.is_some_and(|start| pattern[start..at].contains(':'))
+        };
+        let places: Vec<usize> =
+            pattern.match_indices(&end).map(|(at, _)| at).filter(|at| of_field(*at)).collect();
+        if places.is_empty() {
+            continue;
+        }
+        for at in places.into_iter().rev() {
+            pattern.replace_range(at..at + end.len() - 1, "");
+        }
+        account.differs(format!("grok knows no type `{odd}`, there or here: the field is a text"));
+    }
 }
 
 /// Whether a pattern uses a named one that makes fields of names that the dictionary chooses.
@@ -617,18 +641,6 @@ fn definitions(
     }
 }
 
-/// Whether code changes a variable that outlives the event: `@count += 1`, `$last = …`, `@seen << …`.
-fn keeps_state(code: &str) -> bool {
-    code.split(['@', '$']).skip(1).any(|rest| {
-        let name = rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
-        let after = name.trim_start();
-        let changes = ["+=", "-=", "*=", "||=", "<<", ".push", ".append", ".delete", "["];
-        name.len() < rest.len()
-            && (changes.iter().any(|sign| after.starts_with(sign))
-                || after.starts_with('=') && !after.starts_with("==") && !after.starts_with("=~"))
-    })
-}
-
 /// Ruby code: idioms as filters, else a skeleton of a script.
 fn script(settings: &mut Settings, account: &mut Account) -> Vec<Step> {
     settings.ignore(&["tag_on_exception", "tag_with_exception_message"]);
@@ -640,23 +652,23 @@ fn script(settings: &mut Settings, account: &mut Account) -> Vec<Step> {
         );
         return Vec::new();
     }
-    if keeps_state(&code) {
+    if ruby::keeps_state(&code) {
         account.missing(
             "Ruby code that keeps something from event to event",
             "write it as a filter `script` (Lua), `aggregate` or `throttle`",
         );
         return Vec::new();
     }
-    if code.contains("parse_csv") {
-        account.differs("an empty column is an empty text, not nil");
-    }
     // What Ruby runs once is run for each event: it sets the same each time, or it is not understood.
     let code = match settings.text("init") {
         Some(init) => format!("{init}\n{code}"),
         None => code,
     };
-    match ruby::statements(&code, Dialect::Logstash) {
+    match ruby::statements(&code) {
         Some(mut steps) => {
+            for difference in ruby::differences(&code) {
+                account.differs(difference);
+            }
             let mut common = Table::default();
             apply(&mut common, settings, &COMMON, &mut crate::import::report::Report::default());
             if let Some(Step::Filter(last)) = steps.last_mut() {

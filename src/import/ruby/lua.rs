@@ -3,128 +3,36 @@
 //! In: the tree. Out: code. Promises: what Ruby's methods do with numbers, texts and nil is kept: integer division
 //! rounds down, `to_i` of a text without a number is 0. On failure: `None` where a method has no counterpart.
 
+use super::helpers::FUNCTIONS;
+use super::patterns::{lua_pattern, plain_of, regex_of};
+use super::scope::{Scope, leaves};
 use super::syntax::{Expression, Statement};
-
-/// Functions that the code needs, by name.
-const FUNCTIONS: [(&str, &str); 17] = [
-    (
-        "to_i",
-        "local function to_i(v)\n  \
-           local n = tonumber(tostring(v):match('^%s*[+-]?%d+'))\n  \
-           return n and math.floor(n) or 0\nend",
-    ),
-    (
-        "to_f",
-        "local function to_f(v)\n  \
-           return (tonumber(tostring(v):match('^%s*[+-]?%d*%.?%d*')) or 0) + 0.0\nend",
-    ),
-    (
-        "div",
-        "local function div(a, b)\n  \
-           if math.type(a) == 'integer' and math.type(b) == 'integer' then return a // b end\n  \
-           return a / b\nend",
-    ),
-    (
-        "add",
-        "local function add(a, b)\n  if type(a) == 'string' then return a .. b end\n  return a + b\nend",
-    ),
-    ("text", "local function text(v)\n  if v == nil then return '' end\n  return tostring(v)\nend"),
-    (
-        "item",
-        "local function item(v, i)\n  \
-           if type(v) == 'table' and math.type(i) == 'integer' then\n    \
-             return v[i < 0 and #v + i + 1 or i + 1]\n  end\n  \
-           if type(v) == 'string' then return i < 0 and v:sub(i, i) or v:sub(i + 1, i + 1) end\n  \
-           return v and v[i]\nend",
-    ),
-    (
-        "parts",
-        "local function parts(v, by)\n  local list, from = {}, 1\n  while true do\n    \
-           local at, to = v:find(by, from, true)\n    \
-           list[#list + 1] = v:sub(from, at and at - 1)\n    \
-           if not at then return list end\n    from = to + 1\n  end\nend",
-    ),
-    (
-        "slice",
-        "local function slice(v, from, to)\n  \
-           local n = #v\n  \
-           if from < 0 then from = n + from end\n  \
-           if to < 0 then to = n + to end\n  \
-           if from < 0 or from > n then return nil end\n  \
-           if type(v) == 'string' then return v:sub(from + 1, to + 1) end\n  \
-           return list{table.unpack(v, from + 1, math.min(to + 1, n))}\nend",
-    ),
-    (
-        "is_list",
-        "local function is_list(v)\n  \
-           return type(v) == 'table' and (#v > 0 or next(v) == nil)\nend",
-    ),
-    (
-        "uniq",
-        "local function uniq(v)\n  local known, out = {}, list{}\n  \
-           for _, x in ipairs(v) do\n    \
-             if not known[x] then known[x] = true; out[#out + 1] = x end\n  end\n  return out\nend",
-    ),
-    (
-        "to_a",
-        "local function to_a(v)\n  \
-           if v == nil then return list{} end\n  \
-           return type(v) == 'table' and v or list{v}\nend",
-    ),
-    (
-        "leading",
-        "local function leading(v, n)\n  return list{table.unpack(v, 1, math.min(n, #v))}\nend",
-    ),
-    (
-        "place",
-        "local function place(v, x)\n  \
-           for i, own in ipairs(v) do if own == x then return i - 1 end end\nend",
-    ),
-    (
-        "sorted",
-        "local function sorted(v)\n  local out = list{table.unpack(v)}\n  table.sort(out)\n  return out\nend",
-    ),
-    (
-        "zipped",
-        "local function zipped(names, values)\n  local out = {}\n  \
-           for i, name in ipairs(names) do out[name] = values[i] end\n  return out\nend",
-    ),
-    (
-        "csv",
-        "local function csv(v)\n  local out, at = list{}, 1\n  while true do\n    \
-           local field, to = v:match('^\"(.-)\"()', at)\n    \
-           while field and v:sub(to, to) == '\"' do\n      \
-             local more, past = v:match('^(.-)\"()', to + 1)\n      \
-             if not more then error('a quote is not closed') end\n      \
-             field, to = field .. '\"' .. more, past\n    end\n    \
-           if not field then field, to = v:match('^([^,]*)()', at) end\n    \
-           out[#out + 1] = field\n    \
-           if v:sub(to, to) ~= ',' then return out end\n    at = to + 1\n  end\nend",
-    ),
-    (
-        "ref",
-        "local function ref(name)\n  name = name:gsub('([\\\\.])', '\\\\%1')\n  \
-           if name:sub(1, 1) ~= '[' then return name end\n  \
-           return (name:gsub('^%[', ''):gsub('%]$', ''):gsub('%]%[', '.'))\nend",
-    ),
-];
 
 /// The code of statements.
 pub(super) fn code(statements: &[Statement]) -> Option<String> {
-    let mut writer = Writer { out: String::new(), needs: Vec::new() };
+    let scope = Scope::of(statements)?;
+    let mut writer = Writer { out: String::new(), needs: Vec::new(), scope, loops: 0 };
     writer.block(statements, 0)?;
     let functions = FUNCTIONS.iter().filter(|(name, _)| writer.needs.contains(name));
-    let head: String = functions.map(|(_, code)| format!("{code}\n")).collect();
+    let mut head: String = functions.map(|(_, code)| format!("{code}\n")).collect();
+    // A variable that this event does not set is nil, whatever the event before set.
+    let names: Vec<String> = writer.scope.set.iter().map(|name| variable(name)).collect();
+    if !names.is_empty() {
+        head.push_str(&format!("local {}\n", names.join(", ")));
+    }
     Some(head + &writer.out)
 }
 
-struct Writer {
+pub(super) struct Writer {
     out: String,
     needs: Vec<&'static str>,
+    pub(super) scope: Scope,
+    /// Loops around.
+    loops: usize,
 }
 
 impl Writer {
-    fn need(&mut self, name: &'static str) -> &'static str {
+    pub(super) fn need(&mut self, name: &'static str) -> &'static str {
         if !self.needs.contains(&name) {
             self.needs.push(name);
         }
@@ -151,17 +59,33 @@ impl Writer {
                     self.line(indent, &format!("event:remove({reference}({name}))"));
                 }
                 Statement::Push(name, value) => {
-                    let (list, value) = (variable(name), self.value(value)?);
-                    self.line(indent, &format!("{list}[#{list} + 1] = {value}"));
+                    let (list, value) = (self.known(name)?, self.value(value)?);
+                    let appended = self.need("appended");
+                    self.line(indent, &format!("{list} = {appended}({list}, {value})"));
                 }
                 Statement::DeleteAt(name, place) => {
-                    let (list, place) = (variable(name), self.value(place)?);
+                    let (list, place) = (self.known(name)?, self.value(place)?);
                     self.line(indent, &format!("table.remove({list}, {place} + 1)"));
                 }
+                Statement::Next if self.loops == 0 => self.line(indent, "do return end"),
                 Statement::Next => self.line(indent, "goto continue"),
+                Statement::Break if self.loops > 0 => self.line(indent, "break"),
+                Statement::Break
+                | Statement::Return(_)
+                | Statement::SetAt(..)
+                | Statement::Try(..)
+                | Statement::While(..)
+                | Statement::EachIndex(..)
+                | Statement::DeleteKey(..)
+                | Statement::Def(..) => self.shape(statement, indent)?,
                 Statement::Each(value, names, body) => self.each(value, names, body, indent)?,
                 Statement::Set(field, value) => {
-                    let value = self.value(value)?;
+                    let own_time = super::path(field) == "@timestamp";
+                    let time = if own_time { self.seconds(value) } else { None };
+                    let value = match time {
+                        Some(seconds) => seconds?,
+                        None => self.value(value)?,
+                    };
                     self.line(
                         indent,
                         &format!("event:set({}, {value})", quoted(&super::path(field))),
@@ -173,7 +97,10 @@ impl Writer {
                 Statement::Tag(tag) => self.line(indent, &format!("event:tag({})", quoted(tag))),
                 Statement::Cancel => self.line(indent, "event:drop()"),
                 Statement::Let(name, value) => {
-                    let value = self.value(value)?;
+                    let value = match self.seconds(value) {
+                        Some(seconds) => seconds?,
+                        None => self.value(value)?,
+                    };
                     self.line(indent, &format!("{} = {value}", variable(name)));
                 }
                 Statement::If(condition, then, otherwise) => {
@@ -191,6 +118,97 @@ impl Writer {
         Some(())
     }
 
+    /// Statements of longer forms.
+    fn shape(&mut self, statement: &Statement, indent: usize) -> Option<()> {
+        match statement {
+            Statement::Return(None) => self.line(indent, "do return end"),
+            Statement::Return(Some(value)) => {
+                let value = self.value(value)?;
+                self.line(indent, &format!("do return {value} end"));
+            }
+            Statement::SetAt(container, index, value) => {
+                let (container, index) = (self.value(container)?, self.value(index)?);
+                let value = self.value(value)?;
+                let set_at = self.need("set_at");
+                self.line(indent, &format!("{set_at}({container}, {index}, {value})"));
+            }
+            Statement::DeleteKey(name, key) => {
+                // Of a list, Ruby takes away what is equal; of an object, by its name.
+                let (name, key) = (self.known(name)?, self.value(key)?);
+                self.line(indent, &format!("if #{name} > 0 then error('a list') end"));
+                self.line(indent, &format!("{name}[{key}] = nil"));
+            }
+            Statement::Try(body, name, rescue) => {
+                if leaves(body) {
+                    return None;
+                }
+                let loops = std::mem::take(&mut self.loops);
+                let fault = name.as_deref().map_or_else(|| "fault".to_string(), variable);
+                self.line(indent, &format!("local fine, {fault} = pcall(function()"));
+                self.block(body, indent + 1)?;
+                self.line(indent, "end)");
+                self.loops = loops;
+                if !rescue.is_empty() {
+                    self.line(indent, "if not fine then");
+                    self.scope.inner.extend(name.clone());
+                    self.block(rescue, indent + 1)?;
+                    self.scope.inner.truncate(self.scope.inner.len() - usize::from(name.is_some()));
+                    self.line(indent, "end");
+                }
+            }
+            Statement::While(condition, body) => {
+                let condition = self.value(condition)?;
+                self.body(&format!("while {condition} do"), &[], body, indent)?;
+            }
+            Statement::EachIndex(value, names, body) => {
+                let value = self.value(value)?;
+                let [item, index] = names.as_slice() else { return None };
+                let (own, place) = (variable(item), variable(index));
+                let head =
+                    format!("for {place}, {own} in ipairs({value}) do {place} = {place} - 1");
+                self.body(&head, names, body, indent)?;
+            }
+            Statement::Def(name, names, body) => {
+                let listed: Vec<String> = names.iter().map(|name| variable(name)).collect();
+                let head = format!("local function {}({})", variable(name), listed.join(", "));
+                let loops = std::mem::take(&mut self.loops);
+                let body: Vec<Statement> = body.clone();
+                self.body(&head, names, &body, indent)?;
+                self.loops = loops;
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// A loop's or a function's body, in which these names are known.
+    fn body(
+        &mut self,
+        head: &str,
+        names: &[String],
+        body: &[Statement],
+        indent: usize,
+    ) -> Option<()> {
+        self.line(indent, head);
+        let is_loop = !head.starts_with("local function");
+        self.loops += usize::from(is_loop);
+        self.scope.inner.extend(names.iter().cloned());
+        // What goes on with the next item jumps over the names that the block sets.
+        let next = leaves(body) && is_loop;
+        if next {
+            self.line(indent + 1, "do");
+        }
+        self.block(body, indent + 1 + usize::from(next))?;
+        if next {
+            self.line(indent + 1, "end");
+            self.line(indent + 1, "::continue::");
+        }
+        self.scope.inner.truncate(self.scope.inner.len() - names.len());
+        self.loops -= usize::from(is_loop);
+        self.line(indent, "end");
+        Some(())
+    }
+
     fn each(
         &mut self,
         value: &Expression,
@@ -198,8 +216,8 @@ impl Writer {
         body: &[Statement],
         indent: usize,
     ) -> Option<()> {
-        let names: Vec<String> = names.iter().map(|name| variable(name)).collect();
-        let head = match (value, names.as_slice()) {
+        let listed: Vec<String> = names.iter().map(|name| variable(name)).collect();
+        let head = match (value, listed.as_slice()) {
             (Expression::Call(inner, method, arguments), [key])
                 if method == "keys" && arguments.is_empty() =>
             {
@@ -211,16 +229,15 @@ impl Writer {
             }
             _ => return None,
         };
-        self.line(indent, &head);
-        self.block(body, indent + 1)?;
-        if leaves(body) {
-            self.line(indent + 1, "::continue::");
-        }
-        self.line(indent, "end");
-        Some(())
+        self.body(&head, names, body, indent)
     }
 
-    fn value(&mut self, expression: &Expression) -> Option<String> {
+    /// A name that the code has set; another one is a method that is not known.
+    fn known(&self, name: &str) -> Option<String> {
+        self.scope.knows(name).then(|| variable(name))
+    }
+
+    pub(super) fn value(&mut self, expression: &Expression) -> Option<String> {
         Some(match expression {
             Expression::Named(name) => {
                 let name = self.value(name)?;
@@ -246,20 +263,61 @@ impl Writer {
                     "Integer" | "Fixnum" => format!("(math.type({value}) == 'integer')"),
                     "Float" => format!("(math.type({value}) == 'float')"),
                     "Numeric" => format!("(type({value}) == 'number')"),
+                    "Enumerable" => format!("(type({value}) == 'table')"),
+                    "NilClass" => format!("({value} == nil)"),
+                    "TrueClass" => format!("({value} == true)"),
+                    "FalseClass" => format!("({value} == false)"),
                     _ => return None,
                 }
             }
-            Expression::Now => "os.date('!%Y-%m-%dT%H:%M:%SZ')".to_string(),
-            Expression::Instant(seconds) => {
-                let seconds = self.value(seconds)?;
-                format!("os.date('!%Y-%m-%dT%H:%M:%SZ', {}({seconds}))", self.need("to_i"))
+            Expression::Now | Expression::Instant(_) | Expression::Parsed(..) => {
+                self.call_of_time(expression, "iso8601", &[])??
+            }
+            Expression::Name(name) if self.scope.times.contains(name) => {
+                self.call_of_time(expression, "iso8601", &[])??
+            }
+            Expression::Hash(members) => {
+                let mut found = Vec::new();
+                for (key, value) in members {
+                    found.push(format!("[{}] = {}", self.value(key)?, self.value(value)?));
+                }
+                format!("{{ {} }}", found.join(", "))
+            }
+            Expression::Variable(name) => {
+                format!("{}({})", self.need("variable"), quoted(&format!("@metadata.env.{name}")))
+            }
+            Expression::Match(text, pattern) => {
+                let (text, pattern) = (self.value(text)?, quoted(&regex_of(pattern)?));
+                format!("{}({text}, {pattern})", self.need("matched"))
+            }
+            Expression::Caught(group) => {
+                if !self.needs.contains(&"matched") {
+                    return None;
+                }
+                format!("(caught and caught[{group}])")
+            }
+            Expression::Rescue(value, other) => {
+                let (value, other) = (self.value(value)?, self.value(other)?);
+                format!(
+                    "(function() local fine, v = pcall(function() return {value} end) \
+                     if fine then return v end return {other} end)()"
+                )
+            }
+            Expression::Block(value, method, names, inner) => {
+                self.block_call(value, method, names, inner)?
+            }
+            Expression::Own(name, arguments) => {
+                let name = self.scope.functions.contains(name).then(|| variable(name))?;
+                let arguments =
+                    arguments.iter().map(|one| self.value(one)).collect::<Option<Vec<_>>>()?;
+                format!("{name}({})", arguments.join(", "))
             }
             Expression::List(items) if items.is_empty() => "list{}".to_string(),
             Expression::Field(field) => format!("event:get({})", quoted(&super::path(field))),
             Expression::Text(text) => quoted(text),
             Expression::Number(number) => number.clone(),
             Expression::Word(word) => (*word).to_string(),
-            Expression::Name(name) => variable(name),
+            Expression::Name(name) => self.known(name)?,
             Expression::Joined(parts) => {
                 let text = self.need("text");
                 let mut found = Vec::new();
@@ -299,12 +357,17 @@ impl Writer {
             matches!(e, Expression::Number(_))
                 || matches!(e, Expression::Call(_, m, _) if m == "to_i" || m == "to_f")
         };
-        let is_time = |e: &Expression| {
-            matches!(e, Expression::Now | Expression::Instant(_))
-                || matches!(e, Expression::Field(name) if name.trim_matches(['[', ']']) == "@timestamp")
-        };
-        if is_time(left) || is_time(right) {
+        let built = |e: &Expression| matches!(e, Expression::List(_) | Expression::Hash(_));
+        if matches!(operator, "==" | "!=") && (built(left) || built(right)) {
             return None;
+        }
+        match (self.seconds(left), self.seconds(right)) {
+            (None, None) => {}
+            // What lies between two times is a number; a time that is moved is a time.
+            (Some(a), Some(b)) if matches!(operator, "-" | "<" | ">" | "<=" | ">=") => {
+                return Some(format!("({} {operator} {})", a?, b?));
+            }
+            _ => return None,
         }
         let (a, b) = (self.value(left)?, self.value(right)?);
         Some(match operator {
@@ -316,46 +379,6 @@ impl Writer {
             "&&" | "and " => format!("({a} and {b})"),
             "||" | "or " => format!("({a} or {b})"),
             other => format!("({a} {other} {b})"),
-        })
-    }
-
-    /// Methods of times; `Some(None)`: one that has no counterpart; `None`: the value is no time.
-    fn call_of_time(
-        &mut self,
-        value: &Expression,
-        method: &str,
-        arguments: &[Expression],
-    ) -> Option<Option<String>> {
-        let own_time = |name: &str| name.trim_matches(['[', ']']) == "@timestamp";
-        let base = match value {
-            Expression::Now => "os.time()".to_string(),
-            Expression::Instant(seconds) => match self.value(seconds) {
-                Some(seconds) => format!("{}({seconds})", self.need("to_i")),
-                None => return Some(None),
-            },
-            Expression::Field(name) if own_time(name) => "math.floor(event:time())".to_string(),
-            // `utc`, `time` and the like give the same time.
-            Expression::Call(inner, same, none)
-                if none.is_empty()
-                    && matches!(same.as_str(), "utc" | "getutc" | "gmtime" | "time") =>
-            {
-                return self.call_of_time(inner, method, arguments);
-            }
-            _ => return None,
-        };
-        let text = format!("os.date('!%Y-%m-%dT%H:%M:%SZ', {base})");
-        Some(match (method, arguments) {
-            ("to_i", []) => Some(base),
-            ("to_f", []) if base.contains("event:time") => Some("(event:time() + 0.0)".to_string()),
-            ("to_f", []) => Some(format!("({base} + 0.0)")),
-            ("utc" | "getutc" | "gmtime" | "time" | "to_s" | "iso8601", []) => Some(text),
-            ("strftime", [Expression::Text(form)]) => {
-                let mut parts = form.split('%').skip(1);
-                let known =
-                    parts.all(|part| part.starts_with(|c: char| "YmdHMSjyaAbB".contains(c)));
-                known.then(|| format!("os.date({}, {base})", quoted(&format!("!{form}"))))
-            }
-            _ => None,
         })
     }
 
@@ -421,12 +444,7 @@ impl Writer {
             ("to_i", 0) => format!("{}({own})", self.need("to_i")),
             ("to_f", 0) => format!("{}({own})", self.need("to_f")),
             ("hex", 0) => format!("(tonumber(({own}):match('^0?[xX]?(%x+)') or '0', 16))"),
-            ("flatten" | "compact", 0) => return None,
             ("parse_csv", 0) => format!("{}({own})", self.need("csv")),
-            ("match?", 1) => {
-                let Expression::Pattern(pattern) = &arguments[0] else { return None };
-                format!("(({own}):find({}) ~= nil)", quoted(&lua_pattern(pattern)?))
-            }
             ("capitalize", 0) => {
                 let text = self.need("text");
                 format!("({text}({own}):lower():gsub('^%l', string.upper))")
@@ -441,9 +459,10 @@ impl Writer {
             ("strip", 0) => format!("({own}):match('^%s*(.-)%s*$')"),
             ("chomp", 0) => format!("({own}):match('^(.-)\\r?\\n?$')"),
             ("reverse", 0) => format!("({own}):reverse()"),
-            ("length" | "size" | "bytesize", 0) => format!("#({own})"),
+            ("length" | "size", 0) => format!("{}({own})", self.need("size")),
+            ("bytesize", 0) => format!("#({own})"),
             ("nil?", 0) => format!("({own} == nil)"),
-            ("empty?", 0) => format!("(#({own}) == 0)"),
+            ("empty?", 0) => format!("{}({own})", self.need("is_empty")),
             ("abs", 0) => format!("math.abs({own})"),
             ("floor", 0) => format!("math.floor({own})"),
             ("ceil", 0) => format!("math.ceil({own})"),
@@ -457,61 +476,132 @@ impl Writer {
             ("split", 1) => {
                 let by = match &arguments[0] {
                     Expression::Pattern(pattern) => quoted(&plain_of(pattern)?),
+                    Expression::Text(by) if by.is_empty() || by == " " => return None,
                     _ => text(0)?,
                 };
                 format!("{}({own}, {by})", self.need("parts"))
             }
+            ("join", 0) => format!("table.concat({own})"),
             ("join", 1) => format!("table.concat({own}, {})", text(0)?),
-            ("include?", 1) => format!("(({own}):find({}, 1, true) ~= nil)", text(0)?),
             ("start_with?", 1) => format!("(({own}):find({}, 1, true) == 1)", text(0)?),
-            ("gsub" | "sub", 2) => {
-                let pattern = match &arguments[0] {
-                    Expression::Text(text) => escaped(text),
-                    Expression::Pattern(pattern) => lua_pattern(pattern)?,
-                    _ => return None,
-                };
-                let Expression::Text(new) = &arguments[1] else { return None };
-                if new.contains('\\') {
-                    return None;
-                }
-                let most = if method == "sub" { ", 1" } else { "" };
+            ("gsub" | "sub" | "gsub!" | "sub!", 2) => self.replaced(&own, method, arguments)?,
+            _ => return self.call_more(&own, method, arguments),
+        })
+    }
+
+    /// `gsub` and `sub`; with a `!` nothing comes of a text that stays as it is.
+    fn replaced(&mut self, own: &str, method: &str, arguments: &[Expression]) -> Option<String> {
+        let Expression::Text(new) = &arguments[1] else { return None };
+        let most = if method.starts_with("sub") { ", 1" } else { "" };
+        let simple = match &arguments[0] {
+            Expression::Text(text) => Some(escaped(text)),
+            Expression::Pattern(pattern) => lua_pattern(pattern),
+            _ => return None,
+        };
+        let code = match (simple, &arguments[0]) {
+            (Some(simple), _) if !new.contains('\\') => {
                 let new = quoted(&new.replace('%', "%%"));
-                format!("(({own}):gsub({}, {new}{most}))", quoted(&pattern))
+                format!("(({own}):gsub({}, {new}{most}))", quoted(&simple))
             }
+            (_, Expression::Pattern(pattern)) => {
+                let new = caught_in(new)?;
+                let pattern = quoted(&regex_of(pattern)?);
+                format!("regex.gsub({own}, {pattern}, {}{most})", quoted(&new))
+            }
+            _ => return None,
+        };
+        Some(match method.ends_with('!') {
+            true => format!("(function() local v = {code} if v ~= {own} then return v end end)()"),
+            false => code,
+        })
+    }
+
+    /// Methods of texts, lists and objects that are rarer.
+    fn call_more(&mut self, own: &str, method: &str, arguments: &[Expression]) -> Option<String> {
+        let values = arguments.iter().map(|one| match one {
+            Expression::Pattern(_) => Some(String::new()),
+            other => self.value(other),
+        });
+        let values = values.collect::<Option<Vec<_>>>()?;
+        Some(match (method, values.as_slice()) {
+            ("to_json" | "JSON.generate" | "JSON.dump" | "LogStash::Json.dump", []) => {
+                format!("json.encode({own})")
+            }
+            ("JSON.parse" | "LogStash::Json.load", []) => format!("json.decode({own})"),
+            ("Integer", []) => format!("math.tointeger(tonumber({own}))"),
+            ("Float", []) => format!("(tonumber({own}) + 0.0)"),
+            ("scan", [_]) => {
+                let Expression::Pattern(pattern) = &arguments[0] else { return None };
+                format!("regex.scan({own}, {})", quoted(&regex_of(pattern)?))
+            }
+            ("scrub" | "to_sym" | "freeze" | "itself" | "to_str" | "to_hash", []) => {
+                own.to_string()
+            }
+            ("lstrip", []) => format!("({own}):match('^%s*(.*)$')"),
+            ("rstrip", []) => format!("({own}):match('^(.-)%s*$')"),
+            ("to_i", [base]) => format!("(tonumber({own}, {base}) or 0)"),
+            ("zero?", []) => format!("({own} == 0)"),
+            ("positive?", []) => format!("({own} > 0)"),
+            ("negative?", []) => format!("({own} < 0)"),
+            ("message", []) => format!("{}({own})", self.need("text")),
+            ("between?", [low, high]) => format!("({own} >= {low} and {own} <= {high})"),
+            ("include?" | "key?" | "has_key?" | "member?", [wanted]) => {
+                format!("{}({own}, {wanted})", self.need("includes"))
+            }
+            ("compact", []) => format!("{}({own})", self.need("compact")),
+            ("flatten", []) => format!("{}({own})", self.need("flat")),
+            ("keys", []) => format!("{}({own})", self.need("keys")),
+            ("merge", [other]) => format!("{}({own}, {other})", self.need("merged")),
+            ("dig", names) if !names.is_empty() => {
+                format!("{}({own}, {})", self.need("dig"), names.join(", "))
+            }
+            ("fetch", [name]) => format!("{}({own}, {name})", self.need("item")),
+            ("slice", [from, length]) => {
+                format!("{}({own}, {from}, {from} + {length} - 1)", self.need("slice"))
+            }
+            ("delete_prefix", [start]) => {
+                format!(
+                    "(({own}):sub(1, #{start}) == {start} and ({own}):sub(#{start} + 1) or {own})"
+                )
+            }
+            _ => return None,
+        })
+    }
+
+    /// `value.map { |names| inner }` and the like.
+    fn block_call(
+        &mut self,
+        value: &Expression,
+        method: &str,
+        names: &[String],
+        inner: &Expression,
+    ) -> Option<String> {
+        let value = self.value(value)?;
+        self.scope.inner.extend(names.iter().cloned());
+        let body = self.value(inner)?;
+        self.scope.inner.truncate(self.scope.inner.len() - names.len());
+        let listed: Vec<String> = names.iter().map(|name| variable(name)).collect();
+        let function = format!("function({}) return {body} end", listed.join(", "));
+        let of_pairs = matches!(method, "select" | "filter" | "reject");
+        if names.len() != 1 && !(of_pairs && names.len() == 2) {
+            return None;
+        }
+        Some(match method {
+            "map" | "collect" => format!("{}({value}, {function})", self.need("mapped")),
+            "select" | "filter" => format!("{}({value}, true, {function})", self.need("chosen")),
+            "reject" => format!("{}({value}, false, {function})", self.need("chosen")),
+            "any?" => format!("{}({value}, true, {function})", self.need("some")),
+            "all?" => format!("(not {}({value}, false, {function}))", self.need("some")),
+            "find" | "detect" => format!("{}({value}, {function})", self.need("found")),
             _ => return None,
         })
     }
 }
 
-/// Whether a loop's body goes on with the next item somewhere.
-fn leaves(body: &[Statement]) -> bool {
-    body.iter().any(|statement| match statement {
-        Statement::Next => true,
-        Statement::If(_, then, otherwise) => leaves(then) || leaves(otherwise),
-        _ => false,
-    })
-}
-
-/// A pattern that stands for one text.
-fn plain_of(pattern: &str) -> Option<String> {
-    let mut out = String::new();
-    let mut chars = pattern.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => out.push(chars.next().filter(char::is_ascii_punctuation)?),
-            '.' | '*' | '+' | '?' | '|' | '(' | ')' | '[' | ']' | '{' | '}' | '^' | '$' => {
-                return None;
-            }
-            c => out.push(c),
-        }
-    }
-    Some(out)
-}
-
-fn variable(name: &str) -> String {
-    const KEYWORDS: [&str; 11] = [
+pub(super) fn variable(name: &str) -> String {
+    const KEYWORDS: [&str; 18] = [
         "local", "function", "repeat", "until", "goto", "event", "list", "string", "table", "math",
-        "os",
+        "os", "caught", "regex", "json", "date", "utf8", "fine", "fault",
     ];
     if KEYWORDS.contains(&name) || FUNCTIONS.iter().any(|(own, _)| *own == name) {
         format!("{name}_")
@@ -521,7 +611,7 @@ fn variable(name: &str) -> String {
 }
 
 /// A text as Lua writes it.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut out = String::from("'");
     for c in text.chars() {
         match c {
@@ -544,37 +634,19 @@ fn escaped(text: &str) -> String {
         .collect()
 }
 
-/// A simple pattern of Ruby as one of Lua: characters, classes, `+`, `*`, `^`, `$`.
-fn lua_pattern(pattern: &str) -> Option<String> {
+/// Ruby's `\\1` in a replacement as `${1}`.
+fn caught_in(new: &str) -> Option<String> {
     let mut out = String::new();
-    let mut chars = pattern.chars().peekable();
-    let mut class = false;
+    let mut chars = new.chars();
     while let Some(c) = chars.next() {
         match c {
-            '\\' => match chars.next()? {
-                c @ ('s' | 'd' | 'S' | 'D') => out.extend(['%', c]),
-                'w' if class => out.push_str("%w_"),
-                'w' => out.push_str("[%w_]"),
-                'n' => out.push('\n'),
-                't' => out.push('\t'),
-                'r' => out.push('\r'),
-                c if c.is_ascii_punctuation() => out.extend(['%', c]),
-                _ => return None,
-            },
-            '[' if !class => {
-                class = true;
-                out.push(c);
+            '$' => out.push_str("$$"),
+            '\\' => {
+                let digit = chars.next()?.to_digit(10)?;
+                out.push_str(&format!("${{{digit}}}"));
             }
-            ']' if class => {
-                class = false;
-                out.push(c);
-            }
-            '+' | '*' | '^' | '$' | '.' => out.push(c),
-            '-' if class => out.push(c),
-            '%' | '-' => out.extend(['%', c]),
-            '(' | ')' | '|' | '?' | '{' | '}' | '[' => return None,
             c => out.push(c),
         }
     }
-    (!class).then_some(out)
+    Some(out)
 }

@@ -3,6 +3,8 @@
 //! In: code. Out: statements. Promises: nothing is passed over: what is not understood makes the whole unread.
 //! On failure: `None`.
 
+use super::shapes::{Target, dug, indexed, rooted};
+
 /// A statement.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Statement {
@@ -30,6 +32,22 @@ pub(super) enum Statement {
     Each(Expression, Vec<String>, Vec<Statement>),
     /// `next`.
     Next,
+    /// `break`.
+    Break,
+    /// `return value`.
+    Return(Option<Expression>),
+    /// `name[index] = value`.
+    SetAt(Expression, Expression, Expression),
+    /// `begin … rescue => name … end`.
+    Try(Vec<Statement>, Option<String>, Vec<Statement>),
+    /// `while condition … end`.
+    While(Expression, Vec<Statement>),
+    /// `value.each_with_index do |item, index| … end`.
+    EachIndex(Expression, Vec<String>, Vec<Statement>),
+    /// `name.delete(key)` of a hash.
+    DeleteKey(String, Expression),
+    /// `def name(names) … end`.
+    Def(String, Vec<String>, Vec<Statement>),
 }
 
 /// An expression.
@@ -57,6 +75,22 @@ pub(super) enum Expression {
     Slice(Box<Expression>, Box<Expression>, Box<Expression>, bool),
     /// `value.is_a?(Array)`.
     Is(Box<Expression>, String),
+    /// `{ 'a' => b }`, `Hash.new`.
+    Hash(Vec<(Expression, Expression)>),
+    /// `ENV['NAME']`.
+    Variable(String),
+    /// `text =~ /…/`.
+    Match(Box<Expression>, String),
+    /// `$1`.
+    Caught(usize),
+    /// `a rescue b`.
+    Rescue(Box<Expression>, Box<Expression>),
+    /// `value.map { |names| inner }` and the like.
+    Block(Box<Expression>, String, Vec<String>, Box<Expression>),
+    /// A function that the code defines, called.
+    Own(String, Vec<Expression>),
+    /// `Time.parse(text)`, `Time.strptime(text, form)`.
+    Parsed(Box<Expression>, String),
     /// `Time.now`.
     Now,
     /// `Time.at(seconds)`.
@@ -65,6 +99,10 @@ pub(super) enum Expression {
     Binary(Box<Expression>, &'static str, Box<Expression>),
     Choice(Box<Expression>, Box<Expression>, Box<Expression>),
 }
+
+/// Methods of a record as a whole that leave it what it is.
+const WHOLE: [&str; 8] =
+    [".to_json", ".each", ".keys", ".values", ".select", ".reject", ".map", ".length"];
 
 /// Deepest nesting.
 const DEPTH_MAX: usize = 40;
@@ -77,34 +115,42 @@ pub(super) fn statements(code: &str) -> Option<Vec<Statement>> {
     reader.rest.is_empty().then_some(statements)
 }
 
+/// Reads code whose value is given to `target`.
+pub(super) fn valued(code: &str, target: &Target<'_>) -> Option<Vec<Statement>> {
+    let mut reader = Reader { rest: code, depth: 0 };
+    let statements = reader.valued_block(&[], target)?;
+    reader.blanks_and_ends();
+    reader.rest.is_empty().then_some(statements)
+}
+
 /// Reads a single expression.
 pub(super) fn expression(code: &str) -> Option<Expression> {
     inner(code, 0)
 }
 
-fn inner(code: &str, depth: usize) -> Option<Expression> {
+pub(super) fn inner(code: &str, depth: usize) -> Option<Expression> {
     let mut reader = Reader { rest: code, depth };
-    let expression = reader.choice()?;
+    let expression = reader.rhs()?;
     reader.blanks_and_ends();
     reader.rest.is_empty().then_some(expression)
 }
 
-struct Reader<'a> {
-    rest: &'a str,
-    depth: usize,
+pub(super) struct Reader<'a> {
+    pub(super) rest: &'a str,
+    pub(super) depth: usize,
 }
 
-fn of_name(c: char) -> bool {
+pub(super) fn of_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
 impl Reader<'_> {
-    fn blanks(&mut self) {
+    pub(super) fn blanks(&mut self) {
         self.rest = self.rest.trim_start_matches([' ', '\t']);
     }
 
     /// Goes over blanks, ends of statements and comments.
-    fn blanks_and_ends(&mut self) {
+    pub(super) fn blanks_and_ends(&mut self) {
         loop {
             self.rest = self.rest.trim_start_matches(|c: char| c.is_whitespace() || c == ';');
             if !self.rest.starts_with('#') {
@@ -114,7 +160,7 @@ impl Reader<'_> {
         }
     }
 
-    fn take(&mut self, sign: &str) -> bool {
+    pub(super) fn take(&mut self, sign: &str) -> bool {
         self.blanks();
         match self.rest.strip_prefix(sign) {
             Some(rest) => {
@@ -125,7 +171,7 @@ impl Reader<'_> {
         }
     }
 
-    fn word(&mut self, word: &str) -> bool {
+    pub(super) fn word(&mut self, word: &str) -> bool {
         self.blanks();
         match self.rest.strip_prefix(word) {
             Some(rest) if !rest.starts_with(of_name) => {
@@ -142,7 +188,7 @@ impl Reader<'_> {
     }
 
     /// A name; `@name` and `$name` are kept from run to run in Ruby, and set by each run here.
-    fn name(&mut self) -> Option<String> {
+    pub(super) fn name(&mut self) -> Option<String> {
         self.blanks();
         let plain = self.rest.trim_start_matches(['@', '$']);
         if plain.len() < self.rest.len() && plain.starts_with(|c: char| c.is_ascii_lowercase()) {
@@ -160,7 +206,7 @@ impl Reader<'_> {
     }
 
     /// Statements up to one of these words (which stays), or to the end.
-    fn block(&mut self, ends: &[&str]) -> Option<Vec<Statement>> {
+    pub(super) fn block(&mut self, ends: &[&str]) -> Option<Vec<Statement>> {
         let mut found = Vec::new();
         loop {
             self.blanks_and_ends();
@@ -177,7 +223,7 @@ impl Reader<'_> {
         }
     }
 
-    fn statement(&mut self) -> Option<Statement> {
+    pub(super) fn statement(&mut self) -> Option<Statement> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
             return None;
@@ -187,46 +233,14 @@ impl Reader<'_> {
         } else if self.word("unless") {
             self.conditional(true)?
         } else if self.word("case") {
-            self.case()?
+            self.cases(None)?
+        } else if let Some(shape) = self.shape() {
+            shape?
         } else {
             self.simple()?
         };
         self.depth -= 1;
         Some(statement)
-    }
-
-    /// `case value when a, b … else … end`.
-    fn case(&mut self) -> Option<Statement> {
-        let value = self.choice()?;
-        let mut arms = Vec::new();
-        self.blanks_and_ends();
-        while self.word("when") {
-            let mut condition = None;
-            loop {
-                let other = self.choice()?;
-                if !matches!(other, Expression::Text(_) | Expression::Number(_)) {
-                    return None;
-                }
-                let one = Expression::Binary(Box::new(value.clone()), "==", Box::new(other));
-                condition = Some(match condition {
-                    None => one,
-                    Some(before) => Expression::Binary(Box::new(before), "||", Box::new(one)),
-                });
-                if !self.take(",") {
-                    break;
-                }
-            }
-            self.word("then");
-            arms.push((condition?, self.block(&["when", "else", "end"])?));
-        }
-        let last = if self.word("else") { self.block(&["end"])? } else { Vec::new() };
-        if !self.word("end") {
-            return None;
-        }
-        let chain = arms.into_iter().rev().fold(last, |otherwise, (condition, then)| {
-            vec![Statement::If(condition, then, otherwise)]
-        });
-        chain.into_iter().next()
     }
 
     fn conditional(&mut self, negate: bool) -> Option<Statement> {
@@ -255,13 +269,18 @@ impl Reader<'_> {
             Statement::If(self.choice()?, vec![statement], Vec::new())
         } else if self.word("unless") {
             Statement::If(not(self.choice()?), vec![statement], Vec::new())
+        } else if self.word("rescue") {
+            // What stands behind it has no use but its value, which nobody takes.
+            self.choice()?;
+            Statement::Try(vec![statement], None, Vec::new())
         } else {
             statement
         };
         self.blanks();
         let ended = self.rest.is_empty() || self.rest.starts_with([';', '\n', '\r', '#']);
         let mut ahead = Reader { rest: self.rest, depth: 0 };
-        (ended || ahead.take("}") || ahead.word("end") || ahead.word("else")).then_some(statement)
+        let words = ["end", "else", "elsif", "when", "rescue", "ensure"];
+        (ended || ahead.take("}") || words.iter().any(|word| ahead.word(word))).then_some(statement)
     }
 
     /// A method of a value as a statement: `each`, `push`; `None`: it is something else, and nothing was read.
@@ -277,11 +296,30 @@ impl Reader<'_> {
                     ("delete_at", 1, Expression::Name(list)) => {
                         Some(Statement::DeleteAt(list, arguments.remove(0)))
                     }
+                    ("each_pair", 0, value) => self.each(value),
+                    ("each_with_index", 0, value) => self.each(value).and_then(indexed),
+                    ("store", 2, name @ Expression::Name(_)) => {
+                        let value = arguments.remove(1);
+                        Some(Statement::SetAt(name, arguments.remove(0), value))
+                    }
+                    ("delete", 1, Expression::Name(name))
+                        if name != "event" && name != "record" =>
+                    {
+                        Some(Statement::DeleteKey(name, arguments.remove(0)))
+                    }
+                    (changing, _, Expression::Name(name)) if changing.ends_with('!') => {
+                        let method = changing.trim_end_matches('!').to_string();
+                        let own = Box::new(Expression::Name(name.clone()));
+                        Some(Statement::Let(name, Expression::Call(own, method, arguments)))
+                    }
                     _ => None,
                 }
             }
             Some(Expression::Name(list)) if self.take("<<") => {
                 self.choice().map(|value| Statement::Push(list, value))
+            }
+            Some(Expression::At(container, index)) if rooted(&container) => {
+                self.set_at(*container, *index)
             }
             _ => None,
         };
@@ -326,7 +364,9 @@ impl Reader<'_> {
                     self.take("()");
                     return Some(Statement::Cancel);
                 }
-                let arguments = self.arguments()?;
+                let arguments =
+                    if self.rest.starts_with(' ') { self.bare() } else { self.arguments() };
+                let arguments = arguments?;
                 let text = |at: usize| match arguments.get(at) {
                     Some(Expression::Text(text)) => Some(text.clone()),
                     _ => None,
@@ -347,9 +387,10 @@ impl Reader<'_> {
             let field = self.index()?;
             return self.assigned(field);
         }
-        for operator in ["+", "-", "*"] {
+        for operator in ["+", "-", "*", "||"] {
             if self.take(&format!("{operator}=")) {
-                let operator = ["+", "-", "*"].into_iter().find(|known| *known == operator)?;
+                let known = ["+", "-", "*", "||"];
+                let operator = known.into_iter().find(|known| *known == operator)?;
                 let own = Box::new(Expression::Name(name.clone()));
                 let value = Expression::Binary(own, operator, Box::new(self.choice()?));
                 return Some(Statement::Let(name, value));
@@ -358,14 +399,18 @@ impl Reader<'_> {
         if self.take("==") || !self.take("=") {
             return None;
         }
-        Some(Statement::Let(name, self.choice()?))
+        if let Some(statement) = self.branched(&|value| Statement::Let(name.clone(), value)) {
+            return statement;
+        }
+        Some(Statement::Let(name, self.rhs()?))
     }
 
     fn assigned(&mut self, field: String) -> Option<Statement> {
-        for operator in ["+", "-", "*", "/"] {
+        for operator in ["+", "-", "*", "/", "||"] {
             if self.take(&format!("{operator}=")) {
                 let own = Box::new(Expression::Field(field.clone()));
-                let operator = ["+", "-", "*", "/"].into_iter().find(|o| *o == operator)?;
+                let known = ["+", "-", "*", "/", "||"];
+                let operator = known.into_iter().find(|o| *o == operator)?;
                 let value = Expression::Binary(own, operator, Box::new(self.choice()?));
                 return Some(Statement::Set(field, value));
             }
@@ -373,7 +418,10 @@ impl Reader<'_> {
         if self.rest.trim_start().starts_with("==") || !self.take("=") {
             return None;
         }
-        Some(Statement::Set(field, self.choice()?))
+        if let Some(statement) = self.branched(&|value| Statement::Set(field.clone(), value)) {
+            return statement;
+        }
+        Some(Statement::Set(field, self.rhs()?))
     }
 
     /// `["a"]["b"]` behind the event, as a field's name.
@@ -394,7 +442,7 @@ impl Reader<'_> {
         }
     }
 
-    fn arguments(&mut self) -> Option<Vec<Expression>> {
+    pub(super) fn arguments(&mut self) -> Option<Vec<Expression>> {
         if !self.take("(") {
             return None;
         }
@@ -412,7 +460,7 @@ impl Reader<'_> {
         }
     }
 
-    fn choice(&mut self) -> Option<Expression> {
+    pub(super) fn choice(&mut self) -> Option<Expression> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
             return None;
@@ -446,6 +494,17 @@ impl Reader<'_> {
         let mut left = self.binary(level + 1)?;
         'more: loop {
             self.blanks();
+            if *operators == LEVELS[2] && (self.take("=~") || self.rest.starts_with("!~")) {
+                let negated = self.take("!~");
+                left = match (left, self.binary(level + 1)?) {
+                    (Expression::Pattern(pattern), text) | (text, Expression::Pattern(pattern)) => {
+                        Expression::Match(Box::new(text), pattern)
+                    }
+                    _ => return None,
+                };
+                left = if negated { not(left) } else { left };
+                continue 'more;
+            }
             for operator in *operators {
                 let rest = self.rest.strip_prefix(operator);
                 let Some(rest) = rest.filter(|rest| !rest.starts_with(['=', '~', '<', '>', '&']))
@@ -482,11 +541,16 @@ impl Reader<'_> {
         Some(found)
     }
 
-    fn postfix(&mut self) -> Option<Expression> {
+    pub(super) fn postfix(&mut self) -> Option<Expression> {
         let mut value = self.primary()?;
         loop {
-            if self.rest.starts_with('.') && !self.rest.starts_with("..") {
-                self.rest = &self.rest[1..];
+            if let Some(chained) = self.chained() {
+                self.rest = chained;
+            }
+            let dot = if self.rest.starts_with("&.") { 2 } else { 1 };
+            let calls = self.rest.starts_with('.') && !self.rest.starts_with("..");
+            if calls || dot == 2 {
+                self.rest = &self.rest[dot..];
                 let mut method = self.name()?;
                 if self.rest.starts_with(['?', '!']) && !self.rest.starts_with("!=") {
                     method.push_str(&self.rest[..1]);
@@ -496,12 +560,18 @@ impl Reader<'_> {
                     value = Expression::Is(Box::new(value), self.class()?);
                     continue;
                 }
-                let arguments =
-                    if self.rest.starts_with('(') { self.arguments()? } else { Vec::new() };
-                value = Expression::Call(Box::new(value), method, arguments);
+                value = self.called(value, method, dot == 2)?;
             } else if self.rest.starts_with('[') {
                 self.take("[");
                 let index = self.choice()?;
+                if self.take(",") {
+                    let arguments = vec![index, self.choice()?];
+                    if !self.take("]") {
+                        return None;
+                    }
+                    value = Expression::Call(Box::new(value), "slice".into(), arguments);
+                    continue;
+                }
                 let open = self.take("...");
                 let to = if open || self.take("..") { Some(self.choice()?) } else { None };
                 if !self.take("]") {
@@ -520,44 +590,18 @@ impl Reader<'_> {
         }
     }
 
-    /// A class's name, with or without brackets around it.
-    fn class(&mut self) -> Option<String> {
-        let enclosed = self.take("(");
-        self.blanks();
-        let length = self.rest.len() - self.rest.trim_start_matches(of_name).len();
-        let name = self.rest[..length].to_string();
-        self.rest = &self.rest[length..];
-        (!enclosed || self.take(")")).then_some(name)
-    }
-
-    /// `Time.now`, `Time.at(x)`, `DateTime.strptime(x, "%s")`.
-    fn time(&mut self) -> Option<Expression> {
-        if self.word("Time.now") {
-            self.take("()");
-            return Some(Expression::Now);
-        }
-        let at = self.word("Time.at");
-        if !at && !self.word("DateTime.strptime") {
-            return None;
-        }
-        let mut arguments = self.arguments()?;
-        let seconds = arguments.get(1) == Some(&Expression::Text("%s".to_string()));
-        let known = if at { arguments.len() == 1 } else { arguments.len() == 2 && seconds };
-        known.then(|| Expression::Instant(Box::new(arguments.remove(0))))
-    }
-
-    fn primary(&mut self) -> Option<Expression> {
+    pub(super) fn primary(&mut self) -> Option<Expression> {
         self.blanks();
         let first = self.rest.chars().next()?;
         match first {
             '"' | '\'' => self.text(first),
-            '/' => {
-                let end = self.rest[1..].find('/')? + 1;
-                let pattern = self.rest[1..end].to_string();
-                self.rest = &self.rest[end + 1..];
-                let plain = !pattern.contains('\n')
-                    && !self.rest.starts_with(|c: char| c.is_ascii_alphabetic());
-                plain.then_some(Expression::Pattern(pattern))
+            '/' => self.pattern('/'),
+            '%' => self.percent(),
+            '$' => self.caught(),
+            '{' => self.hash(),
+            ':' => {
+                self.rest = &self.rest[1..];
+                self.name().map(Expression::Text)
             }
             '(' => {
                 self.take("(");
@@ -567,13 +611,17 @@ impl Reader<'_> {
             '[' => {
                 self.take("[");
                 let mut items = Vec::new();
-                while !self.take("]") {
+                loop {
+                    self.lines();
+                    if self.take("]") {
+                        return Some(Expression::List(items));
+                    }
                     items.push(self.choice()?);
-                    if !self.take(",") && !self.rest.trim_start().starts_with(']') {
+                    self.lines();
+                    if !self.take(",") && !self.rest.starts_with(']') {
                         return None;
                     }
                 }
-                Some(Expression::List(items))
             }
             c if c.is_ascii_digit() => {
                 let length = self.rest.len()
@@ -593,7 +641,7 @@ impl Reader<'_> {
                 self.rest = &self.rest[end..];
                 Some(Expression::Number(number))
             }
-            'T' | 'D' => self.time(),
+            c if c.is_ascii_uppercase() => self.constant(),
             _ => self.named(),
         }
     }
@@ -607,17 +655,33 @@ impl Reader<'_> {
         let name = self.name()?;
         if [
             "if", "end", "do", "next", "case", "when", "begin", "def", "require", "return", "else",
-            "while",
+            "while", "rescue", "break", "for", "unless", "elsif", "then",
         ]
         .contains(&name.as_str())
         {
             return None;
         }
         if name != "event" && name != "record" {
+            if self.rest.starts_with('(') {
+                return self.arguments().map(|arguments| Expression::Own(name, arguments));
+            }
             return Some(Expression::Name(name));
         }
-        if self.word(".to_hash") {
+        if self.word(".to_hash")
+            || name == "record" && WHOLE.iter().any(|m| self.rest.starts_with(m))
+        {
             return Some(Expression::All);
+        }
+        for method in [".include?", ".key?", ".has_key?"] {
+            if let Some(rest) = self.rest.strip_prefix(method) {
+                self.rest = rest;
+                let field = self.arguments().and_then(dug)?;
+                return Some(not(Expression::Call(Box::new(field), "nil?".into(), Vec::new())));
+            }
+        }
+        if self.rest.starts_with(".dig(") {
+            self.rest = &self.rest[4..];
+            return self.arguments().and_then(dug);
         }
         if self.rest.starts_with(".get") {
             self.rest = &self.rest[4..];
@@ -629,55 +693,8 @@ impl Reader<'_> {
         }
         if self.rest.starts_with('[') { self.index().map(Expression::Field) } else { None }
     }
-
-    fn text(&mut self, quote: char) -> Option<Expression> {
-        let mut parts = Vec::new();
-        let mut plain = String::new();
-        let mut chars = self.rest[1..].char_indices();
-        while let Some((at, c)) = chars.next() {
-            let here = 1 + at;
-            match c {
-                c if c == quote => {
-                    self.rest = &self.rest[here + 1..];
-                    if parts.is_empty() {
-                        return Some(Expression::Text(plain));
-                    }
-                    if !plain.is_empty() {
-                        parts.push(Expression::Text(plain));
-                    }
-                    return Some(Expression::Joined(parts));
-                }
-                '\\' => match (chars.next()?.1, quote) {
-                    (c @ ('\\' | '\'' | '"'), _) => plain.push(c),
-                    ('n', '"') => plain.push('\n'),
-                    ('t', '"') => plain.push('\t'),
-                    ('r', '"') => plain.push('\r'),
-                    (c, '\'') => plain.extend(['\\', c]),
-                    _ => return None,
-                },
-                '#' if quote == '"' && self.rest[here..].starts_with("#{") => {
-                    let inner = &self.rest[here + 2..];
-                    let end = inner.find('}')?;
-                    if !plain.is_empty() {
-                        parts.push(Expression::Text(std::mem::take(&mut plain)));
-                    }
-                    parts.push(self::inner(&inner[..end], self.depth + 1)?);
-                    chars = self.rest[1..].char_indices();
-                    let past = here + 2 + end;
-                    while let Some((at, _)) = chars.clone().next() {
-                        if 1 + at > past {
-                            break;
-                        }
-                        chars.next();
-                    }
-                }
-                c => plain.push(c),
-            }
-        }
-        None
-    }
 }
 
-fn not(inner: Expression) -> Expression {
+pub(super) fn not(inner: Expression) -> Expression {
     Expression::Unary("not ", Box::new(inner))
 }
