@@ -198,7 +198,7 @@ fn ruby_of_fluentd_does_in_lua_what_it_did() {
         "line":"[severity \"HIGH\"]"}"#;
     let made = made("fluentd-ruby", &[], &event.replace('\n', ""));
     let wanted = serde_json::json!({
-        "service": "sshd[7]", "part": "web", "upper": "APP.WEB.TWO", "at": "2026-11-22T10:00:00Z",
+        "part": "web", "upper": "APP.WEB.TWO", "at": "2026-11-22T10:00:00Z",
         "began": "2026-11-22T09:59:00Z", "name": "c1", "stack": "st", "inner": { "q": 1 }, "level": "alert",
         "text": "at 2 of two", "severity": "HIGH",
     });
