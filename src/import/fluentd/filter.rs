@@ -293,7 +293,7 @@ fn as_ruby(value: &str) -> Option<String> {
     Some(out + &plain(rest) + "\"")
 }
 
-/// What code may name beside the record, as statements: the tag, its parts, the time. `None`: the tag has several forms.
+/// What code may name beside the record, as statements: the tag, its parts, the time. `None`: the tag has many forms.
 fn names_of(code: &str, taken: &[Stream]) -> Option<String> {
     let word = |wanted: &str| {
         code.match_indices(wanted).any(|(at, _)| {

@@ -276,42 +276,13 @@ impl Writer {
             Expression::Name(name) if self.scope.times.contains(name) => {
                 self.call_of_time(expression, "iso8601", &[])??
             }
-            Expression::Hash(members) => {
-                let mut found = Vec::new();
-                for (key, value) in members {
-                    found.push(format!("[{}] = {}", self.value(key)?, self.value(value)?));
-                }
-                format!("{{ {} }}", found.join(", "))
-            }
-            Expression::Variable(name) => {
-                format!("{}({})", self.need("variable"), quoted(&format!("@metadata.env.{name}")))
-            }
-            Expression::Match(text, pattern) => {
-                let (text, pattern) = (self.value(text)?, quoted(&regex_of(pattern)?));
-                format!("{}({text}, {pattern})", self.need("matched"))
-            }
-            Expression::Caught(group) => {
-                if !self.needs.contains(&"matched") {
-                    return None;
-                }
-                format!("(caught and caught[{group}])")
-            }
-            Expression::Rescue(value, other) => {
-                let (value, other) = (self.value(value)?, self.value(other)?);
-                format!(
-                    "(function() local fine, v = pcall(function() return {value} end) \
-                     if fine then return v end return {other} end)()"
-                )
-            }
-            Expression::Block(value, method, names, inner) => {
-                self.block_call(value, method, names, inner)?
-            }
-            Expression::Own(name, arguments) => {
-                let name = self.scope.functions.contains(name).then(|| variable(name))?;
-                let arguments =
-                    arguments.iter().map(|one| self.value(one)).collect::<Option<Vec<_>>>()?;
-                format!("{name}({})", arguments.join(", "))
-            }
+            Expression::Hash(_)
+            | Expression::Variable(_)
+            | Expression::Match(..)
+            | Expression::Caught(_)
+            | Expression::Rescue(..)
+            | Expression::Block(..)
+            | Expression::Own(..) => self.longer(expression)?,
             Expression::List(items) if items.is_empty() => "list{}".to_string(),
             Expression::Field(field) => format!("event:get({})", quoted(&super::path(field))),
             Expression::Text(text) => quoted(text),
@@ -348,6 +319,49 @@ impl Writer {
                 format!("{item}({}, {})", self.value(value)?, self.value(index)?)
             }
             Expression::Call(value, method, arguments) => self.call(value, method, arguments)?,
+        })
+    }
+
+    /// Values of longer forms.
+    fn longer(&mut self, expression: &Expression) -> Option<String> {
+        Some(match expression {
+            Expression::Hash(members) => {
+                let mut found = Vec::new();
+                for (key, value) in members {
+                    found.push(format!("[{}] = {}", self.value(key)?, self.value(value)?));
+                }
+                format!("{{ {} }}", found.join(", "))
+            }
+            Expression::Variable(name) => {
+                format!("{}({})", self.need("variable"), quoted(&format!("@metadata.env.{name}")))
+            }
+            Expression::Match(text, pattern) => {
+                let (text, pattern) = (self.value(text)?, quoted(&regex_of(pattern)?));
+                format!("{}({text}, {pattern})", self.need("matched"))
+            }
+            Expression::Caught(group) => {
+                if !self.needs.contains(&"matched") {
+                    return None;
+                }
+                format!("(caught and caught[{group}])")
+            }
+            Expression::Rescue(value, other) => {
+                let (value, other) = (self.value(value)?, self.value(other)?);
+                format!(
+                    "(function() local fine, v = pcall(function() return {value} end) \
+                     if fine then return v end return {other} end)()"
+                )
+            }
+            Expression::Block(value, method, names, inner) => {
+                self.block_call(value, method, names, inner)?
+            }
+            Expression::Own(name, arguments) => {
+                let name = self.scope.functions.contains(name).then(|| variable(name))?;
+                let arguments =
+                    arguments.iter().map(|one| self.value(one)).collect::<Option<Vec<_>>>()?;
+                format!("{name}({})", arguments.join(", "))
+            }
+            _ => return None,
         })
     }
 
