@@ -7,8 +7,8 @@
 use super::document::{Filter, Step, Table, Value};
 use super::templates;
 
-mod helpers;
 mod lua;
+mod methods;
 mod patterns;
 mod scope;
 mod shapes;

@@ -3,7 +3,7 @@
 //! In: the tree. Out: code. Promises: what Ruby's methods do with numbers, texts and nil is kept: integer division
 //! rounds down, `to_i` of a text without a number is 0. On failure: `None` where a method has no counterpart.
 
-use super::helpers::FUNCTIONS;
+use super::methods::FUNCTIONS;
 use super::patterns::{lua_pattern, plain_of, regex_of};
 use super::scope::{Scope, leaves};
 use super::syntax::{Expression, Statement};
