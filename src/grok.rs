@@ -222,7 +222,9 @@ impl Grok {
             match scan::scan(&pattern.program, text, &mut scratch.memory, missed) {
                 Found::At(start, end) => {
                     scratch.missed &= !bit;
-                    order(&mut scratch.memory.taken);
+                    if !pattern.program.ordered {
+                        order(&mut scratch.memory.taken);
+                    }
                     return Outcome::Match(Match { pattern: number, start, end });
                 }
                 Found::Limit => return Outcome::LimitHit { pattern: number },

@@ -7,10 +7,12 @@
 
 use super::ast::{Assertion, Look};
 use super::program::{
-    Back, Chain, FAIL, Field, Guard, Inst, Pc, Piece, Program, Run, Seek, SetTable, UNBOUNDED,
+    Back, Chain, FAIL, Give, Inst, Lazy, Pc, Program, Run, Seek, SetTable, UNBOUNDED,
 };
 use super::text;
 use super::token::Walk;
+
+mod field;
 
 /// A slot or place that is not set.
 pub const UNSET: u32 = u32::MAX;
@@ -142,7 +144,7 @@ impl<'a> Machine<'a> {
             self.fence = UNSET;
         }
         self.dirty = true;
-        let (mut pc, mut at): (Pc, usize) = (0, start);
+        let (mut pc, mut at): (Pc, usize) = (self.program.entry, start);
         let (program, text) = (self.program, self.text);
         let (insts, sets) = (&program.insts[..], &program.sets[..]);
         // Counted in a register, and only handed over at a failure: what matches is done anyway.
@@ -164,6 +166,9 @@ impl<'a> Machine<'a> {
                     Walk::Fail => (FAIL, at),
                     Walk::Unsure => (pc + 1, at),
                 },
+                Inst::RunField(field) => self.run_field(field, at),
+                Inst::TokenField(field) => self.token_field(field, at),
+                Inst::SeekField(field) => self.seek_field(field, at),
                 Inst::Field(field) => self.field(field, at),
                 Inst::Set(set) => stepped(text::one(&sets[*set as usize], text, at), pc),
                 Inst::Take(run) => {
@@ -224,8 +229,8 @@ impl<'a> Machine<'a> {
                 (pc + 1, at)
             }
             Inst::Option(set, peek) => self.option(*set, *peek, pc, at),
-            Inst::Give(run, peek, back) => stepped(self.give(run, *peek, back, (pc, at)), pc),
-            Inst::Seek(run, peek, seek) => stepped(self.seek_start(run, *peek, seek, (pc, at)), pc),
+            Inst::Give(give) => stepped(self.give(give, (pc, at)), pc),
+            Inst::Seek(lazy) => stepped(self.seek_start(lazy, (pc, at)), pc),
             Inst::Split(a, b) => (self.split(pc, (*a, *b), at), at),
             Inst::Assert(assertion) => follows(self.holds(*assertion, at), pc, at),
             Inst::Neighbour(look, set) => follows(self.neighbour(*look, *set, at), pc, at),
@@ -254,7 +259,7 @@ impl<'a> Machine<'a> {
                 true => (*leave, at),
                 false => (pc + 1, at),
             },
-            Inst::Backref(captures, icase) => stepped(self.backref(captures, *icase, at), pc),
+            Inst::Backref(wanted) => stepped(self.backref(&wanted.0, wanted.1, at), pc),
             _ => (FAIL, at),
         }
     }
@@ -314,54 +319,6 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// A capture, and the text after it.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "a call costs as much as a short field")]
-    fn field(&mut self, field: &Field, begin: usize) -> (Pc, usize) {
-        let text = self.text;
-        let at = match field.plain {
-            true => begin,
-            false => match self.entered(field, begin) {
-                Some(at) => at,
-                None => return (FAIL, begin),
-            },
-        };
-        let end = match &field.piece {
-            Piece::Take(run) => text::take(self.set(run.set), run, text, at),
-            Piece::Token(token, otherwise) => {
-                match self.program.tokens[*token as usize].walk(text, at) {
-                    Walk::End(end) => Some(end),
-                    Walk::Fail => None,
-                    Walk::Unsure => {
-                        self.save(field.number, begin);
-                        return (*otherwise, at);
-                    }
-                }
-            }
-        };
-        let Some(end) = end else { return (FAIL, begin) };
-        let Some(then) = field.tail.at(text, end) else { return (FAIL, begin) };
-        self.steps += (end - at) as u64 >> STRETCH;
-        let taken = Taken { number: field.number, start: begin as u32, end: end as u32 };
-        match field.again {
-            false => self.memory.taken.push(taken),
-            true => self.take_again(taken),
-        }
-        (field.next, then)
-    }
-
-    /// What stands before the piece of a field.
-    #[inline(never)]
-    fn entered(&self, field: &Field, begin: usize) -> Option<usize> {
-        let holds = match field.guard {
-            Guard::None => true,
-            Guard::Edge => self.word_edge(begin),
-            Guard::Neighbour(look, set) => self.neighbour(look, set, begin),
-        };
-        let lead = field.lead.and_then(|set| text::one(self.set(set), self.text, begin));
-        holds.then_some(lead.unwrap_or(begin))
-    }
-
     /// One character or none; the other way is noted only if the rest can begin there.
     #[inline]
     fn option(&mut self, set: u32, peek: u32, pc: Pc, at: usize) -> (Pc, usize) {
@@ -375,7 +332,8 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn give(&mut self, run: &Run, peek: u32, back: &Back, (pc, at): (Pc, usize)) -> Option<usize> {
+    fn give(&mut self, give: &Give, (pc, at): (Pc, usize)) -> Option<usize> {
+        let Give { run, peek, back } = give;
         if self.memo && !self.fresh(pc, at) {
             return None;
         }
@@ -390,7 +348,7 @@ impl<'a> Machine<'a> {
             Back::Byte(byte, needed @ 2..) => self.last_of(*byte, *needed, (low, end))?,
             _ => end,
         };
-        let peek = &self.program.peeks[peek as usize];
+        let peek = &self.program.peeks[*peek as usize];
         let stop = if peek[self.ahead(end)] { end } else { self.retreat(low, end, peek, back)? };
         if stop > low {
             let taken = self.memory.taken.len() as u32;
@@ -423,13 +381,8 @@ impl<'a> Machine<'a> {
         self.text[low..at].iter().rposition(usable).map(|found| low + found)
     }
 
-    fn seek_start(
-        &mut self,
-        run: &Run,
-        peek: u32,
-        seek: &Seek,
-        (pc, at): (Pc, usize),
-    ) -> Option<usize> {
+    fn seek_start(&mut self, lazy: &Lazy, (pc, at): (Pc, usize)) -> Option<usize> {
+        let run = &lazy.run;
         if self.memo && !self.fresh(pc, at) {
             return None;
         }
@@ -438,21 +391,16 @@ impl<'a> Machine<'a> {
             min => text::counted(self.set(run.set), min, min, self.text, at)?,
         };
         let left = if run.max == UNBOUNDED { UNBOUNDED } else { run.max - run.min };
-        self.seek(run, peek, seek, (pc, low, left))
+        self.seek(lazy, (pc, low, left))
     }
 
     /// The next place where a lazy run can stop; more places are noted as a frame.
-    fn seek(
-        &mut self,
-        run: &Run,
-        peek: u32,
-        seek: &Seek,
-        (pc, from, left): (Pc, usize, u32),
-    ) -> Option<usize> {
+    fn seek(&mut self, lazy: &Lazy, (pc, from, left): (Pc, usize, u32)) -> Option<usize> {
+        let Lazy { run, peek, seek } = lazy;
         let (stop, left) = match seek {
             Seek::Byte(byte) => (from + memchr::memchr(*byte, &self.text[from..])?, left),
             Seek::Text(finder) => (from + finder.find(&self.text[from..])?, left),
-            Seek::Step => self.creep(run, &self.program.peeks[peek as usize], from, left)?,
+            Seek::Step => self.creep(run, &self.program.peeks[*peek as usize], from, left)?,
         };
         self.steps += (stop - from) as u64 >> STRETCH;
         if left > 0 && stop < self.text.len() {
@@ -476,17 +424,17 @@ impl<'a> Machine<'a> {
 
     /// Takes one more character for a lazy run and looks for the next stop.
     fn seek_more(&mut self, pc: Pc, at: usize, left: u32) -> Option<usize> {
-        let Inst::Seek(run, peek, seek) = &self.program.insts[pc as usize] else { return None };
-        let next = text::one(self.set(run.set), self.text, at)?;
+        let Inst::Seek(lazy) = &self.program.insts[pc as usize] else { return None };
+        let next = text::one(self.set(lazy.run.set), self.text, at)?;
         let left = left - u32::from(left != UNBOUNDED);
-        self.seek(run, *peek, seek, (pc, next, left))
+        self.seek(lazy, (pc, next, left))
     }
 
     /// Gives back from a run up to the next place where the rest can begin.
     fn give_more(&mut self, pc: Pc, low: usize, at: usize) -> Option<usize> {
-        let Inst::Give(_, peek, back) = &self.program.insts[pc as usize] else { return None };
-        let peek = &self.program.peeks[*peek as usize];
-        let stop = self.retreat(low, at, peek, back)?;
+        let Inst::Give(give) = &self.program.insts[pc as usize] else { return None };
+        let peek = &self.program.peeks[give.peek as usize];
+        let stop = self.retreat(low, at, peek, &give.back)?;
         self.steps += (at - stop) as u64 >> STRETCH;
         if stop > low {
             let taken = self.memory.taken.len() as u32;

@@ -13,7 +13,9 @@ use super::first::{First, first, first_of};
 use super::fuse::fuse;
 use super::need;
 use super::parse::Parsed;
-use super::program::{Anchor, Chain, FAIL, Inst, Literal, Pc, Program, Run, SetTable, UNBOUNDED};
+use super::program::{
+    Anchor, Chain, FAIL, Give, Inst, Lazy, Literal, Pc, Program, Run, SetTable, UNBOUNDED,
+};
 use super::require::Required;
 use super::scout::Scout;
 use super::shape::{self, anchor, back, is_run, is_switch, plain, seek};
@@ -60,12 +62,16 @@ pub fn compile(parsed: &Parsed, numbers: Numbers) -> Result<Program, Problem> {
     let prefix = start.literal.as_ref().filter(|text| text.len() > 1);
     compiler.thread();
     need::note(&mut compiler.insts, &compiler.dispatches);
-    fuse(&mut compiler.insts, compiler.word);
+    let ordered = ordered(&compiler.insts);
+    fuse(&mut compiler.insts, &compiler.sets, compiler.word, &compiler.dispatches);
     let memo = !compiler.insts.iter().any(|inst| matches!(inst, Inst::Backref(..)));
+    let anchor = if memo { anchor(&parsed.node) } else { Anchor::None };
     Ok(Program {
+        entry: entry(&compiler.insts, anchor),
+        ordered,
         slots: compiler.slots as usize,
         captures: compiler.kept.iter().flatten().count(),
-        anchor: if memo { anchor(&parsed.node) } else { Anchor::None },
+        anchor,
         start: Box::new(start.table()),
         prefix: prefix.map(|text| Spot::new(text.as_bytes())),
         at_once: prefix.is_none(),
@@ -80,6 +86,27 @@ pub fn compile(parsed: &Parsed, numbers: Numbers) -> Result<Program, Problem> {
         dispatches: compiler.dispatches,
         tokens: compiler.tokens,
     })
+}
+
+/// Where execution begins: behind a test that holds wherever an attempt begins.
+fn entry(insts: &[Inst], anchor: Anchor) -> Pc {
+    match (insts.first(), anchor) {
+        (Some(Inst::Assert(Assertion::StartText)), Anchor::Text) => 1,
+        (Some(Inst::Assert(Assertion::StartLine)), Anchor::Line) => 1,
+        _ => 0,
+    }
+}
+
+/// Whether captures end in the order of their numbers, whichever way is taken: none is taken several times, and
+/// all other ways go forward.
+fn ordered(insts: &[Inst]) -> bool {
+    let numbers = insts.iter().filter_map(|inst| match inst {
+        Inst::Close(number) => Some(Some(*number)),
+        Inst::CloseAgain(_) => Some(None),
+        _ => None,
+    });
+    let numbers: Option<Vec<u32>> = numbers.collect();
+    numbers.is_some_and(|numbers| numbers.is_sorted_by(|one, other| one < other))
 }
 
 /// The bytes that an attempt can begin with; none begins within a character.
@@ -228,7 +255,7 @@ impl Compiler {
             }
             Node::Backref(captures, icase) => {
                 let kept = captures.iter().filter_map(|index| self.kept[*index]).collect();
-                self.emit(Inst::Backref(kept, *icase));
+                self.emit(Inst::Backref(Box::new((kept, *icase))));
             }
         }
     }
@@ -368,12 +395,12 @@ impl Compiler {
             self.emit(if option {
                 Inst::Option(number, peek)
             } else {
-                Inst::Give(run, peek, back(follow))
+                Inst::Give(Box::new(Give { run, peek, back: back(follow) }))
             });
         } else {
             let peek = self.peek(follow);
             let seek = seek(set, &run, follow);
-            self.emit(Inst::Seek(run, peek, seek));
+            self.emit(Inst::Seek(Box::new(Lazy { run, peek, seek })));
         }
     }
 

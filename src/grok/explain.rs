@@ -67,16 +67,16 @@ fn engines(program: &Program, out: &mut String) {
 fn why_slow(program: &Program, inst: &Inst) -> Option<String> {
     let set = |number: u32| show_set(&program.sets[number as usize].set);
     Some(match inst {
-        Inst::Give(run, ..) => {
-            format!("{} may also take what follows it, so it gives back", set(run.set))
+        Inst::Give(give) => {
+            format!("{} may also take what follows it, so it gives back", set(give.run.set))
         }
         Inst::Option(number, _) => {
             format!("one of {} may also be the begin of what follows", set(*number))
         }
-        Inst::Seek(run, ..) => {
+        Inst::Seek(lazy) => {
             format!(
                 "as few of {} as will do: each place to stop is tried with the rest",
-                set(run.set)
+                set(lazy.run.set)
             )
         }
         Inst::Split(..) => "two ways begin with the same character".to_owned(),
@@ -118,14 +118,18 @@ fn describe(program: &Program, inst: &Inst) -> String {
             let wide = if token.wide { "; outside ASCII by what follows" } else { "" };
             format!("a piece by a table of {states} states, then {}{wide}", goal(*to))
         }
-        Inst::Field(field) => {
-            format!("capture {} in one go, then {}", field.number, goal(field.next))
+        Inst::Field(field) => in_one_go(field.number, field.next),
+        Inst::RunField(field) => in_one_go(field.number, field.next),
+        Inst::TokenField(field) => in_one_go(field.number, field.next),
+        Inst::SeekField(field) => {
+            let wanted = lossy(field.spot.text());
+            format!("{}, up to `{wanted}`", in_one_go(field.number, field.next))
         }
         Inst::Take(run) => format!("{} of {}, never given back", times(run), set(run.set)),
         Inst::Maybe(number) => format!("0 to 1 of {}, never given back", set(*number)),
         Inst::Option(number, _) => format!("0 to 1 of {}, given back as needed", set(*number)),
-        Inst::Give(run, _, back) => {
-            let how = match back {
+        Inst::Give(give) => {
+            let how = match &give.back {
                 Back::Step => String::new(),
                 Back::Byte(byte, 1) => format!(" up to `{}`", lossy(&[*byte])),
                 Back::Byte(byte, needed) => {
@@ -133,15 +137,15 @@ fn describe(program: &Program, inst: &Inst) -> String {
                 }
                 Back::Text(finder) => format!(" up to `{}`", lossy(finder.needle())),
             };
-            format!("{} of {}, given back as needed{how}", times(run), set(run.set))
+            format!("{} of {}, given back as needed{how}", times(&give.run), set(give.run.set))
         }
-        Inst::Seek(run, _, seek) => {
-            let how = match seek {
+        Inst::Seek(lazy) => {
+            let how = match &lazy.seek {
                 Seek::Step => "character by character".to_owned(),
                 Seek::Byte(byte) => format!("searching `{}`", lossy(&[*byte])),
                 Seek::Text(finder) => format!("searching `{}`", lossy(finder.needle())),
             };
-            format!("{} of {}, as few as will do, {how}", times(run), set(run.set))
+            format!("{} of {}, as few as will do, {how}", times(&lazy.run), set(lazy.run.set))
         }
         Inst::Split(a, b) => format!("try {}, else {}", goal(*a), goal(*b)),
         Inst::Choose(a, b, table) => {
@@ -180,10 +184,14 @@ fn describe_rare(inst: &Inst) -> String {
         Inst::Back(count) => format!("{count} characters back"),
         Inst::AtSlot(_) => "test that the look ends where it began".to_owned(),
         Inst::Progress(_, leave) => format!("if the round took nothing go to {leave}"),
-        Inst::Backref(captures, _) => format!("the text of capture {captures:?} again"),
+        Inst::Backref(wanted) => format!("the text of capture {:?} again", wanted.0),
         Inst::Match => "match".to_owned(),
         other => format!("{other:?}"),
     }
+}
+
+fn in_one_go(number: u32, next: Pc) -> String {
+    format!("capture {number} in one go, then {}", goal(next))
 }
 
 fn goal(pc: Pc) -> String {

@@ -25,7 +25,8 @@ pub fn note(insts: &mut [Inst], dispatches: &[[Pc; 257]]) {
     for byte in bytes {
         let Some(counts) = counts(insts, (dispatches, &looked), byte) else { continue };
         for (inst, count) in insts.iter_mut().zip(counts.iter().skip(1)) {
-            if let Inst::Give(_, _, Back::Byte(own, needed)) = inst
+            if let Inst::Give(give) = inst
+                && let Back::Byte(own, needed) = &mut give.back
                 && *own == byte
                 && *count != NONE
             {
@@ -38,7 +39,10 @@ pub fn note(insts: &mut [Inst], dispatches: &[[Pc; 257]]) {
 /// The byte that a run gives back to.
 fn given(inst: &Inst) -> Option<u8> {
     match inst {
-        Inst::Give(_, _, Back::Byte(byte, _)) => Some(*byte),
+        Inst::Give(give) => match give.back {
+            Back::Byte(byte, _) => Some(byte),
+            _ => None,
+        },
         _ => None,
     }
 }

@@ -1,14 +1,14 @@
 //! The compiled form of a pattern: a list of instructions and the tables they read.
 //!
 //! In: made by the compiler. Out: read by the machine and by `explain`.
-//! Promises: every jump and table number is in bounds; execution begins at instruction 0.
+//! Promises: every jump and table number is in bounds; execution begins at `entry`.
 //! On failure: plain data, nothing fails.
 
 use super::ast::{Assertion, Look};
 use super::charset::{CharSet, Wide};
 use super::require::Required;
 use super::scout::Scout;
-use super::spot::Spot;
+use super::spot::{Pair, Spot};
 use super::token::Token;
 use super::words::Words;
 use memchr::memmem::{Finder, FinderRev};
@@ -136,9 +136,6 @@ impl Literal {
     #[inline]
     pub fn at(&self, text: &[u8], at: usize) -> Option<usize> {
         let len = self.bytes.len();
-        if len == 0 {
-            return Some(at);
-        }
         let rest = text.get(at..)?;
         let stands = match rest.first_chunk::<8>() {
             Some(head) => {
@@ -191,6 +188,57 @@ pub struct Field {
     pub next: Pc,
 }
 
+/// A field of one run without bound that has nothing in front of it but perhaps one byte.
+#[derive(Clone, Debug)]
+pub struct RunField {
+    /// The number of the capture.
+    pub number: u32,
+    /// Where to go on.
+    pub next: Pc,
+    /// Which set it is a run of.
+    pub set: u32,
+    /// How many characters it has at least: none or one.
+    pub min: u32,
+    /// Whether the set takes everything.
+    pub all: bool,
+    /// For each byte whether it may stand before the run: 1 or 0.
+    pub lead: Option<Box<[u8; 256]>>,
+    /// Finds the first byte that is not in the set, or only perhaps.
+    pub stop: Scout,
+    /// What follows the run.
+    pub tail: Literal,
+}
+
+/// A field that is a token and has nothing in front of it.
+#[derive(Clone, Debug)]
+pub struct TokenField {
+    /// The number of the capture.
+    pub number: u32,
+    /// Where to go on.
+    pub next: Pc,
+    /// The token.
+    pub token: u32,
+    /// The instructions for where it is unsure.
+    pub otherwise: Pc,
+    /// What follows the token.
+    pub tail: Literal,
+}
+
+/// A field that takes everything up to a text.
+#[derive(Clone, Debug)]
+pub struct SeekField {
+    /// The number of the capture.
+    pub number: u32,
+    /// Where to go on.
+    pub next: Pc,
+    /// The same as an instruction: where to take more.
+    pub pc: Pc,
+    /// What is looked for.
+    pub spot: Pair,
+    /// What follows, if that is more than what is looked for.
+    pub tail: Option<Literal>,
+}
+
 /// What a field has to have in front of it.
 #[derive(Clone, Copy, Debug)]
 pub enum Guard {
@@ -211,8 +259,31 @@ pub enum Piece {
     Token(u32, Pc),
 }
 
-/// One instruction.
+/// A greedy run that can be given back.
 #[derive(Clone, Debug)]
+pub struct Give {
+    /// The run.
+    pub run: Run,
+    /// The peek table that tells where the rest can begin.
+    pub peek: u32,
+    /// How the next place is found.
+    pub back: Back,
+}
+
+/// A run that takes as little as will do.
+#[derive(Clone, Debug)]
+pub struct Lazy {
+    /// The run.
+    pub run: Run,
+    /// The peek table that tells where the rest can begin.
+    pub peek: u32,
+    /// How the next place is found.
+    pub seek: Seek,
+}
+
+/// One instruction. Its kind is a byte of its own and its size two words: each step of the machine reads one.
+#[derive(Clone, Debug)]
+#[repr(u8)]
 pub enum Inst {
     /// This byte.
     Byte(u8),
@@ -226,6 +297,12 @@ pub enum Inst {
     Token(u32, Pc),
     /// A capture as a whole; the same as instructions follows.
     Field(Box<Field>),
+    /// The same for a run.
+    RunField(Box<RunField>),
+    /// The same for a token.
+    TokenField(Box<TokenField>),
+    /// The same for everything up to a text.
+    SeekField(Box<SeekField>),
     /// As many of a set as there are, never given back.
     Take(Run),
     /// One of a set or none, never given back.
@@ -233,9 +310,9 @@ pub enum Inst {
     /// One of a set, or none if the rest wants it; the peek table tells where the rest can begin.
     Option(u32, u32),
     /// As many of a set as there are, given back to places where the peek table holds.
-    Give(Run, u32, Back),
+    Give(Box<Give>),
     /// As few as will do, stopping where the peek table holds.
-    Seek(Run, u32, Seek),
+    Seek(Box<Lazy>),
     /// Either of two, the first preferred.
     Split(Pc, Pc),
     /// Either of two; the table tells which can be: bit 0 the first, bit 1 the second.
@@ -273,7 +350,7 @@ pub enum Inst {
     /// Leaves a loop whose round took nothing; the slot says where the round began.
     Progress(u32, Pc),
     /// The text of the last of these captures that is set.
-    Backref(Box<[u32]>, bool),
+    Backref(Box<(Vec<u32>, bool)>),
     /// The whole pattern has matched.
     Match,
 }
@@ -322,6 +399,10 @@ pub struct Program {
     pub required: Required,
     /// The set of word characters, where an instruction asks for it.
     pub word: u32,
+    /// The first instruction: a test of the begin is passed over where an attempt begins nowhere else.
+    pub entry: Pc,
+    /// Whether captures end in the order of their numbers on every way.
+    pub ordered: bool,
     /// Whether failures may be remembered; not with references to captures.
     pub memo: bool,
 }

@@ -14,8 +14,11 @@ const LONG: usize = 192;
 #[derive(Clone, Debug)]
 pub struct Scout {
     table: Box<[bool; 256]>,
-    /// The least of each range and how many more there are; none where there are too many.
-    ranges: Box<[(u8x16, u8x16)]>,
+    /// The least of the first range and how many more there are, then those of the others.
+    first: (u8x16, u8x16),
+    more: Box<[(u8x16, u8x16)]>,
+    /// Whether there are ranges, and not too many of them.
+    ranged: bool,
     /// What a bit of the bytes within the ranges is to be changed by: whether they are those that are not looked for.
     inverted: u32,
     /// The bytes, where they are at most three.
@@ -30,9 +33,12 @@ impl Scout {
         let (own, opposite) = (ranges(&bytes), ranges(&others));
         let inverted = opposite.len() < own.len();
         let ranges = if inverted { opposite } else { own };
-        let ranges = if ranges.len() > MAX_RANGES { Box::default() } else { ranges };
+        let ranged = (1..=MAX_RANGES).contains(&ranges.len());
+        let first = ranges.first().copied().unwrap_or((u8x16::splat(0), u8x16::splat(0)));
+        let more = ranges.get(1..).filter(|_| ranged).unwrap_or_default().into();
         let few = if bytes.len() <= 3 { bytes } else { Vec::new() };
-        Self { table: Box::new(table), ranges, inverted: if inverted { 0xFFFF } else { 0 }, few }
+        let inverted = if inverted { 0xFFFF } else { 0 };
+        Self { table: Box::new(table), first, more, ranged, inverted, few }
     }
 
     /// One byte.
@@ -51,14 +57,26 @@ impl Scout {
     #[inline]
     pub fn find(&self, text: &[u8], from: usize) -> Option<usize> {
         let rest = text.get(from..)?;
-        let found = match (rest.first_chunk::<16>(), &self.ranges[..]) {
-            (Some(lane), [_, ..]) => match self.bits(*lane) {
+        let found = match (rest.first_chunk::<16>(), self.ranged) {
+            (Some(lane), true) => match self.bits(*lane) {
                 0 => self.find_behind(rest),
                 bits => Some(bits.trailing_zeros() as usize),
             },
+            (None, true) => return self.find_at_end(text, from),
             _ => rest.iter().position(|byte| self.table[usize::from(*byte)]),
         };
         found.map(|found| from + found)
+    }
+
+    /// The same where fewer than sixteen bytes are left; those before them are looked at as well, if there are any.
+    #[inline]
+    fn find_at_end(&self, text: &[u8], from: usize) -> Option<usize> {
+        let Some(lane) = text.last_chunk::<16>() else {
+            let found = text[from..].iter().position(|byte| self.table[usize::from(*byte)]);
+            return found.map(|found| from + found);
+        };
+        let bits = self.bits(*lane) >> (from + 16 - text.len());
+        (bits != 0).then(|| from + bits.trailing_zeros() as usize)
     }
 
     /// The same behind the first sixteen bytes, in which there is none.
@@ -89,7 +107,7 @@ impl Scout {
     pub fn has(&self, text: &[u8], least: usize) -> bool {
         let (lanes, rest) = text.as_chunks::<16>();
         let one_by_one = |text: &[u8]| text.iter().filter(|b| self.table[usize::from(**b)]).count();
-        if self.ranges.is_empty() {
+        if !self.ranged {
             return one_by_one(text) >= least;
         }
         let wide: usize = lanes.iter().map(|lane| self.bits(*lane).count_ones() as usize).sum();
@@ -100,10 +118,13 @@ impl Scout {
     #[inline]
     fn bits(&self, lane: [u8; 16]) -> u32 {
         let bytes = u8x16::new(lane);
-        let mut all = u8x16::splat(0);
-        for (least, span) in &self.ranges {
+        let within = |(least, span): &(u8x16, u8x16)| {
             let above = bytes - *least;
-            all |= above.min(*span).simd_eq(above);
+            above.min(*span).simd_eq(above)
+        };
+        let mut all = within(&self.first);
+        for range in &self.more {
+            all |= within(range);
         }
         all.to_bitmask() ^ self.inverted
     }

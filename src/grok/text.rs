@@ -121,7 +121,7 @@ fn stretch(table: &SetTable, text: &[u8], from: usize) -> usize {
 
 /// The rest of a run with characters outside ASCII.
 #[inline(never)]
-fn wide_stretch(table: &SetTable, text: &[u8], mut at: usize) -> usize {
+pub fn wide_stretch(table: &SetTable, text: &[u8], mut at: usize) -> usize {
     while let Some(next) = one(table, text, at) {
         at = match table.stop.find(text, next) {
             Some(stop) => stop,

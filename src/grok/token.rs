@@ -9,10 +9,12 @@
 use super::ast::Node;
 use super::first::First;
 use determine::Determiner;
+use outline::Outline;
 use parts::{Answer, Parts, Says};
-use template::Templates;
+use template::{Passed, Templates};
 
 mod determine;
+mod outline;
 mod parts;
 mod template;
 
@@ -56,8 +58,19 @@ pub struct Token {
     last: bool,
     /// Whether a walk can be unsure.
     pub wide: bool,
-    /// The ways that most texts go.
-    templates: Option<Box<Templates>>,
+    /// What tells most ends without the tables.
+    quick: Quick,
+}
+
+/// What tells the ends of most texts of a token without its tables.
+#[derive(Clone, Debug)]
+enum Quick {
+    /// Nothing.
+    None,
+    /// Their form.
+    Outline(Outline),
+    /// The ways that they go.
+    Templates(Box<Templates>),
 }
 
 impl Token {
@@ -71,7 +84,9 @@ impl Token {
         if token.starts.iter().all(|start| *start <= UNSURE) {
             return None;
         }
-        token.templates = Templates::new(nodes, &token).map(Box::new);
+        let templates = Templates::new(nodes, &token).map(Box::new).map(Quick::Templates);
+        let outline = || Outline::new(&token).map(Quick::Outline);
+        token.quick = templates.or_else(outline).unwrap_or(Quick::None);
         Some(token)
     }
 
@@ -84,9 +99,17 @@ impl Token {
     #[inline]
     pub fn walk(&self, text: &[u8], at: usize) -> Walk {
         let state = self.start(text, at);
-        let (state, at) = match &self.templates {
-            Some(templates) => templates.pass(state, text, at).unwrap_or((state, at)),
-            None => (state, at),
+        let (state, at) = match &self.quick {
+            Quick::Templates(templates) => match templates.pass(state, text, at) {
+                Passed::End(end) => return Walk::End(end),
+                Passed::On(then, on) => (then, on),
+                Passed::Nothing => (state, at),
+            },
+            Quick::Outline(outline) => match outline.end(state, text, at) {
+                Some(end) => return Walk::End(end),
+                None => (state, at),
+            },
+            Quick::None => (state, at),
         };
         match self.last {
             false => self.walk_on(state, text, at),
@@ -169,13 +192,16 @@ impl Token {
 
     #[inline]
     fn answer(&self, code: u16, text: &[u8], at: usize) -> Answer {
+        self.says(code, text.get(at).map_or(256, |byte| usize::from(*byte)))
+    }
+
+    /// What the code of an end says before a byte, or at the end of the text.
+    #[inline]
+    fn says(&self, code: u16, byte: usize) -> Answer {
         match code {
             NO_END => Answer::No,
             ANY_END => Answer::Yes,
-            _ => {
-                self.ends[usize::from(code - END_TABLES)]
-                    [text.get(at).map_or(256, |byte| usize::from(*byte))]
-            }
+            _ => self.ends[usize::from(code - END_TABLES)][byte],
         }
     }
 

@@ -8,7 +8,7 @@
 use super::super::charset::Wide;
 use super::super::first::First;
 use super::parts::{Answer, Part, Parts, Says};
-use super::{DEAD, Token, UNSURE};
+use super::{DEAD, Quick, Token, UNSURE};
 use std::collections::{HashMap, HashSet};
 
 /// A token may have so many states.
@@ -71,7 +71,7 @@ impl<'a> Determiner<'a> {
             starts,
             last: self.sure,
             wide: false,
-            templates: None,
+            quick: Quick::None,
         };
         let mut at = 0;
         while let Some(list) = self.lists.get(at).cloned() {

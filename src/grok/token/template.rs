@@ -9,6 +9,7 @@
 use super::super::ast::Node;
 use super::super::first::{First, first};
 use super::super::words::Words;
+use super::outline::step;
 use super::{NO_END, Token, UNSURE};
 
 /// Shorter ways are as quick by the tables.
@@ -45,6 +46,43 @@ struct Choices {
     forks: Vec<(usize, u128)>,
 }
 
+/// What a byte behind a way means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Behind {
+    /// The token ends before it.
+    End,
+    /// It leads from the way's state to the same state.
+    Stay,
+    /// The tables tell.
+    On,
+}
+
+impl Behind {
+    /// What each byte means in a state.
+    fn new(state: u16, token: &Token) -> Box<[Self; 257]> {
+        let ends = token.ends_behind(&[state].into());
+        Box::new(std::array::from_fn(|byte| {
+            let stays = || step(token, state, u8::try_from(byte).ok()?).filter(|on| *on == state);
+            match ends[byte] {
+                true => Self::End,
+                false if stays().is_some() => Self::Stay,
+                false => Self::On,
+            }
+        }))
+    }
+}
+
+/// What came of trying a way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passed {
+    /// The text goes another way.
+    Nothing,
+    /// The tables go on in this state at this place.
+    On(u16, usize),
+    /// The token ends there.
+    End(usize),
+}
+
 /// A way of fixed length.
 #[derive(Clone, Debug)]
 pub struct Template {
@@ -52,6 +90,8 @@ pub struct Template {
     from: u16,
     /// The state that it leads to.
     then: u16,
+    /// What each byte behind it means; the last entry is the end of the text.
+    ends: Box<[Behind; 257]>,
     words: Words,
     pairs: Vec<Pair>,
     names: Vec<Names>,
@@ -171,16 +211,24 @@ impl Templates {
 
     /// The state that the way of a text leads to and where it ends, if the text takes one of them.
     #[inline(never)]
-    pub fn pass(&self, state: u16, text: &[u8], at: usize) -> Option<(u16, usize)> {
+    pub fn pass(&self, state: u16, text: &[u8], at: usize) -> Passed {
         let mut ways = self;
         loop {
             match ways {
-                Self::One(template) => return template.pass(state, text, at),
+                Self::One(template) => {
+                    if !template.holds(state, text, at) {
+                        return Passed::Nothing;
+                    }
+                    return template.end(text, at + template.words.len);
+                }
                 Self::Fork(fork) => {
                     let (place, set, without, with) = &**fork;
                     let byte = text.get(at + place).copied().unwrap_or(0x80);
                     let there = byte < 0x80 && set >> byte & 1 == 1;
-                    ways = if there { with.as_ref()? } else { without.as_ref()? };
+                    let Some(chosen) = (if there { with } else { without }) else {
+                        return Passed::Nothing;
+                    };
+                    ways = chosen;
                 }
             }
         }
@@ -208,10 +256,10 @@ impl Template {
             }
         }
         let (count, then) = best?;
-        Self::laid_out(&items[..count], (from, then))
+        Self::laid_out(&items[..count], (from, then), token)
     }
 
-    fn laid_out(items: &[Item], (from, then): (u16, u16)) -> Option<Self> {
+    fn laid_out(items: &[Item], (from, then): (u16, u16), token: &Token) -> Option<Self> {
         let (mut sets, mut pairs, mut names) = (Vec::new(), Vec::new(), Vec::new());
         for item in items {
             match item {
@@ -226,26 +274,35 @@ impl Template {
                 }
             }
         }
-        Some(Self { from, then, words: Words::new(&sets)?, pairs, names })
+        let ends = Behind::new(then, token);
+        Some(Self { from, then, ends, words: Words::new(&sets)?, pairs, names })
     }
 
+    /// What is behind the way: the token's end, or a run up to it.
     #[inline]
-    fn pass(&self, state: u16, text: &[u8], at: usize) -> Option<(u16, usize)> {
+    fn end(&self, text: &[u8], mut at: usize) -> Passed {
+        loop {
+            let next = text.get(at).map_or(256, |byte| usize::from(*byte));
+            match self.ends[next] {
+                Behind::End => return Passed::End(at),
+                Behind::Stay => at += 1,
+                Behind::On => return Passed::On(self.then, at),
+            }
+        }
+    }
+
+    /// Whether a text goes this way.
+    #[inline]
+    fn holds(&self, state: u16, text: &[u8], at: usize) -> bool {
         if state != self.from || self.words.hold(text, at) != Some(true) {
-            return None;
+            return false;
         }
-        let window = text.get(at..at + self.words.len)?;
-        for pair in &self.pairs {
-            if !pair.holds(window) {
-                return None;
-            }
-        }
-        for names in &self.names {
-            if !names.holds(*window.get(names.at..)?.first_chunk::<NAME>()?) {
-                return None;
-            }
-        }
-        Some((self.then, at + self.words.len))
+        let Some(window) = text.get(at..at + self.words.len) else { return false };
+        let name = |names: &Names| {
+            let name = window.get(names.at..).and_then(|rest| rest.first_chunk::<NAME>());
+            name.is_some_and(|name| names.holds(*name))
+        };
+        self.pairs.iter().all(|pair| pair.holds(window)) && self.names.iter().all(name)
     }
 }
 
