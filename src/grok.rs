@@ -288,11 +288,10 @@ const MANY_CAPTURES: usize = 128;
 /// Puts captures into the order of their numbers, of several of one number the last. Most are so already, or nearly:
 /// what lies in another capture ends before it.
 fn order(taken: &mut Vec<Taken>) {
-    if taken.is_sorted_by(|one, other| one.number < other.number) {
-        return;
-    }
+    let mut repeated = false;
     if taken.len() > MANY_CAPTURES {
         taken.sort_by_key(|taken| taken.number);
+        repeated = true;
     } else {
         for at in 1..taken.len() {
             let (one, mut place) = (taken[at], at);
@@ -301,7 +300,11 @@ fn order(taken: &mut Vec<Taken>) {
                 place -= 1;
             }
             taken[place] = one;
+            repeated |= place > 0 && taken[place - 1].number == one.number;
         }
+    }
+    if !repeated {
+        return;
     }
     taken.dedup_by(|later, earlier| {
         let same = later.number == earlier.number;

@@ -74,7 +74,7 @@ pub fn compile(parsed: &Parsed, numbers: Numbers) -> Result<Program, Problem> {
         anchor,
         start: Box::new(start.table()),
         prefix: prefix.map(|text| Spot::new(text.as_bytes())),
-        at_once: prefix.is_none(),
+        opening: Literal::new(prefix.map_or(&[], |text| text.as_bytes())),
         scout: Scout::new(begins(&start.table())),
         required: Required::new(&parsed.node),
         memo,

@@ -6,18 +6,18 @@
 
 use super::ast::Assertion;
 use super::program::{
-    FAIL, Field, Guard, Inst, Literal, Pc, Piece, RunField, Seek, SeekField, SetTable, Stride,
-    TokenField, UNBOUNDED,
+    FAIL, Field, Guard, Inst, Lead, Literal, Pc, Piece, RunField, Seek, SeekField, SetTable,
+    Stride, TokenField, UNBOUNDED,
 };
 use super::spot::Pair;
 
 /// Puts fields where they begin; `word` is the set of word characters.
 pub fn fuse(insts: &mut [Inst], sets: &[SetTable], word: u32, dispatches: &[[Pc; 257]]) {
-    let goals = goals(insts, dispatches);
+    let before = bytes_before(insts, dispatches);
+    let words = Words { sets, word };
     for at in 0..insts.len() {
-        let before = if goals[at] { None } else { last_byte(insts, at) };
-        let fused = match field(insts, at, word) {
-            Some(field) => Some(simpler(needless_guard(field, before, (sets, word)), sets)),
+        let fused = match field(insts, at, &words) {
+            Some(field) => Some(simpler(needless_guard(field, before[at], &words), sets)),
             None => seek(insts, at).map(|field| Inst::SeekField(Box::new(field))),
         };
         if let Some(fused) = fused {
@@ -26,50 +26,117 @@ pub fn fuse(insts: &mut [Inst], sets: &[SetTable], word: u32, dispatches: &[[Pc;
     }
 }
 
-/// Which instructions are come to otherwise than from the one before.
-fn goals(insts: &[Inst], dispatches: &[[Pc; 257]]) -> Vec<bool> {
-    let mut goals = vec![false; insts.len()];
-    let mut goal = |pc: Pc| {
-        if let Some(goal) = goals.get_mut(pc as usize).filter(|_| pc != FAIL) {
-            *goal = true;
-        }
-    };
-    for inst in insts {
-        match inst {
-            Inst::Jump(to) | Inst::Token(_, to) | Inst::Progress(_, to) => goal(*to),
-            Inst::LookStart(to) => goal(*to),
-            Inst::Split(a, b) | Inst::Choose(a, b, _) => [*a, *b].into_iter().for_each(&mut goal),
-            Inst::Dispatch(table) => dispatches[*table as usize].iter().for_each(|to| goal(*to)),
-            _ => {}
-        }
-    }
-    goals
+/// What is known of word characters.
+struct Words<'a> {
+    sets: &'a [SetTable],
+    word: u32,
 }
 
-/// The byte that the instruction before has always taken.
-fn last_byte(insts: &[Inst], at: usize) -> Option<u8> {
-    match insts.get(at.checked_sub(1)?)? {
-        Inst::Byte(byte) => Some(*byte),
-        Inst::Text(text) => text.bytes.last().copied(),
-        _ => None,
+impl Words<'_> {
+    /// Whether a byte is ASCII and no word character.
+    fn lacks(&self, byte: u8) -> bool {
+        byte.is_ascii()
+            && self.sets.get(self.word as usize).is_some_and(|word| !word.set.has_ascii(byte))
     }
-    .filter(u8::is_ascii)
+
+    /// Whether all of a set are word characters.
+    fn has_all(&self, set: u32) -> bool {
+        let word = self.sets.get(self.word as usize).map(|word| word.set.negate());
+        word.is_some_and(|others| self.sets[set as usize].set.disjoint(&others))
+    }
+
+    /// Whether a field begins with a word character, whatever its text is.
+    fn begins(&self, field: &Field) -> bool {
+        match (field.lead, &field.piece) {
+            (Lead::One(set), _) => self.has_all(set),
+            (Lead::None, Piece::Take(run)) => run.min > 0 && self.has_all(run.set),
+            _ => false,
+        }
+    }
+}
+
+/// What is known of the byte before an instruction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// No way to the instruction is known yet.
+    Nothing,
+    /// It is this one.
+    Byte(u8),
+    /// It can be several.
+    Any,
+}
+
+/// So many rounds over the program; each loop in it may take one.
+const MAX_ROUNDS: usize = 8;
+/// A longer program takes too long to be looked through.
+const MAX_INSTS: usize = 20_000;
+
+/// For each instruction the byte that always stands before where it is come to.
+fn bytes_before(insts: &[Inst], dispatches: &[[Pc; 257]]) -> Vec<Option<u8>> {
+    let mut all = vec![Before::Nothing; insts.len()];
+    if let Some(first) = all.first_mut() {
+        *first = Before::Any;
+    }
+    let mut settled = false;
+    for _ in 0..MAX_ROUNDS {
+        if settled || insts.len() > MAX_INSTS {
+            break;
+        }
+        settled = true;
+        for (at, inst) in insts.iter().enumerate() {
+            let here = all[at];
+            ways(inst, at as Pc, dispatches, &mut |pc, taken| {
+                let Some(goal) = all.get_mut(pc as usize).filter(|_| pc != FAIL) else { return };
+                let joined = match (*goal, taken.unwrap_or(here)) {
+                    (Before::Nothing, other) | (other, Before::Nothing) => other,
+                    (one, other) if one == other => one,
+                    _ => Before::Any,
+                };
+                settled &= joined == *goal;
+                *goal = joined;
+            });
+        }
+    }
+    let known = |before: &Before| match before {
+        Before::Byte(byte) if settled => Some(*byte),
+        _ => None,
+    };
+    all.iter().map(known).collect()
+}
+
+/// Tells where an instruction can go on, and what then stands before: `None` is what stood before itself.
+fn ways(inst: &Inst, at: Pc, dispatches: &[[Pc; 257]], go: &mut dyn FnMut(Pc, Option<Before>)) {
+    let next = at + 1;
+    match inst {
+        Inst::Byte(byte) => go(next, Some(Before::Byte(*byte))),
+        Inst::Text(text) => go(next, text.bytes.last().map(|byte| Before::Byte(*byte))),
+        Inst::Jump(to) => go(*to, None),
+        Inst::Progress(_, to) | Inst::LookStart(to) => {
+            [*to, next].into_iter().for_each(|to| go(to, None))
+        }
+        Inst::Split(a, b) | Inst::Choose(a, b, _) => {
+            [*a, *b].into_iter().for_each(|to| go(to, None))
+        }
+        Inst::Dispatch(table) => dispatches[*table as usize].iter().for_each(|to| go(*to, None)),
+        Inst::Note(_) | Inst::Save(_) | Inst::Close(_) | Inst::CloseAgain(_) => go(next, None),
+        Inst::Assert(_) | Inst::Neighbour(..) | Inst::Fence | Inst::Cut => go(next, None),
+        Inst::Token(_, to) => [*to, next].into_iter().for_each(|to| go(to, Some(Before::Any))),
+        _ => go(next, Some(Before::Any)),
+    }
 }
 
 /// Leaves out what has to be in front of a field where the byte before it tells that it always is.
-fn needless_guard(field: Field, before: Option<u8>, (sets, word): (&[SetTable], u32)) -> Field {
-    let Some(before) = before else { return field };
-    let has = |set: u32| sets[set as usize].set.has_ascii(before);
+fn needless_guard(field: Field, before: Option<u8>, words: &Words<'_>) -> Field {
+    let Some(before) = before.filter(u8::is_ascii) else { return field };
     let holds = match field.guard {
         Guard::None => true,
-        Guard::Edge => {
-            let words = matches!(&field.piece, Piece::Take(run) if run.set == word && run.min > 0);
-            words && field.lead.is_none() && !has(word)
+        Guard::Edge => words.lacks(before) && words.begins(&field),
+        Guard::Neighbour(look, set) => {
+            look.behind && words.sets[set as usize].set.has_ascii(before) != look.negative
         }
-        Guard::Neighbour(look, set) => look.behind && has(set) != look.negative,
     };
     let guard = if holds { Guard::None } else { field.guard };
-    let plain = holds && field.lead.is_none();
+    let plain = holds && matches!(field.lead, Lead::None);
     Field { guard, plain, ..field }
 }
 
@@ -80,12 +147,16 @@ fn simpler(field: Field, sets: &[SetTable]) -> Inst {
         return Inst::Field(Box::new(field));
     }
     match field.piece {
-        Piece::Token(token, otherwise) if field.lead.is_none() => {
+        Piece::Token(token, otherwise) if field.plain => {
             let tail = field.tail;
             Inst::TokenField(Box::new(TokenField { number, next, token, otherwise, tail }))
         }
         Piece::Take(ref run) if run.min <= 1 && run.max == UNBOUNDED => {
-            let lead = field.lead.map(|set| &sets[set as usize]);
+            let (lead, needed) = match field.lead {
+                Lead::None => (None, false),
+                Lead::Maybe(set) => (Some(&sets[set as usize]), false),
+                Lead::One(set) => (Some(&sets[set as usize]), true),
+            };
             if lead.is_some_and(|set| !set.narrow) {
                 return Inst::Field(Box::new(field));
             }
@@ -97,6 +168,8 @@ fn simpler(field: Field, sets: &[SetTable]) -> Inst {
                 min: run.min,
                 all: table.stride == Stride::All,
                 lead: lead.map(|set| Box::new(set.bytes)),
+                needed,
+                wide: !table.ranges.is_empty(),
                 stop: table.stop.clone(),
                 tail: field.tail,
             }))
@@ -134,7 +207,7 @@ fn tail(insts: &[Inst], at: usize) -> Literal {
     }
 }
 
-fn field(insts: &[Inst], at: usize, word: u32) -> Option<Field> {
+fn field(insts: &[Inst], at: usize, words: &Words<'_>) -> Option<Field> {
     let (Inst::Save(number) | Inst::Note(number)) = insts.get(at)? else { return None };
     let again = matches!(insts[at], Inst::Save(_));
     let mut at = at + 1;
@@ -145,23 +218,34 @@ fn field(insts: &[Inst], at: usize, word: u32) -> Option<Field> {
     };
     at += usize::from(!matches!(guard, Guard::None));
     let lead = match insts.get(at)? {
-        Inst::Maybe(set) => Some(*set),
-        _ => None,
+        Inst::Maybe(set) => Lead::Maybe(*set),
+        Inst::Set(set) => Lead::One(*set),
+        _ => Lead::None,
     };
-    at += usize::from(lead.is_some());
+    at += usize::from(!matches!(lead, Lead::None));
+    let plain = matches!((guard, lead), (Guard::None, Lead::None));
     let piece = match insts.get(at)? {
         Inst::Take(run) => Piece::Take(run.clone()),
-        Inst::Token(token, _) if lead.is_none() => Piece::Token(*token, at as Pc + 1),
+        Inst::Token(token, _) if matches!(lead, Lead::None) => Piece::Token(*token, at as Pc + 1),
         _ => return None,
     };
     at = match insts.get(at)? {
         Inst::Token(_, end) => *end as usize,
         _ => at + 1,
     };
-    // Behind all the word characters that there are is always the edge of a word.
-    let edge = matches!(&piece, Piece::Take(run) if run.set == word && run.min > 0);
-    if edge && matches!(insts.get(at)?, Inst::Assert(Assertion::WordEdge)) {
-        at += 1;
+    // Behind all the word characters that there are is always the edge of a word, and between one and another
+    // character as well.
+    let edge = matches!(insts.get(at)?, Inst::Assert(Assertion::WordEdge));
+    if let (true, Piece::Take(run)) = (edge, &piece) {
+        let behind = tail(insts, at + 2).bytes.first().is_some_and(|byte| words.lacks(*byte));
+        let some = match lead {
+            Lead::One(set) => words.has_all(set),
+            _ => run.min > 0,
+        };
+        let all = run.set == words.word;
+        if some && (all || behind && words.has_all(run.set)) {
+            at += 1;
+        }
     }
     if !matches!(insts.get(at)?, Inst::Close(end) | Inst::CloseAgain(end) if end == number) {
         return None;
@@ -169,13 +253,14 @@ fn field(insts: &[Inst], at: usize, word: u32) -> Option<Field> {
     insts.get(at + 1)?;
     let tail = tail(insts, at + 1);
     let next = at + 1 + usize::from(!tail.bytes.is_empty());
-    let plain = matches!(guard, Guard::None) && lead.is_none();
     Some(Field { number: *number, plain, again, guard, lead, piece, tail, next: next as Pc })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Ecs, Grok, Options};
+    use super::super::expand::Names;
+    use super::super::program::{Inst, Program};
+    use super::super::{Ecs, Grok, Options, compile, dictionary, parse};
 
     #[test]
     fn the_most_used_fields_are_one_instruction_with_what_follows_them() {
@@ -187,5 +272,34 @@ mod tests {
             let told = grok.explain();
             assert!(told.contains("capture 0 in one go"), "{name}:\n{told}");
         }
+    }
+
+    /// What the byte before tells is not asked for again, whichever way leads there; what it does not tell is.
+    #[test]
+    fn a_guard_is_left_out_only_where_the_byte_before_proves_it() {
+        let guarded = |pattern: &str| {
+            let parsed = parse(pattern);
+            let fields = parsed.insts.iter().filter(|inst| matches!(inst, Inst::Field(_)));
+            fields.count()
+        };
+        for (pattern, expected) in [
+            ("%{WORD:a} ", 1),
+            (" %{WORD:a} ", 0),
+            ("a%{WORD:a} ", 1),
+            ("[ a]%{WORD:a} ", 1),
+            (" (?:-|%{NUMBER:a}) ", 0),
+            ("(?: |x)%{NUMBER:a} ", 1),
+            ("(?: |-)y?%{NUMBER:a} ", 1),
+            ("\\[%{POSINT:a}\\]", 0),
+            ("1%{POSINT:a}\\]", 1),
+        ] {
+            assert_eq!(guarded(pattern), expected, "{pattern}");
+        }
+    }
+
+    fn parse(pattern: &str) -> Program {
+        let mut names = Names::new(dictionary::builtin(Ecs::V1), &[]);
+        let parsed = parse::parse(pattern, 0, &mut names, true).unwrap();
+        compile::compile(&parsed, compile::Numbers::ByName).unwrap()
     }
 }

@@ -178,8 +178,8 @@ pub struct Field {
     pub again: bool,
     /// What has to be in front of it.
     pub guard: Guard,
-    /// One of this set, or none, stands before the piece.
-    pub lead: Option<u32>,
+    /// What stands before the piece.
+    pub lead: Lead,
     /// The piece.
     pub piece: Piece,
     /// What follows it.
@@ -203,6 +203,10 @@ pub struct RunField {
     pub all: bool,
     /// For each byte whether it may stand before the run: 1 or 0.
     pub lead: Option<Box<[u8; 256]>>,
+    /// Whether it has to.
+    pub needed: bool,
+    /// Whether characters outside ASCII have to be looked up.
+    pub wide: bool,
     /// Finds the first byte that is not in the set, or only perhaps.
     pub stop: Scout,
     /// What follows the run.
@@ -248,6 +252,17 @@ pub enum Guard {
     Edge,
     /// This neighbour.
     Neighbour(Look, u32),
+}
+
+/// What a field begins with.
+#[derive(Clone, Copy, Debug)]
+pub enum Lead {
+    /// Its piece.
+    None,
+    /// One of a set, or none.
+    Maybe(u32),
+    /// One of a set.
+    One(u32),
 }
 
 /// What a field consists of.
@@ -391,8 +406,8 @@ pub struct Program {
     pub start: Box<[bool; 257]>,
     /// The text that every match begins with.
     pub prefix: Option<Spot>,
-    /// Whether an attempt at the text's begin is worth it where the first byte allows one.
-    pub at_once: bool,
+    /// The same, to be asked for at a place.
+    pub opening: Literal,
     /// The bytes that an attempt can begin with; none for what can be empty at the text's end.
     pub scout: Scout,
     /// What every match has.

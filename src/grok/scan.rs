@@ -35,7 +35,7 @@ pub fn scan_from(program: &Program, text: &[u8], from: usize, memory: &mut Memor
         return Found::Limit;
     }
     // Most lines begin with what is looked for, and asking for that costs less than a search.
-    let at_once = from == 0 && program.at_once && can_begin(program, text, 0);
+    let at_once = from == 0 && can_begin(program, text, 0) && program.opening.at(text, 0).is_some();
     let place = if at_once { Some(0) } else { candidate(program, text, from) };
     // A text in which nothing can begin does not even need a machine.
     match place {

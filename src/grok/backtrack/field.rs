@@ -4,7 +4,7 @@
 //! which the field was made would come to. On failure: [`FAIL`], and nothing is changed.
 
 use super::super::program::{
-    FAIL, Field, Guard, Pc, Piece, RunField, SeekField, TokenField, UNBOUNDED,
+    FAIL, Field, Guard, Lead, Pc, Piece, RunField, SeekField, TokenField, UNBOUNDED,
 };
 use super::super::text;
 use super::super::token::Walk;
@@ -16,13 +16,21 @@ impl Machine<'_> {
     #[expect(clippy::inline_always, reason = "a call costs as much as a short field")]
     pub(super) fn run_field(&mut self, field: &RunField, begin: usize) -> (Pc, usize) {
         let text = self.text;
-        let lead = |table: &[u8; 256]| text.get(begin).map_or(0, |byte| table[usize::from(*byte)]);
-        let at = begin + usize::from(field.lead.as_ref().map_or(0, |table| lead(table)));
+        let mut at = begin;
+        if let Some(lead) = &field.lead {
+            let there = text.get(begin).map_or(0, |byte| lead[usize::from(*byte)]);
+            if field.needed && there == 0 {
+                return (FAIL, begin);
+            }
+            at += usize::from(there);
+        }
         let end = match field.all {
             true => text.len(),
             false => match field.stop.find(text, at) {
-                Some(stop) if text[stop] < 0x80 => stop,
-                Some(stop) => text::wide_stretch(self.set(field.set), text, stop),
+                Some(stop) if field.wide && text[stop] >= 0x80 => {
+                    text::wide_stretch(self.set(field.set), text, stop)
+                }
+                Some(stop) => stop,
                 None => text.len(),
             },
         };
@@ -121,7 +129,12 @@ impl Machine<'_> {
             Guard::Edge => self.word_edge(begin),
             Guard::Neighbour(look, set) => self.neighbour(look, set, begin),
         };
-        let lead = field.lead.and_then(|set| text::one(self.set(set), self.text, begin));
-        holds.then_some(lead.unwrap_or(begin))
+        let one = |set: u32| text::one(self.set(set), self.text, begin);
+        match field.lead {
+            _ if !holds => None,
+            Lead::None => Some(begin),
+            Lead::Maybe(set) => Some(one(set).unwrap_or(begin)),
+            Lead::One(set) => one(set),
+        }
     }
 }
