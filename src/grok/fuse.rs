@@ -107,20 +107,23 @@ fn bytes_before(insts: &[Inst], dispatches: &[[Pc; 257]]) -> Vec<Option<u8>> {
 /// Tells where an instruction can go on, and what then stands before: `None` is what stood before itself.
 fn ways(inst: &Inst, at: Pc, dispatches: &[[Pc; 257]], go: &mut dyn FnMut(Pc, Option<Before>)) {
     let next = at + 1;
+    let two = |one: Pc, other: Pc, go: &mut dyn FnMut(Pc, Option<Before>)| {
+        go(one, None);
+        go(other, None);
+    };
     match inst {
         Inst::Byte(byte) => go(next, Some(Before::Byte(*byte))),
         Inst::Text(text) => go(next, text.bytes.last().map(|byte| Before::Byte(*byte))),
         Inst::Jump(to) => go(*to, None),
-        Inst::Progress(_, to) | Inst::LookStart(to) => {
-            [*to, next].into_iter().for_each(|to| go(to, None))
-        }
-        Inst::Split(a, b) | Inst::Choose(a, b, _) => {
-            [*a, *b].into_iter().for_each(|to| go(to, None))
-        }
+        Inst::Progress(_, to) | Inst::LookStart(to) => two(*to, next, go),
+        Inst::Split(a, b) | Inst::Choose(a, b, _) => two(*a, *b, go),
         Inst::Dispatch(table) => dispatches[*table as usize].iter().for_each(|to| go(*to, None)),
         Inst::Note(_) | Inst::Save(_) | Inst::Close(_) | Inst::CloseAgain(_) => go(next, None),
         Inst::Assert(_) | Inst::Neighbour(..) | Inst::Fence | Inst::Cut => go(next, None),
-        Inst::Token(_, to) => [*to, next].into_iter().for_each(|to| go(to, Some(Before::Any))),
+        Inst::Token(_, to) => {
+            go(*to, Some(Before::Any));
+            go(next, Some(Before::Any));
+        }
         _ => go(next, Some(Before::Any)),
     }
 }
