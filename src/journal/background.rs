@@ -19,8 +19,8 @@ use super::shared::{PAUSE_FIRST, PAUSE_MAX, Shared, describe, lock};
 use super::state::{Segment, State};
 use super::writer::{Unsynced, WriteError};
 
-/// Pause between two syncs for the sake of new sources, at least: where thousands of files are new, a sync for each would
-/// take minutes, as nothing can be written to a page of the file while it is synced.
+/// Pause between two syncs for the sake of new sources, at least: where thousands of files are new, a sync for each
+/// would take minutes, as nothing can be written to a page of the file while it is synced.
 const SOON: Duration = Duration::from_millis(20);
 /// Pause between two looks at an output that is behind, for its metrics.
 const WATCH: Duration = Duration::from_secs(1);

@@ -205,7 +205,8 @@ fn date(lua: &Lua, plan: &Plan) -> Result<Table> {
         let time_ns = form.parse(&text.as_bytes(), clock.now_ns());
         Ok(time_ns.map(|ns| match ns % 1_000_000_000 {
             0 => LuaValue::Integer(ns / 1_000_000_000),
-            _ => LuaValue::Number(ns as f64 / 1e9),
+            // The nanoseconds of a year have more digits than a float holds.
+            part => LuaValue::Number((ns / 1_000_000_000) as f64 + part as f64 / 1e9),
         }))
     };
     library.set("parse", lua.create_function(parse)?)?;
@@ -216,7 +217,7 @@ fn date(lua: &Lua, plan: &Plan) -> Result<Table> {
         })?;
         // A float of seconds is not exact to the nanosecond: to the microsecond it is.
         let micros = (seconds * 1e6).round();
-        if !(micros.abs() < 9e15) {
+        if micros.is_nan() || micros.abs() >= 9e15 {
             return Err(Error::runtime("no time: the seconds are too many"));
         }
         let mut out = Vec::new();

@@ -148,7 +148,7 @@ fn a_script_reads_and_writes_json() {
         r#"{"a":"{\"n\":[1,2.5,{}],\"e\":[]}","b":{"e":[],"n":[1,2.5,{}]},"c":"{\"a\":\"q\",\"x\":[1],\"y\":[]}"}"#,
     );
     check(
-        "local fine, why = pcall(json.decode, '{') event.fine = fine event.why = tostring(why):sub(1, 14)",
+        "local fine, why = pcall(json.decode, '{') event.fine = fine event.why = tostring(why):match('not valid JSON')",
         "{}",
         r#"{"fine":false,"why":"not valid JSON"}"#,
     );
@@ -159,17 +159,17 @@ fn a_script_reads_and_writes_json() {
 #[test]
 fn a_script_uses_regular_expressions() {
     check(
-        "local m = regex.match(event.a, '(?<k>\\w+)=(\\d)?') event.m = { m[0], m[1], m.k, tostring(m[2]) }",
+        "local m = regex.match(event.a, '(?<k>[a-z]+)=([0-9])?') event.m = { m[0], m[1], m.k, tostring(m[2]) }",
         r#"{"a":"- ab="}"#,
         r#"{"a":"- ab=","m":["ab=","ab","ab","nil"]}"#,
     );
     check(
-        "event.b = regex.scan(event.a, '[a-z]+') event.c = regex.scan(event.a, '([a-z])(\\d)')",
+        "event.b = regex.scan(event.a, '[a-z]+') event.c = regex.scan(event.a, '([a-z])([0-9])')",
         r#"{"a":"a1 b2"}"#,
         r#"{"a":"a1 b2","b":["a","b"],"c":[["a","1"],["b","2"]]}"#,
     );
     check(
-        "event.b = regex.gsub(event.a, '([a-z])(\\d)', '${2}$1', 1) event.c = regex.match('x', 'y')",
+        "event.b = regex.gsub(event.a, '([a-z])([0-9])', '${2}$1', 1) event.c = regex.match('x', 'y')",
         r#"{"a":"a1 b2"}"#,
         r#"{"a":"a1 b2","b":"1a b2"}"#,
     );

@@ -48,10 +48,7 @@ impl Writer {
         method: &str,
         arguments: &[Expression],
     ) -> Option<Option<String>> {
-        let exact = match self.seconds(value)? {
-            Some(exact) => exact,
-            None => return Some(None),
-        };
+        let Some(exact) = self.seconds(value)? else { return Some(None) };
         let whole =
             if exact == "os.time()" { exact.clone() } else { format!("math.floor({exact})") };
         let number = |directive: &str| format!("tonumber(os.date('!%{directive}', {whole}))");

@@ -30,8 +30,8 @@ pub struct Point {
     pub tail_crc: u32,
 }
 
-/// The points behind a position, the nearest first, at most [`POINTS`]: none for a file that was read in one go, as most
-/// are where there are very many.
+/// The points behind a position, the nearest first, at most [`POINTS`]: none for a file that was read in one go, as
+/// most are where there are very many.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trail(pub Vec<Point>);
 

@@ -196,8 +196,8 @@ impl Tailer {
         let head = self.head(path, compressed)?;
         let family = self.families.get(label).cloned().unwrap_or_default();
         family.into_iter().find(|id| {
-            let begins = |g: &&Box<Generation>| g.offset > 0 && g.marker.begins(&head);
-            let Some(generation) = self.generations.get(id).filter(begins) else {
+            let begins = |g: &&Generation| g.offset > 0 && g.marker.begins(&head);
+            let Some(generation) = self.generations.get(id).map(Box::as_ref).filter(begins) else {
                 return false;
             };
             let (marker, offset) = (generation.marker, generation.offset);
