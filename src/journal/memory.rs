@@ -2,10 +2,11 @@
 //!
 //! Is: the same tail and cursors as on disk, and a small segment of positions. In: frames. Out: positions on disk.
 //! Promises: a position on disk never stands behind a document that a required output does not have; a new source
-//! is on disk before any output sees it; an ack is told when all required outputs are done with its frame.
+//! is on disk before any output sees it, and those that came together share a sync; an ack is told when all required outputs are done with its frame.
 //! On failure: positions wait in memory and are written again; health says why.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
 
 use crate::chunk::{Ack, Closed, Position};
 use crate::frame::Draft;
@@ -18,12 +19,22 @@ use super::writer::{Begun, WriteError, Writer};
 /// Positions on their way to the disk.
 #[derive(Default)]
 pub struct Deferred {
+    /// Of new sources, whose frames nobody sees before they are on disk.
+    new: VecDeque<New>,
     /// Not yet reached by all required outputs.
     waiting: VecDeque<(u64, Vec<Position>)>,
     /// Reached, not yet written; the newest of each source.
     unsaved: BTreeMap<u64, Position>,
     /// Segments of positions made since the start, oldest first.
     segments: Vec<Begun>,
+}
+
+/// Positions of new sources that came with one frame.
+struct New {
+    sequence: u64,
+    /// The frame has documents of them, none of which is delivered yet.
+    with_documents: bool,
+    positions: Vec<Position>,
 }
 
 impl Deferred {
@@ -51,26 +62,27 @@ impl Shared {
         ack: Option<Ack>,
     ) -> Result<(), Closed> {
         let (bytes, count) = (entry.frame.bytes().len(), entry.frame.document_count());
-        let mut new: Vec<Position> = positions.iter().filter(|p| p.new).cloned().collect();
-        if !new.is_empty() {
-            for position in new.iter_mut().filter(|_| count > 0) {
-                // Nothing of these documents is delivered yet: reading would begin at the source's start again.
-                position.offset = 0;
-            }
-            let mut begun = self.until_written(|writer| self.write_positions(writer, &new))?;
-            self.note_segments(&mut begun);
-            // What was told of these sources before says less, and must not be written over it.
-            lock(&self.deferred).forget(&new);
-        }
         let sequence = entry.frame.sequence();
-        // A new source's position without documents is on disk as it is.
+        let new: Vec<Position> = positions.iter().filter(|p| p.new).cloned().collect();
+        let hidden = !new.is_empty();
+        // A new source's position without documents goes to the disk as it is.
         let waits = |position: &Position| !position.new || count > 0;
         let waiting: Vec<Position> = positions.into_iter().filter(waits).collect();
-        if !waiting.is_empty() {
-            lock(&self.deferred).waiting.push_back((sequence, waiting));
+        let mut deferred = lock(&self.deferred);
+        if hidden {
+            // What was told of these sources before says less, and must not be written over it.
+            deferred.forget(&new);
+            let with_documents = count > 0;
+            deferred.new.push_back(New { sequence, with_documents, positions: new });
         }
+        if !waiting.is_empty() {
+            deferred.waiting.push_back((sequence, waiting));
+        }
+        drop(deferred);
         let mut state = lock(&self.state);
-        state.publish(entry, false);
+        state.publish(entry, hidden);
+        let soon = hidden && !state.sync_soon;
+        state.sync_soon |= hidden;
         state.synced = sequence;
         let due_already = std::mem::replace(&mut state.cursors_moved, true);
         if let Some(ack) = ack {
@@ -80,7 +92,7 @@ impl Shared {
         state.evict(&self.pool);
         Self::wake(&state);
         // While something is due already the background wakes up by itself.
-        let asleep = !due_already || state.sync_wanted;
+        let asleep = !due_already || soon || state.sync_wanted;
         drop(state);
         if asleep {
             self.work.notify_one();
@@ -89,8 +101,45 @@ impl Shared {
         Ok(())
     }
 
-    /// Writes the positions that all required outputs have reached.
+    /// Writes the positions of new sources, and lets outputs see their frames.
+    fn store_new(&self) -> bool {
+        lock(&self.state).sync_soon = false;
+        let new = std::mem::take(&mut lock(&self.deferred).new);
+        let Some(last) = new.back().map(|new| new.sequence) else { return true };
+        let began = Instant::now();
+        let written = {
+            let mut writer = lock(&self.writer);
+            let told = before_their_documents(&new, &writer);
+            self.write_positions(&mut writer, &told)
+        };
+        let mut begun = match written {
+            Ok(begun) => begun,
+            Err(why) => {
+                self.status.trouble(Trouble::Write, describe(&why));
+                let mut deferred = lock(&self.deferred);
+                let later = std::mem::replace(&mut deferred.new, new);
+                deferred.new.extend(later);
+                drop(deferred);
+                lock(&self.state).sync_soon = true;
+                return false;
+            }
+        };
+        self.status.over(Trouble::Write);
+        self.note_segments(&mut begun);
+        let mut state = lock(&self.state);
+        state.sync_took = began.elapsed();
+        while state.barriers.front().is_some_and(|barrier| *barrier <= last) {
+            state.barriers.pop_front();
+        }
+        Self::wake(&state);
+        true
+    }
+
+    /// Writes the positions that all required outputs have reached, those of new sources before them.
     pub(super) fn store_positions(&self) -> bool {
+        if !self.store_new() {
+            return false;
+        }
         let passed = {
             let mut state = lock(&self.state);
             state.sync_wanted = false;
@@ -164,4 +213,18 @@ impl Shared {
         let mut state = lock(&self.state);
         state.trash.extend(older.into_iter().map(|s| (s.path, 0)));
     }
+}
+
+/// One position for each new source: the last one, but at the offset before any documents that came with it.
+fn before_their_documents(new: &VecDeque<New>, writer: &Writer) -> Vec<Position> {
+    let mut told: BTreeMap<u64, Position> = BTreeMap::new();
+    for New { with_documents, positions, .. } in new {
+        for position in positions {
+            let known = told.get(&position.key).map(|told| told.offset);
+            let known = || known.or_else(|| writer.offset_of(position.key)).unwrap_or(0);
+            let offset = if *with_documents { known() } else { position.offset };
+            told.insert(position.key, Position { offset, ..position.clone() });
+        }
+    }
+    told.into_values().collect()
 }

@@ -146,6 +146,11 @@ impl Writer {
         self.written + 1
     }
 
+    /// Where a source was as far as it was written.
+    pub fn offset_of(&self, key: u64) -> Option<u64> {
+        self.positions.get(&key).map(|position| position.offset)
+    }
+
     /// Writes one frame, which must carry [`Writer::next_sequence`]; begins a new segment where it has to.
     pub fn write(&mut self, frame: &Frame) -> Result<Place, WriteError> {
         let length = frame.bytes().len() as u64;

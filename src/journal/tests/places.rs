@@ -66,12 +66,40 @@ fn in_memory_a_best_effort_output_does_not_hold_positions() {
 fn in_memory_a_new_source_is_on_disk_before_an_output_sees_it() {
     let bench = memory(&["logs", "errors"]);
     let opened = bench.open();
+    let mut logs = opened.journal.feed(0).unwrap();
+    let new = |offset| Position { key: 1, offset, identity: b"file".to_vec(), new: true };
     let mut registered = crate::frame::Draft::new(Vec::new());
-    registered.position(Position { key: 1, offset: 40, identity: b"file".to_vec(), new: true });
+    registered.position(new(40));
     opened.journal.append(registered, None).unwrap();
-    assert_eq!(restarted(&bench), 40, "durable when append returns");
+    let mut first = draft(7, 0b11);
+    first.position(new(50));
+    opened.journal.append(first, None).unwrap();
     append(&opened.journal, 55, 0b11);
+    assert_eq!(numbers(&mut *logs), [0; 0], "nothing is on disk yet");
+    opened.journal.shared.turn();
+    assert_eq!(restarted(&bench), 40, "reading begins before the document that came with it");
+    let got = given(&mut *logs);
+    assert_eq!(got.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [7, 55]);
+    opened.journal.shared.turn();
     assert_eq!(restarted(&bench), 40);
+}
+
+#[test]
+fn in_memory_new_sources_share_a_sync_and_are_seen_by_themselves() {
+    let bench = memory(&["logs"]);
+    let opened = bench.open_threaded();
+    let mut logs = opened.journal.feed(0).unwrap();
+    for n in 1..=50 {
+        let mut new = draft(n, 1);
+        new.position(Position { key: n, offset: 9, identity: b"file".to_vec(), new: true });
+        opened.journal.append(new, None).unwrap();
+    }
+    let mut seen = Vec::new();
+    until("all to be seen", || {
+        seen.extend(numbers(&mut *logs));
+        seen == (1..=50).collect::<Vec<u64>>()
+    });
+    opened.journal.close();
 }
 
 #[test]
