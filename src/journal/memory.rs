@@ -1,12 +1,12 @@
 //! A journal without frames on disk: only positions are written, once all required outputs have their documents.
 //!
 //! Is: the same tail and cursors as on disk, and a small segment of positions. In: frames. Out: positions on disk.
-//! Promises: a position on disk never stands behind a document that a required output does not have; a new source
-//! is on disk before any output sees it, and those that came together share a sync; an ack is told when all required outputs are done with its frame.
-//! On failure: positions wait in memory and are written again; health says why.
+//! Promises: a position on disk never stands behind a document that a required output does not have; a new source is on
+//! disk before any output sees it, and those that came together share a sync; an ack is told when all required outputs
+//! are done with its frame. On failure: positions wait in memory and are written again; health says why.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+use std::time::Duration;
 
 use crate::chunk::{Ack, Closed, Position};
 use crate::frame::Draft;
@@ -106,7 +106,7 @@ impl Shared {
         lock(&self.state).sync_soon = false;
         let new = std::mem::take(&mut lock(&self.deferred).new);
         let Some(last) = new.back().map(|new| new.sequence) else { return true };
-        let began = Instant::now();
+        let began = self.clock.elapsed_ns();
         let written = {
             let mut writer = lock(&self.writer);
             let told = before_their_documents(&new, &writer);
@@ -127,7 +127,7 @@ impl Shared {
         self.status.over(Trouble::Write);
         self.note_segments(&mut begun);
         let mut state = lock(&self.state);
-        state.sync_took = began.elapsed();
+        state.sync_took = Duration::from_nanos(self.clock.elapsed_ns().saturating_sub(began));
         while state.barriers.front().is_some_and(|barrier| *barrier <= last) {
             state.barriers.pop_front();
         }
