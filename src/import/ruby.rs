@@ -15,6 +15,7 @@ mod shapes;
 mod syntax;
 mod times;
 
+pub(super) use shapes::closing;
 use syntax::{Expression, Statement};
 
 /// Statements as filters. `None`: not all of it is an idiom.

@@ -3,6 +3,7 @@
 //! Promises: `${NAME}` of the environment stays what it is; what is not understood is told, not guessed.
 
 use super::super::fluentd::syntax::{Piece, Value};
+use super::super::ruby::closing;
 use super::parse::path;
 
 /// The text of a value, Ruby that reads the environment as `${NAME:-default}`; what else there is of Ruby is named.
@@ -124,24 +125,6 @@ fn is_variable(code: &str) -> bool {
 /// Braces that are no placeholder; `{host.name}` came from `#{Socket.gethostname}`.
 fn braces(text: &str) -> String {
     text.replace('{', "{{").replace('}', "}}").replace("{{host.name}}", "{host.name}")
-}
-
-/// Where the brace of a `${` is closed.
-pub fn closing(text: &str) -> Option<usize> {
-    let mut depth = 0usize;
-    let mut quote = None;
-    for (at, c) in text.char_indices() {
-        match (quote, c) {
-            (Some(open), c) if c == open => quote = None,
-            (Some(_), _) => {}
-            (None, '"' | '\'') => quote = Some(c),
-            (None, '{') => depth += 1,
-            (None, '}') if depth == 0 => return Some(at),
-            (None, '}') => depth -= 1,
-            _ => {}
-        }
-    }
-    None
 }
 
 type Expression = (String, Option<String>, Vec<&'static str>);

@@ -274,7 +274,7 @@ fn of_ruby(name: &str, value: &str, taken: &[Stream], notes: &mut Notes) -> Opti
 
 /// A text with `${…}` as Ruby: the code alone, or a text with `#{…}`.
 fn as_ruby(value: &str) -> Option<String> {
-    let end = |inner: &str| super::super::fluent::text::closing(inner);
+    let end = |inner: &str| ruby::closing(inner);
     let inner = value.strip_prefix("${");
     if let Some(inner) = inner.filter(|inner| end(inner).is_some_and(|at| at + 1 == inner.len())) {
         return Some(inner[..inner.len() - 1].trim().to_string());

@@ -41,8 +41,8 @@ pub(super) fn indexed(each: Statement) -> Option<Statement> {
     }
 }
 
-/// Where the brace of `#{` is closed.
-fn closed(code: &str) -> Option<usize> {
+/// Where the brace of a `#{` or `${` is closed, behind which the code begins.
+pub(in crate::import) fn closing(code: &str) -> Option<usize> {
     let (mut depth, mut quote) = (0, None);
     for (at, c) in code.char_indices() {
         match (quote, c) {
@@ -573,7 +573,7 @@ impl<'a> Reader<'a> {
                 },
                 '#' if quote == '"' && self.rest[here..].starts_with("#{") => {
                     let code = &self.rest[here + 2..];
-                    let end = closed(code)?;
+                    let end = closing(code)?;
                     if !plain.is_empty() {
                         parts.push(Expression::Text(std::mem::take(&mut plain)));
                     }
