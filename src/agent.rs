@@ -24,6 +24,7 @@ use crate::settings::Secret;
 use crate::trace::Tracer;
 use sandbox::Sandbox;
 
+mod heap;
 mod otlp;
 mod sandbox;
 mod service;
@@ -82,6 +83,7 @@ struct Agent {
 
 /// Runs until told to stop.
 pub fn run(options: Options, mut around: Surroundings, mut services: Services) -> End {
+    heap::settle();
     let environment = WatchedEnvironment::new(std::sync::Arc::clone(&around.environment));
     around.environment = std::sync::Arc::clone(&environment) as _;
     let (plans, problems) = config::load(&options.paths, &around);

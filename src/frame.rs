@@ -84,6 +84,8 @@ pub struct Document<'a> {
 }
 
 const NO_PREFIX: u16 = u16::MAX;
+/// A frame that takes up no more than one part in so many of its buffer is moved out of it.
+const SMALL_PART: usize = 4;
 /// A suffix that no offset has: the prefix alone is the id, as it was when the document was sent the first time.
 pub const WHOLE_ID: u64 = u64::MAX;
 
@@ -220,6 +222,16 @@ impl Frame {
         Ok(Frame { bytes, header, memory: None })
     }
 
+    /// Moves into a buffer of its own length where it takes up little of the one it was written into, and gives that
+    /// one back: what stays in memory of many small frames is their bytes, not the room for as many large ones.
+    pub fn fit(&mut self) -> Option<Vec<u8>> {
+        if self.bytes.len() > self.bytes.capacity() / SMALL_PART {
+            return None;
+        }
+        let fitting = self.bytes.as_slice().into();
+        Some(std::mem::replace(&mut self.bytes, fitting))
+    }
+
     /// Books the memory that it takes up.
     pub fn hold(&mut self, budget: &Budget, what: Use) {
         self.memory = Some(budget.hold(what, self.bytes.capacity() as u64));
@@ -238,6 +250,12 @@ impl Frame {
     /// All of its bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Bytes of its buffer.
+    #[cfg(test)]
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
     }
 
     /// The buffer, for the next [`Draft::new`].

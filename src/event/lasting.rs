@@ -9,7 +9,9 @@ use super::marks::{Marks, WORD};
 use super::{Batch, Span};
 
 /// Bytes of the region at most.
-const MOST: usize = if cfg!(test) { 32 * 1024 } else { 3 * 1024 * 1024 };
+const MOST: usize = if cfg!(test) { 32 * 1024 } else { 2 * 1024 * 1024 };
+/// Bytes behind the region for a piece and what filters mostly append to it.
+const ROOM: usize = 512 * 1024;
 /// Texts that find no room in it before it begins anew: what stands there may be asked for no more.
 const REFUSED_MOST: usize = if cfg!(test) { 20 } else { 50_000 };
 
@@ -46,6 +48,9 @@ impl Batch {
             self.settle();
         } else {
             self.exchange();
+            // One buffer from the start: pages that nothing was written to are not resident, the blocks that a growing
+            // one leaves behind are.
+            self.text.reserve((MOST + ROOM).saturating_sub(self.text.len()));
         }
         self.text.truncate(self.region.length);
         self.text.extend_from_slice(piece);

@@ -1,7 +1,8 @@
 //! Frame buffers that are used again.
 //!
 //! In: frames that the journal is done with. Out: empty buffers for the next drafts. Promises: in steady state no
-//! frame is allocated; buffers of at most [`SPARE_BYTES_MAX`] and frames that an output still holds are kept.
+//! large frame is allocated, and a small one takes up no more than its bytes; buffers of at most [`SPARE_BYTES_MAX`]
+//! and frames that an output still holds are kept.
 //! On failure: an empty pool gives a new buffer.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -58,6 +59,13 @@ impl Pool {
         buffer
     }
 
+    /// Moves a small frame out of its large buffer, which is used again.
+    pub fn fit(&self, frame: &mut Frame) {
+        if let Some(buffer) = frame.fit() {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).keep(buffer);
+        }
+    }
+
     /// Takes the buffer of a frame that the journal does not need any more, once nobody holds it.
     pub fn retire(&self, frame: Arc<Frame>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retire(frame);
@@ -69,25 +77,81 @@ impl Spare {
         self.memory.set(self.bytes as u64);
     }
 
+    /// Keeps a buffer, unless there are enough, or it is far too large for what is written now, or smaller than any
+    /// that is made: a small frame's own.
+    fn keep(&mut self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        let capacity = buffer.capacity();
+        let fits = STEP_BYTES..=BUFFER_BYTES_MAX.min(CHUNK_BYTES.max(self.usual * 2));
+        if fits.contains(&capacity) && self.bytes + capacity <= self.most {
+            self.bytes += capacity;
+            self.buffers.push(buffer);
+            self.book();
+        }
+    }
+
     fn retire(&mut self, frame: Arc<Frame>) {
         match Arc::try_unwrap(frame) {
             Ok(frame) => {
-                let mut buffer = frame.into_buffer();
-                let (length, capacity) = (buffer.len(), buffer.capacity());
-                if capacity <= BUFFER_BYTES_MAX {
+                let buffer = frame.into_buffer();
+                let length = buffer.len();
+                if buffer.capacity() <= BUFFER_BYTES_MAX {
                     self.usual = (length + length / 16).max(self.usual - self.usual / 64);
                 }
-                buffer.clear();
-                // One that is far too large for what is written now is not kept either.
-                let fits = capacity <= BUFFER_BYTES_MAX.min(CHUNK_BYTES.max(self.usual * 2));
-                if fits && self.bytes + capacity <= self.most {
-                    self.bytes += capacity;
-                    self.buffers.push(buffer);
-                    self.book();
-                }
+                self.keep(buffer);
             }
             Err(frame) if self.held.len() < HELD_MAX => self.held.push(frame),
             Err(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::Draft;
+
+    /// A frame of about so many bytes in a buffer of the pool.
+    fn frame(pool: &Pool, bytes: usize) -> Frame {
+        let mut draft = Draft::new(pool.buffer());
+        draft.body().resize(bytes, b' ');
+        draft.seal(1, 1)
+    }
+
+    fn spare(pool: &Pool) -> (usize, usize) {
+        let spare = pool.0.lock().unwrap();
+        (spare.buffers.len(), spare.bytes)
+    }
+
+    #[test]
+    fn a_small_frame_leaves_its_large_buffer_to_the_next_one() {
+        let pool = Pool::new(&Budget::default());
+        let large = frame(&pool, STEP_BYTES);
+        pool.retire(Arc::new(large));
+        let kept = spare(&pool);
+        assert_eq!(kept.0, 1);
+        let small: Vec<Frame> = (0..100)
+            .map(|_| {
+                let mut small = frame(&pool, 1000);
+                let before = small.bytes().to_vec();
+                pool.fit(&mut small);
+                assert_eq!(small.bytes(), before);
+                assert_eq!(small.capacity(), before.len());
+                small
+            })
+            .collect();
+        assert_eq!(spare(&pool), kept, "one buffer was enough for all of them");
+        small.into_iter().for_each(|frame| pool.retire(Arc::new(frame)));
+        assert_eq!(spare(&pool), kept, "their own buffers are too small for other frames");
+    }
+
+    #[test]
+    fn a_frame_that_fills_its_buffer_stays_in_it() {
+        let pool = Pool::new(&Budget::default());
+        pool.retire(Arc::new(frame(&pool, STEP_BYTES)));
+        let mut large = frame(&pool, STEP_BYTES / 2);
+        let capacity = large.capacity();
+        pool.fit(&mut large);
+        assert_eq!((large.capacity(), spare(&pool)), (capacity, (0, 0)));
     }
 }

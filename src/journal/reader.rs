@@ -117,6 +117,7 @@ impl JournalFeed {
         let accepts = request.segment.accepts.get(self.slot).copied().unwrap_or(false);
         let count =
             if accepts { frame.documents().filter(|d| d.routes & mine != 0).count() } else { 0 };
+        self.shared.pool.fit(&mut frame);
         if frame.bytes().len() > BLOCK_BYTES {
             frame.hold(&self.shared.budget, Use::Outputs);
         }

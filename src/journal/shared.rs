@@ -98,6 +98,7 @@ impl Shared {
             Mode::Disk => draft.seal(self.epoch, sequence),
             Mode::Memory => draft.seal_in_memory(self.epoch, sequence),
         };
+        self.pool.fit(&mut frame);
         frame.hold(&self.budget, Use::Journal);
         let frame = Arc::new(frame);
         let documents = self.count_documents(&frame);

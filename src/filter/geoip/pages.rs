@@ -1,6 +1,6 @@
 //! Pages of a file, some of which are kept in memory.
 //!
-//! In: an open file, an offset, a length. Out: the bytes. Promises: at most 2 MiB are kept, what was used last;
+//! In: an open file, an offset, a length. Out: the bytes. Promises: at most 1 MiB is kept, what was used last;
 //! whoever reads the same places again and again pays no system call. On failure: the operating system's error, and
 //! `UnexpectedEof` behind the end of the file.
 
@@ -11,7 +11,7 @@ use crate::storage::File;
 /// Bytes that are read and kept together.
 const PAGE: usize = 4096;
 /// Sets of pages; a power of two.
-const SETS: usize = 128;
+const SETS: usize = 64;
 /// Pages of a set, the last used first.
 const WAYS: usize = 4;
 /// Pages of one file, for one thread.

@@ -117,7 +117,7 @@ pub struct Generation {
     /// Where reading begins once its file is known by its marker, if that is before `offset`.
     pub rewind: Option<u64>,
     /// Where it stands in the search for a file that has no name.
-    pub search: Option<Search>,
+    pub search: Option<Box<Search>>,
     /// Unread bytes as they stand in the metric.
     pub counted_lag: u64,
     /// Since when there are unread bytes.
@@ -271,15 +271,16 @@ impl Generation {
 
     /// Plans the next search for a file that has no name; often at first, as a rotation takes no time.
     pub fn search_again(&mut self, now: u64) -> u64 {
-        let (since, tries) = self.search.map_or((now, 0), |search| (search.since, search.tries));
+        let (since, tries) =
+            self.search.as_ref().map_or((now, 0), |search| (search.since, search.tries));
         let pause = (SEARCH_FIRST_NS << tries.min(16)).min(SEARCH_PAUSE_MAX_NS);
-        self.search = Some(Search { since, tries: tries + 1, due: now + pause });
+        self.search = Some(Box::new(Search { since, tries: tries + 1, due: now + pause }));
         now + pause
     }
 
     /// Whether it was looked for long and often enough.
     pub fn is_searched(&self, now: u64) -> bool {
-        self.search.is_some_and(|search| {
+        self.search.as_ref().is_some_and(|search| {
             search.tries >= SEARCHES_MIN && now >= search.since.saturating_add(SEARCH_NS)
         })
     }

@@ -44,6 +44,8 @@ impl Tailer {
                 strangers.push(Stranger { path, facts, unread });
             }
         }
+        // Of very many files each list is large.
+        drop(seen);
         // Twice: what is found in its place, but truncated, is then looked for elsewhere.
         self.place_adrift();
         self.place_adrift();

@@ -16,6 +16,7 @@ use super::identity::Inode;
 use super::reader::{self, Turn};
 use super::settings::Settings;
 use super::tables::{HashMap, HashSet};
+use super::unread::Family;
 use crate::chunk::{Chunk, Intake, Position};
 use crate::clock::SharedClock;
 use crate::event::{Key, Literal, Source, SourceKind};
@@ -106,7 +107,7 @@ pub struct Tailer {
     /// Without a name, whether they are looked for or held open.
     pub(super) nameless: BTreeSet<u64>,
     /// Generations by the path under which they were first seen.
-    pub(super) families: HashMap<Arc<Path>, Vec<u64>>,
+    pub(super) families: HashMap<Arc<Path>, Family>,
     /// Folders that are listed again soon.
     pub(super) listed_again: HashSet<Arc<Path>>,
     /// Paths to look at again in the next step.
@@ -570,12 +571,12 @@ impl Tailer {
         let now = self.now();
         let Some(generation) = self.generations.get_mut(&id) else { return };
         generation.timer = None;
-        let search = generation.search.filter(|_| generation.names.is_empty());
-        if let Some(search) = search {
-            if search.due <= now {
+        let search = generation.search.as_ref().filter(|_| generation.names.is_empty());
+        if let Some(due) = search.map(|search| search.due) {
+            if due <= now {
                 self.adrift.push(id);
             } else {
-                self.set_timer(id, search.due);
+                self.set_timer(id, due);
             }
         }
         let Some(generation) = self.generations.get_mut(&id) else { return };

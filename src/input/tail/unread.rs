@@ -17,12 +17,49 @@ use super::names::{self, Style};
 use super::tailer::{POLL_NS, Place, Tailer, Timer};
 use crate::storage::FileFacts;
 
+/// The generations of one path, by their ids; mostly there is one, and it needs no list.
+pub enum Family {
+    /// The only one.
+    One(u64),
+    /// Two or more, and for a moment none.
+    More(Vec<u64>),
+}
+
+impl Family {
+    /// All of them, in the order in which they became known.
+    pub fn ids(&self) -> &[u64] {
+        match self {
+            Family::One(id) => std::slice::from_ref(id),
+            Family::More(ids) => ids,
+        }
+    }
+
+    fn add(&mut self, id: u64) {
+        let mut ids = self.ids().to_vec();
+        ids.push(id);
+        *self = Family::More(ids);
+    }
+
+    fn remove(&mut self, id: u64) {
+        let rest: Vec<u64> = self.ids().iter().copied().filter(|other| *other != id).collect();
+        *self = match rest[..] {
+            [one] => Family::One(one),
+            _ => Family::More(rest),
+        };
+    }
+}
+
 impl Tailer {
+    /// The generations that were first seen at a path.
+    fn family(&self, label: &Path) -> &[u64] {
+        self.families.get(label).map_or(&[], Family::ids)
+    }
+
     /// Makes a generation known.
     pub(super) fn insert(&mut self, generation: Generation) {
         let family = self.families.entry(Arc::clone(&generation.label));
-        // Mostly it is the only one.
-        family.or_insert_with(|| Vec::with_capacity(1)).push(generation.id);
+        let id = generation.id;
+        family.and_modify(|family| family.add(id)).or_insert(Family::One(id));
         self.inodes.insert(generation.inode, generation.id);
         self.generations.insert(generation.id, Box::new(generation));
     }
@@ -30,8 +67,8 @@ impl Tailer {
     /// Forgets a generation's place in its family.
     pub(super) fn leave_family(&mut self, generation: &Generation) {
         let Some(family) = self.families.get_mut(&generation.label) else { return };
-        family.retain(|id| *id != generation.id);
-        if family.is_empty() {
+        family.remove(generation.id);
+        if family.ids().is_empty() {
             self.families.remove(&generation.label);
         }
     }
@@ -48,7 +85,7 @@ impl Tailer {
         names::rotated_from(name).into_iter().find_map(|(base, style)| {
             let base = folder.join(base);
             let (label, family) = self.families.get_key_value(base.as_path())?;
-            let family = || family.iter().filter_map(|id| self.generations.get(id));
+            let family = || family.ids().iter().filter_map(|id| self.generations.get(id));
             let usual = style == Style::After || family().any(|g| is_within(g, label));
             let later = family().any(|generation| is_later(generation, facts));
             (usual && later && self.wants(label)).then(|| Arc::clone(label))
@@ -98,11 +135,9 @@ impl Tailer {
 
     /// The unread generations beside all known files.
     pub(super) fn all_unread(&self) -> Vec<Arc<Path>> {
-        let mut folders: Vec<PathBuf> =
-            self.families.keys().filter_map(|label| Some(label.parent()?.to_path_buf())).collect();
-        folders.sort();
-        folders.dedup();
-        folders.iter().flat_map(|folder| self.unread_in(folder)).collect()
+        let folders: BTreeSet<&Path> =
+            self.families.keys().filter_map(|label| label.parent()).collect();
+        folders.into_iter().flat_map(|folder| self.unread_in(folder)).collect()
     }
 
     /// Lists a folder once more in a while: a look in the middle of a rotation may miss a name.
@@ -151,8 +186,7 @@ impl Tailer {
     // An unread file may be as old as the oldest of its family, but is younger than what was in the same file before
     // it was truncated: of those, a start gives the file to the youngest.
     fn since_of_unread(&self, label: &Arc<Path>, inode: &Inode) -> Option<i64> {
-        let family = || self.families.get(label).into_iter().flatten();
-        let known = || family().filter_map(|id| self.generations.get(id));
+        let known = || self.family(label).iter().filter_map(|id| self.generations.get(id));
         let oldest = known().map(|generation| generation.since_ns).min()?;
         let before = known().filter(|generation| generation.inode.may_be(inode));
         let after = before.map(|generation| generation.since_ns.saturating_add(1)).max();
@@ -162,8 +196,10 @@ impl Tailer {
     /// Brings what is known of generations that were not begun up to date: content cannot tell them, so a rotation
     /// that was not told yet must not make two of one.
     pub(super) fn refresh_unbegun(&mut self, labels: &BTreeSet<Arc<Path>>) {
-        let family = |label| self.families.get(label).into_iter().flatten();
-        let family = labels.iter().flat_map(family).filter_map(|id| self.generations.get(id));
+        let family = labels
+            .iter()
+            .flat_map(|label| self.family(label))
+            .filter_map(|id| self.generations.get(id));
         let unbegun = family.filter(|generation| generation.offset == 0);
         let paths: Vec<Arc<Path>> = unbegun.flat_map(|g| g.names.iter().cloned()).collect();
         for path in paths {
@@ -177,11 +213,12 @@ impl Tailer {
 
     // The oldest generation of which nothing was read and nothing can be found.
     fn unbegun(&self, label: &Arc<Path>) -> Option<u64> {
-        let family = self.families.get(label).into_iter().flatten();
-        let lost = family.filter_map(|id| self.generations.get(id)).filter(|generation| {
-            let searched = generation.names.is_empty() && generation.body.is_none();
-            searched && !generation.compressed && generation.offset == 0
-        });
+        let lost = self.family(label).iter().filter_map(|id| self.generations.get(id)).filter(
+            |generation| {
+                let searched = generation.names.is_empty() && generation.body.is_none();
+                searched && !generation.compressed && generation.offset == 0
+            },
+        );
         Some(lost.min_by_key(|generation| (generation.since_ns, generation.id))?.id)
     }
 
@@ -194,7 +231,7 @@ impl Tailer {
         compressed: bool,
     ) -> Option<u64> {
         let head = self.head(path, compressed)?;
-        let family = self.families.get(label).cloned().unwrap_or_default();
+        let family = self.family(label).to_vec();
         family.into_iter().find(|id| {
             let begins = |g: &&Generation| g.offset > 0 && g.marker.begins(&head);
             let Some(generation) = self.generations.get(id).map(Box::as_ref).filter(begins) else {
