@@ -38,7 +38,7 @@ pub struct Chunk {
     pub memory: Option<Memory>,
 }
 
-/// Where reading of a source goes on.
+/// Where reading of a source goes on. A source that does not begin at 0 is told without any text first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     /// The source's key; a later position of the same key replaces this one.
@@ -49,7 +49,7 @@ pub struct Position {
     pub identity: Vec<u8>,
     /// The first position of a new source, or the first that tells of its content: it must be on disk before an
     /// output sees a document that carries the source's number in its id, or a power cut could give the same lines
-    /// other ids. Documents that come with it are from the source's start.
+    /// other ids. Until all of its chunk is in the journal, the source is read on from where that chunk begins.
     pub new: bool,
 }
 
@@ -81,6 +81,14 @@ struct Spare {
 /// The agent is stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closed;
+
+impl Position {
+    /// The source as it is known while nothing of the text that begins at `offset` is in the journal.
+    #[must_use]
+    pub fn before(&self, offset: u64) -> Position {
+        Position { offset: self.offset.min(offset), ..self.clone() }
+    }
+}
 
 /// An ack and its receiving end.
 pub fn ack() -> (Ack, Stored) {

@@ -62,6 +62,8 @@ pub(super) struct Work {
     pub place: Option<Place>,
     /// Bytes of input.
     pub bytes: usize,
+    /// Where its text begins in the source.
+    pub offset: u64,
     /// Where reading goes on after it.
     pub position: Option<Position>,
     /// The same of sources of which nothing was read yet.
@@ -202,7 +204,8 @@ impl Inner {
         let place = Place { offset, received_ns, piece, last };
         give_back(batch.recycle(text, Arc::clone(&source)));
         let ticket = self.ticket();
-        let work = Work { ticket, place: None, bytes, position, told, ack, memory, close: None };
+        let work =
+            Work { ticket, place: None, bytes, offset, position, told, ack, memory, close: None };
         if !work.told.is_empty() {
             return work;
         }
@@ -218,10 +221,11 @@ impl Inner {
         let Some(end) = crowd(&chunk.text) else { return chunk };
         let text = chunk.text.split_off(end);
         let source = Arc::clone(&chunk.source);
-        // The source must be known before a document of it is seen; what is read of it begins at its start.
+        // The source must be known before a document of it is seen; it is read on from here if the process ends.
         let new = chunk.position.as_mut().filter(|position| position.new).map(|position| {
+            let before = position.before(chunk.offset);
             position.new = false;
-            Position { offset: 0, new: true, ..position.clone() }
+            before
         });
         let first = Chunk {
             text: std::mem::replace(&mut chunk.text, text),
@@ -259,6 +263,9 @@ impl Inner {
             held.position = position;
         }
         let position = held.position();
+        if let Some(told) = &mut held.position {
+            told.new = false;
+        }
         if place.last {
             self.held.remove(&id);
         }
@@ -290,6 +297,7 @@ impl Inner {
                     ticket,
                     place: None,
                     bytes: 0,
+                    offset: 0,
                     position,
                     told: Vec::new(),
                     ack,
@@ -324,7 +332,7 @@ impl Inner {
         let ticket = self.ticket();
         let (position, ack, memory) = (None, None, None);
         let (place, told, close) = (None, Vec::new(), Some(close));
-        Some(Work { ticket, place, bytes: 0, position, told, ack, memory, close })
+        Some(Work { ticket, place, bytes: 0, offset: 0, position, told, ack, memory, close })
     }
 
     fn ticket(&mut self) -> u64 {

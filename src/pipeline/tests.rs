@@ -1,3 +1,4 @@
+mod parts;
 mod simulation;
 mod steady;
 
@@ -236,7 +237,7 @@ fn a_chunk_of_very_many_short_lines_is_taken_in_parts_and_acknowledged_with_the_
     assert_eq!(
         parts,
         [
-            (offset(0), part, false, Some((0, true)), false),
+            (offset(0), part, false, Some((1000, true)), false),
             (offset(1), part, false, None, false),
             (offset(2), 7, true, Some((end, false)), true),
         ]

@@ -173,7 +173,7 @@ impl Worker {
         shared.order.wait_for(work.ticket);
         let Worker { flow, batch, pieces, remembered } = self;
         remembered.extend(work.told);
-        let told = Told { position: work.position, remembered, ack: work.ack };
+        let told = Told { begin: work.offset, position: work.position, remembered, ack: work.ack };
         let stored = store(shared, flow, (batch, pieces), (draft, next), told);
         pieces.end(batch);
         shared.order.pass();
@@ -187,6 +187,8 @@ impl Worker {
 
 /// What a batch's last frame tells besides its documents.
 struct Told<'a> {
+    /// Where the batch's text begins in its source.
+    begin: u64,
     position: Option<Position>,
     remembered: &'a mut Vec<Position>,
     ack: Option<Ack>,
@@ -220,11 +222,11 @@ fn store(
     (mut draft, mut next): (Draft, Option<usize>),
     told: Told<'_>,
 ) -> Result<Option<u64>, Closed> {
-    let Told { mut position, remembered, ack } = told;
+    let Told { begin, mut position, remembered, ack } = told;
     while let Some(from) = next {
         if let Some(position) = position.as_mut().filter(|position| position.new) {
-            // The source must be known before a document of it is seen; what is read of it begins at its start.
-            draft.position(Position { offset: 0, ..position.clone() });
+            // The source must be known before a document of it is seen; it is read on from here if the process ends.
+            draft.position(position.before(begin));
             position.new = false;
         }
         append(shared, draft, None)?;
