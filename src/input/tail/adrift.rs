@@ -110,7 +110,11 @@ impl Tailer {
         let now = self.now();
         let Some(generation) = self.generations.get_mut(&id) else { return };
         if !held && found == Found::Nowhere && generation.is_searched(now) {
-            return self.give_up(id);
+            // Only now: while its own file may still be found, an archive of its beginning may be a copy.
+            if !self.go_on_in_archive(id, siblings) {
+                self.give_up(id);
+            }
+            return;
         }
         // A folder that was listed in the middle of a rotation may have hidden it.
         let due = generation.search_again(now);
@@ -231,6 +235,30 @@ impl Tailer {
                 Found::Here
             }
         }
+    }
+
+    // A log that lost its end in a power cut, and was compressed before anybody found it, goes on in its archive.
+    fn go_on_in_archive(&mut self, id: u64, siblings: &[Sibling]) -> bool {
+        let fits = |s: &&Sibling| {
+            !self.is_bound(&s.path, &s.facts)
+                && self.is_compressed(&s.path)
+                && self.is_copy_name(id, s)
+        };
+        // The youngest has most of it.
+        let mut candidates = siblings.iter().rev().filter(fits).take(CANDIDATES_MAX);
+        let found = candidates.find_map(|s| Some((s, self.end_in_archive(id, &s.path, &s.facts)?)));
+        let label = self.generations.get(&id).map(|generation| Arc::clone(&generation.label));
+        let (Some((Sibling { path, facts, .. }, end)), Some(label)) = (found, label) else {
+            return false;
+        };
+        let new = self.add(&label, facts, true);
+        self.leaving.push(new);
+        if let Some(generation) = self.generations.get_mut(&new) {
+            generation.left = true;
+        }
+        self.bind(new, path);
+        self.go_on_after_cut(id, new, &end);
+        true
     }
 
     /// Whether a file that is shorter than what was read of a lost one, and does not contradict, is its copy, made

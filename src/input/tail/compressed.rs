@@ -15,6 +15,7 @@ use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use super::identity::fill;
+use crate::pulse;
 use crate::storage::File;
 
 /// What a zstd or xz archive may ask for to be unpacked, in bytes: `zstd -19` takes 8 MiB, `xz -9` takes 64 MiB.
@@ -93,6 +94,18 @@ impl Archive {
                 self.read_up_to_wound(buffer, offset)
             }
             result => result,
+        }
+    }
+
+    /// How long the content is; an archive that is cut short, damaged or under way is an error.
+    pub fn length(&mut self) -> io::Result<u64> {
+        let (mut length, mut waste) = (0, [0; 16 * 1024]);
+        loop {
+            pulse::beat();
+            match self.read_at(&mut waste, length)? {
+                0 => return Ok(length),
+                n => length += n as u64,
+            }
         }
     }
 

@@ -127,14 +127,31 @@ impl Tailer {
         let originals = names::originals(name);
         let related = |id: &u64| self.may_be_from(*id, path, &originals);
         let mut ids: Vec<u64> = self.nameless.iter().copied().filter(related).collect();
-        if ids.len() > 1
-            && let Some(head) = self.head(path, compressed)
-        {
-            let begins =
-                |id: &u64| self.generations.get(id).is_some_and(|g| g.marker.begins(&head));
+        let read_head = ids.len() > 1 || (compressed && !ids.is_empty());
+        let head = if read_head { self.head(path, compressed) } else { None };
+        if let Some(head) = &head {
+            let begins = |id: &u64| self.generations.get(id).is_some_and(|g| g.marker.begins(head));
             ids.retain(begins);
         }
-        ids.into_iter().take(NAMELESS_MAX).find_map(|id| {
+        ids.truncate(NAMELESS_MAX);
+        let same = self.same_as_nameless(&ids, path, facts, compressed);
+        if same.is_some() || !compressed {
+            return same;
+        }
+        // Until its own file was looked for long enough, this may be the archive of one that lost its end.
+        let left = head.and_then(|head| ids.into_iter().find(|id| self.may_be_left(*id, &head)))?;
+        let content = Content::Short;
+        Some((left, Original { alive: true, content, strong: true, settled: false }))
+    }
+
+    fn same_as_nameless(
+        &mut self,
+        ids: &[u64],
+        path: &Path,
+        facts: &FileFacts,
+        compressed: bool,
+    ) -> Option<(u64, Original)> {
+        ids.iter().copied().find_map(|id| {
             let generation = self.generations.get(&id)?;
             let (marker, offset) = (generation.marker, generation.offset);
             let same = if offset > 0 {

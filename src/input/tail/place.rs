@@ -177,6 +177,9 @@ impl Tailer {
             Action::Hold => {
                 if let Some((id, _)) = original {
                     self.hold_back(id, path, facts);
+                    if self.nameless.contains(&id) {
+                        self.look_later(path);
+                    }
                 }
             }
             _ => {

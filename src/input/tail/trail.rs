@@ -4,12 +4,16 @@
 //! In: the marker before every advance. Out: where such a file goes on. Programs rarely sync their logs: after a power
 //! cut a log may end, or hold NUL bytes, before what was read and stored; its lines must not come again under other
 //! ids, and what is written in the place of lost lines must not get theirs.
-//! Promises: constant size; while nothing is wrong no byte is read or summed for it. On failure: a file that cannot be
-//! read, or that proves nothing, is not taken for the same: it is read from its start.
+//! Promises: constant size; while nothing is wrong no byte is read or summed for it; an archive is taken for such a
+//! file only where a point behind its first kilobyte proves it. On failure: a file that cannot be read, or that proves
+//! nothing, is not taken for the same: it is read from its start.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
+use super::compressed::Archive;
+use super::generation::Generation;
 use super::identity::{HEAD_BYTES, Inode, Marker, ReadAt, TAIL_BYTES, fill};
 use super::tailer::Tailer;
 use crate::storage::FileFacts;
@@ -65,7 +69,7 @@ impl Trail {
     }
 
     /// The last point up to `end` of which a file still holds the bytes.
-    fn held(&self, read: &mut ReadAt<'_>, end: u64) -> io::Result<Option<u64>> {
+    fn held(&self, read: &mut ReadAt<'_>, end: u64) -> io::Result<Option<Point>> {
         let mut points: Vec<&Point> =
             self.0.iter().filter(|p| (1..=end).contains(&p.offset)).collect();
         points.sort_by_key(|point| std::cmp::Reverse(point.offset));
@@ -75,7 +79,7 @@ impl Trail {
             let from = point.offset.saturating_sub(length as u64);
             let got = fill(read, &mut bytes[..length], from)?;
             if got == length && crc32c::crc32c(&bytes[..got]) == point.tail_crc {
-                return Ok(Some(point.offset));
+                return Ok(Some(*point));
             }
         }
         Ok(None)
@@ -100,31 +104,40 @@ impl Tailer {
             return None;
         }
         let mut read = |bytes: &mut [u8], offset| file.read_at(bytes, offset);
-        let size = facts.size;
-        if size < generation.marker.head_len() as u64 {
+        let untouched = facts.modified_ns <= awaited.modified_ns;
+        Some(find_end(generation, &mut read, facts.size, untouched)?.0)
+    }
+
+    /// Whether a generation that is looked for lost its end in a power cut, so that an archive that begins with `head`,
+    /// its first [`HEAD_BYTES`], may hold what is left of it: the journal knows a place behind those that proves it.
+    pub(super) fn may_be_left(&self, id: u64, head: &[u8]) -> bool {
+        self.generations.get(&id).is_some_and(|generation| {
+            generation.awaited.is_some_and(|awaited| self.was_cut(awaited.boot))
+                && !generation.compressed
+                && generation.trail.0.iter().any(proves)
+                && head.len() == HEAD_BYTES
+                && generation.marker.begins(head)
+        })
+    }
+
+    /// Where a generation goes on that lost its end and was compressed before anybody found it; `None`: the archive
+    /// does not prove that it is its own, or is not complete.
+    pub(super) fn end_in_archive(&self, id: u64, path: &Path, facts: &FileFacts) -> Option<End> {
+        if !self.may_be_left(id, &self.head(path, true)?) {
             return None;
         }
-        let mut head = [0; HEAD_BYTES];
-        let got = fill(&mut read, &mut head, 0).ok()?;
-        if !generation.marker.begins(&head[..got]) {
+        let generation = self.generations.get(&id)?;
+        let file = self.parts.storage.open_read(path).ok()?;
+        if !Inode::from(&file.facts().ok()?).may_be(&Inode::from(facts)) {
             return None;
         }
-        let offset = generation.offset;
-        let held = generation.trail.held(&mut read, offset.min(size)).ok()?;
-        // What was read ends somewhere behind the point. Where the file was written to since nobody knows where: what
-        // came then is not left out, so that a few lines may come twice.
-        let (offset, blank) = if size <= offset && facts.modified_ns <= awaited.modified_ns {
-            (size, false)
-        } else if size > offset
-            && fill(&mut read, &mut head[..1], offset - 1).ok()? == 1
-            && head[0] == 0
-        {
-            (offset, true)
-        } else {
-            (held?, false)
-        };
-        let marker = Marker::of(&mut read, offset).ok()?;
-        Some(End { offset, marker, blank })
+        let mut archive = Archive::new(file);
+        let size = archive.length().ok()?;
+        // It has the age of the original, if perhaps in whole seconds; otherwise nobody knows what came since.
+        let untouched = facts.modified_ns <= generation.awaited?.modified_ns;
+        let mut read = |bytes: &mut [u8], offset| archive.read_at(bytes, offset);
+        let (end, held) = find_end(generation, &mut read, size, untouched)?;
+        held.is_some_and(|point| proves(&point)).then_some(end)
     }
 
     /// `new` goes on where `old`, the same file, has lost its end.
@@ -153,6 +166,47 @@ impl Tailer {
         // All that is left of it was read.
         self.forget(old);
     }
+}
+
+/// Where a file of so many bytes goes on that lost its end, and the last point that it still holds; `None`: it is
+/// another content. `untouched`: nothing was written to it since.
+fn find_end(
+    generation: &Generation,
+    read: &mut ReadAt<'_>,
+    size: u64,
+    untouched: bool,
+) -> Option<(End, Option<Point>)> {
+    if size < generation.marker.head_len() as u64 {
+        return None;
+    }
+    let mut head = [0; HEAD_BYTES];
+    let got = fill(read, &mut head, 0).ok()?;
+    if !generation.marker.begins(&head[..got]) {
+        return None;
+    }
+    let offset = generation.offset;
+    let held = generation.trail.held(read, offset.min(size)).ok()?;
+    // What was read ends somewhere behind the point. Where the file was written to since nobody knows where: what
+    // came then is not left out, so that a few lines may come twice.
+    let (offset, blank) = if size <= offset && untouched {
+        (size, false)
+    } else if size > offset && fill(read, &mut head[..1], offset - 1).ok()? == 1 && head[0] == 0 {
+        (offset, true)
+    } else {
+        (held?.offset, false)
+    };
+    // What a decoder held when the agent ended is not in the journal, though it was read.
+    let (offset, blank) = match generation.rewind {
+        Some(held_from) if held_from < offset => (held_from, held_from == 0),
+        _ => (offset, blank),
+    };
+    let marker = Marker::of(read, offset).ok()?;
+    Some((End { offset, marker, blank }, held))
+}
+
+// Whether a point says more of a file than its first bytes do.
+fn proves(point: &Point) -> bool {
+    point.offset > HEAD_BYTES as u64
 }
 
 #[cfg(test)]

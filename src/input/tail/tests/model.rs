@@ -28,8 +28,21 @@ enum Step {
     Pass(u64),
     // Power is lost, and with it so many bytes of the log's end, of which NUL bytes may be left.
     Cut(u64, bool),
-    // The same, and the log is rotated before the agent is there again, which looks in the middle of it.
-    CutAndRotated { lost: u64, zeros: bool, lines: usize, hidden: usize },
+    // The same, and the log is rotated before the agent is there again.
+    CutAndRotated { lost: u64, zeros: bool, after: After },
+}
+
+// What happens to a log that lost its end.
+#[derive(Clone, Copy, Debug)]
+struct After {
+    // Lines of the new log.
+    lines: usize,
+    // It is compressed, too, where something is left that tells it from other files.
+    gzip: bool,
+    // Listings and questions of the agent, in the middle of the rotation, that miss the old one.
+    hidden: usize,
+    // How often the agent ends before it has found it.
+    ends: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -289,9 +302,7 @@ impl Model {
             Step::Away(rotations) => self.away(rotations),
             Step::Blink(times) => self.storage.blink(*times),
             Step::Cut(lost, zeros) => self.cut(*lost, *zeros, None),
-            Step::CutAndRotated { lost, zeros, lines, hidden } => {
-                self.cut(*lost, *zeros, Some((*lines, *hidden)));
-            }
+            Step::CutAndRotated { lost, zeros, after } => self.cut(*lost, *zeros, Some(*after)),
             Step::Pass(seconds) => {
                 self.look();
                 self.bench.pass(*seconds);
@@ -299,36 +310,51 @@ impl Model {
         }
     }
 
-    // `rotated`: so many lines come into the new log, and so many listings and questions miss the old one.
-    fn cut(&mut self, lost: u64, zeros: bool, rotated: Option<(usize, usize)>) {
+    fn cut(&mut self, lost: u64, zeros: bool, after: Option<After>) {
         self.storage.blink(0);
         self.reopen();
         self.look();
         self.bench.drain();
-        if rotated.is_some() {
+        if after.is_some() {
             self.make_room(KEPT);
         }
         let size = self.writer.metadata().unwrap().len();
         // A file that has no first kilobyte left is not known again.
         let left = size.saturating_sub(lost).max(size.min(HEAD_BYTES as u64));
         cut_short(&self.bench.path("app.log"), left, if zeros { size - left } else { 0 });
-        if let Some((lines, hidden)) = rotated {
+        let gzip = after.is_some_and(|after| after.gzip) && self.is_proved(size, left);
+        if let Some(after) = after {
             tick(&self.bench);
             self.shift_names();
             self.bench.rename("app.log", "app.log.1");
             self.bench.append("app.log", "");
             self.reopen();
-            self.apply(&Step::Append(lines));
-            self.storage.blink(hidden);
+            self.apply(&Step::Append(after.lines));
+            if gzip {
+                self.gzip("app.log.1");
+            }
+            self.storage.blink(after.hidden);
         }
         self.storage.cut();
         self.wakes.clear();
-        self.bench.start();
-        if rotated.is_some() {
-            // What is compressed or gone before it was found has lost its end for good: docs/delivery.md says so.
-            self.bench.pass(12);
+        for _ in 0..=after.map_or(0, |after| after.ends) {
+            self.bench.start();
+        }
+        if after.is_some() {
+            // What is gone before it was found is lost for good: docs/delivery.md says so.
+            self.bench.pass(if gzip { 45 } else { 12 });
         }
         self.unseen = false;
+    }
+
+    // Whether the journal knows a place of the log behind its first kilobyte that so many bytes still have.
+    fn is_proved(&self, size: u64, left: u64) -> bool {
+        let path = self.bench.path("app.log");
+        let known = self.bench.journal.values().filter_map(|p| Identity::decode(&p.identity));
+        let mut known = known.filter(|(_, known)| known.path == path && known.marked == size);
+        known.any(|(_, known)| {
+            known.trail.0.iter().any(|p| p.offset > HEAD_BYTES as u64 && p.offset <= left)
+        })
     }
 
     // Content that was never seen, in a file that no glob means, cannot be known again after it was rotated.
@@ -346,16 +372,8 @@ impl Model {
     }
 
     fn gzip(&mut self, name: &str) {
-        let to = format!("{name}.gz");
-        let file = fs::File::create(self.bench.path(&to)).unwrap();
-        let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
-        encoder.write_all(&fs::read(self.bench.path(name)).unwrap()).unwrap();
-        let file = encoder.finish().unwrap();
-        // As gzip and logrotate do.
-        let age = fs::metadata(self.bench.path(name)).unwrap().modified().unwrap();
-        file.set_modified(age).unwrap();
-        self.appeared(&to);
-        fs::remove_file(self.bench.path(name)).unwrap();
+        gzip(&self.bench.path(name));
+        self.appeared(&format!("{name}.gz"));
         self.changed(name);
     }
 
@@ -385,12 +403,22 @@ pub fn cut_short(path: &Path, left: u64, zeros: u64) {
     file.set_modified(age).unwrap();
 }
 
+/// Replaces a file by its archive, which gets its age, as gzip and logrotate do.
+pub fn gzip(path: &Path) {
+    let file = fs::File::create(format!("{}.gz", path.display())).unwrap();
+    let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+    encoder.write_all(&fs::read(path).unwrap()).unwrap();
+    let file = encoder.finish().unwrap();
+    file.set_modified(fs::metadata(path).unwrap().modified().unwrap()).unwrap();
+    fs::remove_file(path).unwrap();
+}
+
 fn rotated(n: usize) -> String {
     if n == 0 { "app.log".into() } else { format!("app.log.{n}") }
 }
 
 // Waits until the file system's clock has moved on, so that what comes is younger than what was.
-fn tick(bench: &Bench) {
+pub fn tick(bench: &Bench) {
     let now = || {
         fs::write(bench.path("clock"), "x").unwrap();
         fs::metadata(bench.path("clock")).unwrap().modified().unwrap()
@@ -426,10 +454,14 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (1_usize..12).prop_map(Step::Blink),
         1 => (1_u64..8).prop_map(Step::Pass),
         1 => ((1_u64..3_000), any::<bool>()).prop_map(|(lost, zeros)| Step::Cut(lost, zeros)),
-        1 => ((1_u64..3_000), any::<bool>(), 0_usize..40, 0_usize..12).prop_map(
-            |(lost, zeros, lines, hidden)| Step::CutAndRotated { lost, zeros, lines, hidden }
-        ),
+        2 => (prop_oneof![1_u64..300, 1_u64..3_000], any::<bool>(), after())
+            .prop_map(|(lost, zeros, after)| Step::CutAndRotated { lost, zeros, after }),
     ]
+}
+
+fn after() -> impl Strategy<Value = After> {
+    (0_usize..40, any::<bool>(), 0_usize..12, 0_usize..3)
+        .prop_map(|(lines, gzip, hidden, ends)| After { lines, gzip, hidden, ends })
 }
 
 // The usual run takes the same 300 histories, so that it judges the change and not the day's luck; with
@@ -471,9 +503,16 @@ fn histories_that_once_went_wrong() {
     let away_once = Away(vec![Rotation::Rename { lines: 5, gzip: false }]);
     let unplaced =
         [Append(31), Cut(1, false), Copy, Blink(7), Append(1), Append(1), Rename, away_once];
-    let hidden = Step::CutAndRotated { lost: 145, zeros: true, lines: 0, hidden: 2 };
+    let missed = After { lines: 0, gzip: false, hidden: 2, ends: 0 };
+    let hidden = Step::CutAndRotated { lost: 145, zeros: true, after: missed };
+    let archived = |hidden, ends| {
+        let after = After { lines: 3, gzip: true, hidden, ends };
+        let cut = Step::CutAndRotated { lost: 200, zeros: false, after };
+        [Append(40), Look, Append(50), Look, Append(9), Look, cut]
+    };
+    let (archived, archived_later) = (archived(0, 0), archived(5, 2));
     let unread = [Down(1, false), Copy, Partial, Step::Pass(1), Gzip, Copy, Reopen];
-    let histories: [(bool, &[Step]); 16] = [
+    let histories: [(bool, &[Step]); 20] = [
         (false, &[Blink(1), away(1), Step::Pass(1)]),
         (true, &[Blink(1), away(3), Blink(4), Gzip, away(3), away(3), away(3)]),
         (true, &[Append(4), Down(3, true), Blink(3), Copy, away(1)]),
@@ -490,6 +529,10 @@ fn histories_that_once_went_wrong() {
         (false, &unplaced),
         (false, &[Down(31, false), hidden]),
         (true, &unread),
+        (true, &archived),
+        (false, &archived),
+        (true, &archived_later),
+        (false, &archived_later),
     ];
     for (inside, steps) in histories {
         for exact in [false, true] {

@@ -518,3 +518,105 @@ fn what_a_file_got_since_a_power_cut_is_not_left_out_though_it_stands_where_othe
         assert!(lost > 46 || lines.len() <= 50 + 3, "{} lines", lines.len());
     }
 }
+
+#[test]
+fn lines_that_a_decoder_held_are_read_though_a_power_cut_took_what_came_behind_them() {
+    let size = numbered(0, 50).len() as u64;
+    for (left, zeros) in [(size - 20, 0), (size - 20, 20), (size - 60, 0), (size - 150, 0)] {
+        let storage = Arc::new(blinking::Blinking::default());
+        let mut bench = Bench::with(&["app.log"], |_| {}, storage.clone());
+        bench.append("app.log", numbered(0, 50));
+        bench.start();
+        bench.chunks.clear();
+        // As the gate does while a decoder holds the lines from there on.
+        let held_from = numbered(0, 48).len() as u64;
+        bench.journal.values_mut().for_each(|position| position.offset = held_from);
+        model::cut_short(&bench.path("app.log"), left, zeros);
+        storage.cut();
+        bench.start();
+        bench.append("app.log", "\nthe last\n");
+        bench.step();
+        let text = fs::read_to_string(bench.path("app.log")).unwrap();
+        assert_eq!(bench.text(), text[held_from.min(left) as usize..], "{left} of {size} bytes");
+    }
+}
+
+// The same, but the log was rotated and compressed before the agent is there again, `since` was written to it before.
+fn after_a_cut_and_compression(left: u64, since: &str, glob: &str, ends: usize) -> Vec<String> {
+    let storage = Arc::new(blinking::Blinking::default());
+    let mut bench = Bench::with(&[glob], |_| {}, storage.clone());
+    bench.append("app.log", "");
+    bench.start();
+    for n in 0..150 {
+        bench.append("app.log", numbered(n, n + 1));
+        bench.step();
+    }
+    model::cut_short(&bench.path("app.log"), left, 0);
+    storage.cut();
+    if !since.is_empty() {
+        model::tick(&bench);
+        bench.append("app.log", since);
+    }
+    bench.rename("app.log", "app.log.1");
+    bench.append("app.log", "the new log\n");
+    model::gzip(&bench.path("app.log.1"));
+    for _ in 0..=ends {
+        bench.start();
+        bench.pass(10);
+    }
+    bench.pass(60);
+    bench.append("app.log", "the last\n");
+    bench.step();
+    bench.lines()
+}
+
+#[test]
+fn a_log_whose_end_a_power_cut_took_is_known_though_it_was_compressed_before_it_was_found() {
+    let all = numbered(0, 150);
+    let size = all.len() as u64;
+    let all: Vec<&str> = all.lines().chain(["the new log", "the last"]).collect();
+    for (glob, ends) in [("app.log", 0), ("app.log*", 0), ("app.log", 2), ("app.log*", 2)] {
+        for left in [size - 460, size - 48, size] {
+            let lines = after_a_cut_and_compression(left, "", glob, ends);
+            assert_eq!(lines, all, "{left} of {size} bytes, {glob}, {ends} ends more");
+            // What came since the cut begins where the file was compared.
+            let lines = after_a_cut_and_compression(left, "since\n", glob, ends);
+            let missing = all.iter().find(|line| !lines.iter().any(|found| found == *line));
+            assert_eq!(missing, None);
+            assert_eq!(lines.iter().filter(|line| line.ends_with("since")).count(), 1);
+            assert!(lines.len() <= all.len() + 50, "{} lines", lines.len());
+        }
+        // Nothing but the first kilobyte speaks for it: all of its lines come, also those that came before.
+        let lines = after_a_cut_and_compression(1024, "", glob, ends);
+        assert!(lines.len() > all.len());
+    }
+}
+
+#[test]
+fn an_archive_of_another_log_that_begins_like_one_whose_end_a_power_cut_took_is_read() {
+    for glob in ["app.log", "app.log*"] {
+        let header = "# a header that is longer than a kilobyte\n".repeat(30);
+        let storage = Arc::new(blinking::Blinking::default());
+        let mut bench = Bench::with(&[glob], |_| {}, storage.clone());
+        bench.append("app.log", &header);
+        bench.start();
+        for n in 0..50 {
+            bench.append("app.log", numbered(n, n + 1));
+            bench.step();
+        }
+        storage.cut();
+        fs::remove_file(bench.path("app.log")).unwrap();
+        bench.append("app.log.1", format!("{header}{}", numbered(100, 120)));
+        model::gzip(&bench.path("app.log.1"));
+        bench.append("app.log", "the new log\n");
+        bench.start();
+        bench.pass(60);
+        let lines = bench.lines();
+        let missing: Vec<String> = numbered(100, 120)
+            .lines()
+            .filter(|l| !lines.iter().any(|o| o == l))
+            .map(String::from)
+            .collect();
+        assert_eq!(missing, [""; 0], "{glob}");
+    }
+}
