@@ -110,8 +110,8 @@ impl Tailer {
         let now = self.now();
         let Some(generation) = self.generations.get_mut(&id) else { return };
         if !held && found == Found::Nowhere && generation.is_searched(now) {
-            // Only now: while its own file may still be found, an archive of its beginning may be a copy.
-            if !self.go_on_in_archive(id, siblings) {
+            // Only now: while its own file may still be found, this may be a copy of its beginning.
+            if !self.go_on_in_copy(id, siblings) {
                 self.give_up(id);
             }
             return;
@@ -217,7 +217,7 @@ impl Tailer {
                 }
                 Content::Short if !compressed && sibling.facts.size > 0 => {
                     let made = (Arc::clone(&sibling.path), Inode::from(&sibling.facts));
-                    let seen_made = copies.contains(&made);
+                    let seen_made = copies.contains(&made) && !self.lost_its_end(id);
                     if seen_made || self.is_short_copy(id, &sibling.facts) {
                         shorter = shorter.or(Some(sibling));
                     }
@@ -237,21 +237,26 @@ impl Tailer {
         }
     }
 
-    // A log that lost its end in a power cut, and was compressed before anybody found it, goes on in its archive.
-    fn go_on_in_archive(&mut self, id: u64, siblings: &[Sibling]) -> bool {
+    // A log that lost its end in a power cut, and was compressed, or copied and truncated, before anybody found it,
+    // goes on in its archive or copy.
+    fn go_on_in_copy(&mut self, id: u64, siblings: &[Sibling]) -> bool {
         let fits = |s: &&Sibling| {
             !self.is_bound(&s.path, &s.facts)
-                && self.is_compressed(&s.path)
+                && !self.is_other_file(id, &s.facts)
                 && self.is_copy_name(id, s)
         };
         // The youngest has most of it.
         let mut candidates = siblings.iter().rev().filter(fits).take(CANDIDATES_MAX);
-        let found = candidates.find_map(|s| Some((s, self.end_in_archive(id, &s.path, &s.facts)?)));
+        let found = candidates.find_map(|s| {
+            let compressed = self.is_compressed(&s.path);
+            Some((s, compressed, self.end_in_copy(id, &s.path, &s.facts, compressed)?))
+        });
         let label = self.generations.get(&id).map(|generation| Arc::clone(&generation.label));
-        let (Some((Sibling { path, facts, .. }, end)), Some(label)) = (found, label) else {
+        let (Some((Sibling { path, facts, .. }, compressed, end)), Some(label)) = (found, label)
+        else {
             return false;
         };
-        let new = self.add(&label, facts, true);
+        let new = self.add(&label, facts, compressed);
         self.leaving.push(new);
         if let Some(generation) = self.generations.get_mut(&new) {
             generation.left = true;
@@ -265,10 +270,8 @@ impl Tailer {
     /// before its last bytes came. Very short ones are not told from a file that only begins alike.
     pub(super) fn is_short_copy(&self, id: u64, facts: &FileFacts) -> bool {
         // After a power cut it may have been written to in the place of what was lost.
-        let lost = self.generations.get(&id).is_some_and(|g| {
-            g.lost && !g.compressed && !g.awaited.is_some_and(|awaited| self.was_cut(awaited.boot))
-        });
-        lost && facts.size >= HEAD_BYTES as u64
+        let lost = self.generations.get(&id).is_some_and(|g| g.lost && !g.compressed);
+        lost && !self.lost_its_end(id) && facts.size >= HEAD_BYTES as u64
     }
 
     // The bytes are nowhere.

@@ -127,18 +127,17 @@ impl Tailer {
         let originals = names::originals(name);
         let related = |id: &u64| self.may_be_from(*id, path, &originals);
         let mut ids: Vec<u64> = self.nameless.iter().copied().filter(related).collect();
-        let read_head = ids.len() > 1 || (compressed && !ids.is_empty());
-        let head = if read_head { self.head(path, compressed) } else { None };
+        let head = if ids.is_empty() { None } else { self.head(path, compressed) };
         if let Some(head) = &head {
             let begins = |id: &u64| self.generations.get(id).is_some_and(|g| g.marker.begins(head));
             ids.retain(begins);
         }
         ids.truncate(NAMELESS_MAX);
         let same = self.same_as_nameless(&ids, path, facts, compressed);
-        if same.is_some() || !compressed {
+        if same.is_some() {
             return same;
         }
-        // Until its own file was looked for long enough, this may be the archive of one that lost its end.
+        // Until its own file was looked for long enough, this may be the archive or copy of one that lost its end.
         let left = head.and_then(|head| ids.into_iter().find(|id| self.may_be_left(*id, &head)))?;
         let content = Content::Short;
         Some((left, Original { alive: true, content, strong: true, settled: false }))

@@ -4,9 +4,9 @@
 //! In: the marker before every advance. Out: where such a file goes on. Programs rarely sync their logs: after a power
 //! cut a log may end, or hold NUL bytes, before what was read and stored; its lines must not come again under other
 //! ids, and what is written in the place of lost lines must not get theirs.
-//! Promises: constant size; while nothing is wrong no byte is read or summed for it; an archive is taken for such a
-//! file only where a point behind its first kilobyte proves it. On failure: a file that cannot be read, or that proves
-//! nothing, is not taken for the same: it is read from its start.
+//! Promises: constant size; while nothing is wrong no byte is read or summed for it; another file is taken for the
+//! archive or copy of such a one only where a point behind its first kilobyte proves it. On failure: a file that cannot
+//! be read, or that proves nothing, is not taken for the same: it is read from its start.
 
 use std::io;
 use std::path::Path;
@@ -92,6 +92,12 @@ impl Tailer {
         boot != self.boot && boot != 0 && self.boot != 0
     }
 
+    /// Whether a power cut may have taken the end of a generation that was not found again yet.
+    pub(super) fn lost_its_end(&self, id: u64) -> bool {
+        let awaited = self.generations.get(&id).and_then(|generation| generation.awaited);
+        awaited.is_some_and(|awaited| self.was_cut(awaited.boot))
+    }
+
     /// Where a file goes on whose end a power cut took since the journal knew it; `None`: it is another content.
     pub(super) fn end_after_cut(&self, id: u64, facts: &FileFacts) -> Option<End> {
         let generation = self.generations.get(&id)?;
@@ -108,11 +114,11 @@ impl Tailer {
         Some(find_end(generation, &mut read, facts.size, untouched)?.0)
     }
 
-    /// Whether a generation that is looked for lost its end in a power cut, so that an archive that begins with `head`,
-    /// its first [`HEAD_BYTES`], may hold what is left of it: the journal knows a place behind those that proves it.
+    /// Whether a generation that is looked for lost its end in a power cut, so that a copy that begins with `head`, its
+    /// first [`HEAD_BYTES`], may hold what is left of it: the journal knows a place behind those that proves it.
     pub(super) fn may_be_left(&self, id: u64, head: &[u8]) -> bool {
         self.generations.get(&id).is_some_and(|generation| {
-            generation.awaited.is_some_and(|awaited| self.was_cut(awaited.boot))
+            self.lost_its_end(id)
                 && !generation.compressed
                 && generation.trail.0.iter().any(proves)
                 && head.len() == HEAD_BYTES
@@ -120,10 +126,16 @@ impl Tailer {
         })
     }
 
-    /// Where a generation goes on that lost its end and was compressed before anybody found it; `None`: the archive
-    /// does not prove that it is its own, or is not complete.
-    pub(super) fn end_in_archive(&self, id: u64, path: &Path, facts: &FileFacts) -> Option<End> {
-        if !self.may_be_left(id, &self.head(path, true)?) {
+    /// Where a generation goes on that lost its end and was compressed, or copied and truncated, before anybody found
+    /// it; `None`: the archive or copy does not prove that it is its own, or is not complete.
+    pub(super) fn end_in_copy(
+        &self,
+        id: u64,
+        path: &Path,
+        facts: &FileFacts,
+        compressed: bool,
+    ) -> Option<End> {
+        if !self.may_be_left(id, &self.head(path, compressed)?) {
             return None;
         }
         let generation = self.generations.get(&id)?;
@@ -131,12 +143,17 @@ impl Tailer {
         if !Inode::from(&file.facts().ok()?).may_be(&Inode::from(facts)) {
             return None;
         }
-        let mut archive = Archive::new(file);
-        let size = archive.length().ok()?;
-        // It has the age of the original, if perhaps in whole seconds; otherwise nobody knows what came since.
+        // It may have the age of the original, if perhaps in whole seconds; otherwise nobody knows what came since.
         let untouched = facts.modified_ns <= generation.awaited?.modified_ns;
-        let mut read = |bytes: &mut [u8], offset| archive.read_at(bytes, offset);
-        let (end, held) = find_end(generation, &mut read, size, untouched)?;
+        let (end, held) = if compressed {
+            let mut archive = Archive::new(file);
+            let size = archive.length().ok()?;
+            let mut read = |bytes: &mut [u8], offset| archive.read_at(bytes, offset);
+            find_end(generation, &mut read, size, untouched)?
+        } else {
+            let mut read = |bytes: &mut [u8], offset| file.read_at(bytes, offset);
+            find_end(generation, &mut read, facts.size, untouched)?
+        };
         held.is_some_and(|point| proves(&point)).then_some(end)
     }
 

@@ -541,8 +541,14 @@ fn lines_that_a_decoder_held_are_read_though_a_power_cut_took_what_came_behind_t
     }
 }
 
-// The same, but the log was rotated and compressed before the agent is there again, `since` was written to it before.
-fn after_a_cut_and_compression(left: u64, since: &str, glob: &str, ends: usize) -> Vec<String> {
+// The same, but the log was compressed, or copied and truncated, before the agent is there again; `since` was written
+// to it before.
+fn after_a_cut_and_rotation(
+    (left, since): (u64, &str),
+    copied: bool,
+    glob: &str,
+    ends: usize,
+) -> Vec<String> {
     let storage = Arc::new(blinking::Blinking::default());
     let mut bench = Bench::with(&[glob], |_| {}, storage.clone());
     bench.append("app.log", "");
@@ -557,9 +563,14 @@ fn after_a_cut_and_compression(left: u64, since: &str, glob: &str, ends: usize) 
         model::tick(&bench);
         bench.append("app.log", since);
     }
-    bench.rename("app.log", "app.log.1");
-    bench.append("app.log", "the new log\n");
-    model::gzip(&bench.path("app.log.1"));
+    if copied {
+        bench.copy_truncate("app.log", "app.log.1");
+        bench.append("app.log", "the new log\n");
+    } else {
+        bench.rename("app.log", "app.log.1");
+        bench.append("app.log", "the new log\n");
+        model::gzip(&bench.path("app.log.1"));
+    }
     for _ in 0..=ends {
         bench.start();
         bench.pass(10);
@@ -577,18 +588,39 @@ fn a_log_whose_end_a_power_cut_took_is_known_though_it_was_compressed_before_it_
     let all: Vec<&str> = all.lines().chain(["the new log", "the last"]).collect();
     for (glob, ends) in [("app.log", 0), ("app.log*", 0), ("app.log", 2), ("app.log*", 2)] {
         for left in [size - 460, size - 48, size] {
-            let lines = after_a_cut_and_compression(left, "", glob, ends);
+            let lines = after_a_cut_and_rotation((left, ""), false, glob, ends);
             assert_eq!(lines, all, "{left} of {size} bytes, {glob}, {ends} ends more");
             // What came since the cut begins where the file was compared.
-            let lines = after_a_cut_and_compression(left, "since\n", glob, ends);
+            let lines = after_a_cut_and_rotation((left, "since\n"), false, glob, ends);
             let missing = all.iter().find(|line| !lines.iter().any(|found| found == *line));
             assert_eq!(missing, None);
             assert_eq!(lines.iter().filter(|line| line.ends_with("since")).count(), 1);
             assert!(lines.len() <= all.len() + 50, "{} lines", lines.len());
         }
         // Nothing but the first kilobyte speaks for it: all of its lines come, also those that came before.
-        let lines = after_a_cut_and_compression(1024, "", glob, ends);
+        let lines = after_a_cut_and_rotation((1024, ""), false, glob, ends);
         assert!(lines.len() > all.len());
+    }
+}
+
+#[test]
+fn what_came_since_a_power_cut_took_the_end_of_a_log_is_read_though_it_was_copied_and_truncated() {
+    let all = numbered(0, 150);
+    let size = all.len() as u64;
+    let all: Vec<&str> = all.lines().chain(["the new log", "the last"]).collect();
+    for (glob, ends) in [("app.log", 0), ("app.log*", 0), ("app.log", 2), ("app.log*", 2)] {
+        for (left, since) in [(size - 460, ""), (size - 460, "since\n"), (size - 2, "since\n")] {
+            let lines = after_a_cut_and_rotation((left, since), true, glob, ends);
+            let missing = all.iter().find(|line| !lines.iter().any(|found| found == *line));
+            assert_eq!(missing, None);
+            let new = lines.iter().filter(|line| line.ends_with("since")).count();
+            assert_eq!(
+                new,
+                usize::from(!since.is_empty()),
+                "{left} of {size} bytes, {glob}, {ends} ends"
+            );
+            assert!(lines.len() <= all.len() + 50, "{} lines", lines.len());
+        }
     }
 }
 
