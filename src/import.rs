@@ -6,6 +6,7 @@
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
+pub mod cloud;
 pub mod conditions;
 pub mod dates;
 pub mod document;

@@ -23,7 +23,7 @@ mod units;
 
 pub use document::{Document, Item, Literal};
 pub use environment::{Environment, ProcessEnvironment};
-pub use login::{base64, basic_authorization};
+pub use login::{base64, base64_decoded, basic_authorization};
 pub use place::TextError;
 pub use units::{parse_bytes, parse_duration};
 

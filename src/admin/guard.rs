@@ -99,7 +99,7 @@ fn given(headers: &HeaderMap) -> Option<Vec<u8>> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let plain = base64(rest.trim())?;
+    let plain = crate::settings::base64_decoded(rest.trim())?;
     let colon = plain.iter().position(|b| *b == b':')?;
     Some(plain[colon + 1..].to_vec())
 }
@@ -108,28 +108,6 @@ fn given(headers: &HeaderMap) -> Option<Vec<u8>> {
 fn same(given: &[u8], token: &str) -> bool {
     let digest = |text: &[u8]| ring::digest::digest(&ring::digest::SHA256, text);
     digest(given).as_ref() == digest(token.as_bytes()).as_ref()
-}
-
-/// Base64 (RFC 4648) with or without padding.
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let (mut out, mut bits, mut count) = (Vec::new(), 0_u32, 0);
-    for byte in text.trim_end_matches('=').bytes() {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            out.push((bits >> count) as u8);
-        }
-    }
-    Some(out)
 }
 
 #[cfg(test)]

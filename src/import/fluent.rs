@@ -7,6 +7,7 @@ pub mod handover;
 pub mod journald;
 pub mod network;
 pub mod parse;
+pub mod places;
 pub mod receivers;
 pub mod senders;
 pub mod services;

@@ -23,6 +23,19 @@ mod inputs;
 mod outputs;
 pub mod yaml_form;
 
+/// Modules for JSON that Fluent Bit's Lua has, by what scripts have here.
+const JSON: [(&str, &str); 4] = [
+    ("cjson", "return { encode = json.encode, decode = json.decode }"),
+    ("json", "return { encode = json.encode, decode = json.decode }"),
+    ("dkjson", "return { encode = json.encode, decode = json.decode }"),
+    (
+        "cjson.safe",
+        "local function safe(f)\n  return function(v)\n    local fine, out = pcall(f, v)\n    \
+           if fine then return out end\n    return nil, out\n  end\nend\n\
+         return { encode = safe(json.encode), decode = safe(json.decode) }",
+    ),
+];
+
 /// Modules of one script.
 const MODULES_MAX: usize = 16;
 
@@ -233,7 +246,14 @@ fn with_modules(code: &str, folder: &Path, around: &dyn Files) -> String {
             continue;
         }
         let file = folder.join(format!("{}.lua", name.replace('.', "/")));
-        let Ok(module) = around.read(&file) else { continue };
+        let module = match around.read(&file) {
+            Ok(module) => module,
+            // The library of scripts has it under another name.
+            Err(_) => match JSON.iter().find(|(known, _)| *known == name) {
+                Some((_, module)) => (*module).to_string(),
+                None => continue,
+            },
+        };
         left.extend(required(&module));
         modules.push((name, module));
     }

@@ -13,6 +13,7 @@ mod label_router; // one way of many
 pub mod output; // outputs
 pub mod parse_section; // parsers
 pub mod parser; // the language
+mod plugins; // filters that people add
 pub mod route; // the way of events
 pub mod source; // inputs
 pub mod syntax; // the tree

@@ -9,10 +9,12 @@ use super::templates;
 
 mod lua;
 mod methods;
+mod names;
 mod patterns;
 mod scope;
 mod shapes;
 mod syntax;
+mod texts;
 mod times;
 
 pub(super) use shapes::closing;
@@ -71,6 +73,17 @@ pub fn differences(code: &str) -> Vec<&'static str> {
     if code.contains("parse_csv") {
         found.push("an empty column is an empty text, not nil");
     }
+    if [".localtime", ".getlocal"].iter().any(|call| {
+        code.split(call).skip(1).any(|rest| !rest.starts_with("('") && !rest.starts_with("(\""))
+    }) {
+        found.push("times are written in UTC, not in the zone of the machine");
+    }
+    if ["puts ", "print ", "puts(", "logger."].iter().any(|call| code.contains(call)) {
+        found.push("nothing is printed");
+    }
+    if code.contains("rand") {
+        found.push("chance is that of each worker");
+    }
     if code.contains("ENV") {
         found.push("variables of the environment are read when the pipeline is loaded");
     }
@@ -121,6 +134,27 @@ fn path(name: &str) -> String {
 fn filter(statement: &Statement) -> Option<Filter> {
     let fields = |name: &str, value: Value| Table::default().with(&path(name), value);
     match statement {
+        // The time is set by a script, which takes texts and seconds.
+        Statement::Set(name, _) if path(name) == "@timestamp" => None,
+        Statement::Set(name, Expression::Own(uuid, _)) if uuid == "SecureRandom.uuid" => {
+            Some(Filter::new("fingerprint").with("method", "UUID").with("target", path(name)))
+        }
+        Statement::Set(name, Expression::Call(value, digest, none))
+            if digest.starts_with("Digest::") && none.is_empty() =>
+        {
+            let method = digest.strip_prefix("Digest::")?.strip_suffix(".hexdigest")?;
+            let from = match &**value {
+                Expression::Field(from) => from,
+                Expression::Call(from, text, _) if text == "to_s" => match &**from {
+                    Expression::Field(from) => from,
+                    _ => return None,
+                },
+                _ => return None,
+            };
+            let digest = Filter::new("fingerprint").with("method", method);
+            let digest = digest.with("source", Value::texts([path(from)]));
+            Some(digest.with("target", path(name)))
+        }
         Statement::Set(name, Expression::Text(text)) => {
             Some(Filter::new("set").with("fields", fields(name, templates::escaped(text).into())))
         }

@@ -180,6 +180,26 @@ fn longer_ruby_code_does_in_lua_what_it_did() {
 }
 
 #[test]
+fn methods_of_texts_in_ruby_do_in_lua_what_they_did() {
+    let event = r#"{"path":"/var/log/app.log","@timestamp":"2026-11-22T20:00:00Z","when":"2026-11-23T01:00:00Z",
+        "coded":"aGVsbG8=","url":"a%20b+c","message":"go  id=42 now  then","row":"a , b;c","sizes":[3,9,4],"n":7,
+        "kv":{"p":"2","q":"1"},"Odd":"x"}"#;
+    let made = made("logstash-ruby-texts", &[], &event.replace('\n', ""));
+    let wanted = serde_json::json!({
+        "@timestamp": "2026-11-23T01:00:00.000Z", "file": "app", "folder": "/var/log", "end": ".log",
+        "local": "2026-11-23T04:00:00Z", "day": "2026-11-23 05", "plain": "hello", "query": "a b c", "number": "42",
+        "words": ["go", "id=42", "now", "then"], "rest": "id=42 now  then", "cells": ["a", "b", "c"], "most": 9,
+        "all": 16, "padded": "007", "left": "00007", "shown": "7/7.0", "said": "7-%{none}", "first": "1",
+        "size": "middle", "odd": "x", "tags": ["middle"], "parts": { "0": "go  id:42 now  then" }, "found": "no",
+        "digest": "294589cf43dc21f7981bec8979531462",
+    });
+    for (name, value) in wanted.as_object().unwrap() {
+        assert_eq!(made[name], *value, "{name} of {made}");
+    }
+    assert!(made.get("Odd").is_none(), "{made}");
+}
+
+#[test]
 fn a_variable_of_ruby_is_not_kept_from_one_event_to_the_next() {
     let (folder, _) = imported("logstash-ruby-more", &[]);
     let mut command = logweir();

@@ -1,4 +1,4 @@
-//! Outputs to Amazon's services, of Fluentd and Fluent Bit.
+//! Outputs to Amazon's services, and to Google's store, of Fluentd and Fluent Bit.
 //!
 //! In: an element, and what the tag is sent as. Out: `cloudwatch_logs`, `kinesis`, `firehose` or `s3`. Promises:
 //! keys are
@@ -26,6 +26,7 @@ pub fn amazon(
         }
         "firehose" | "kinesis_firehose" => records("firehose", element, tag, notes),
         "s3" => s3(element, tag, notes),
+        "gcs" => return Some(s3(element, tag, notes).map(|block| google(block, element, notes))),
         _ => return None,
     };
     Some(block.map(|block| shared(block, element, notes)))
@@ -50,6 +51,13 @@ fn shared(mut block: Block, element: &Element, notes: &mut Notes) -> Block {
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     });
     match region.map(|region| with_defaults(&region)) {
+        // A default that says that there is none.
+        Some(region)
+            if region.split(":-").nth(1).is_some_and(|r| r.contains(char::is_uppercase)) =>
+        {
+            let name = region.split(":-").next().unwrap_or_default();
+            block.set("region", format!("{name}:-us-east-1}}"));
+        }
         Some(region) => block.set("region", region.trim().replace(":-not-set}", ":-us-east-1}")),
         None => {
             notes.difference("no region is written: set AWS_REGION in the environment");
@@ -74,6 +82,28 @@ fn shared(mut block: Block, element: &Element, notes: &mut Notes) -> Block {
         let whole = endpoint.contains("://");
         block.set("endpoint", if whole { endpoint } else { format!("https://{endpoint}") });
     }
+    block
+}
+
+/// Google's store speaks S3, with keys of its own kind.
+fn google(mut block: Block, element: &Element, notes: &mut Notes) -> Block {
+    for (_, value) in &mut block.entries {
+        if let Value::Text(text) = value {
+            *text = with_defaults(text);
+        }
+    }
+    notes.difference(
+        "Google's store is written to as one of S3: set GOOGLE_HMAC_KEY and GOOGLE_HMAC_SECRET, an HMAC key of \
+         the service account",
+    );
+    let own = ["project", "keyfile", "credentials_json", "auto_create_bucket", "hex_random_length"];
+    for name in own {
+        let _ = element.parameter(name);
+    }
+    block.set("region", "auto");
+    block.set("endpoint", "https://storage.googleapis.com");
+    block.set("access_key_id", "${GOOGLE_HMAC_KEY:-not-set}");
+    block.set("secret_access_key", "${GOOGLE_HMAC_SECRET:-not-set}");
     block
 }
 
@@ -248,7 +278,8 @@ fn s3(element: &Element, tag: &str, notes: &mut Notes) -> Result<Block, String> 
     };
     let mut block = Block::of("s3").with("bucket", bucket);
     let path = first(element, &["path"], notes).unwrap_or_default();
-    let form = first(element, &["s3_key_format", "s3_object_key_format"], notes);
+    let forms = ["s3_key_format", "s3_object_key_format", "object_key_format"];
+    let form = first(element, &forms, notes);
     let form = form.unwrap_or_else(|| match element.name.as_str() {
         "output" => "/fluent-bit-logs/$TAG/%Y/%m/%d/%H/".to_string(),
         _ => "%{path}%{time_slice}".to_string(),

@@ -34,6 +34,7 @@ pub fn service(
         "logzio" | "logzio_buffered" => logz_io(element, notes),
         "loki" | "grafana-loki" => Ok(loki(element, notes)),
         "opentelemetry" => Ok(open_telemetry(element, notes)),
+        "honeycomb" => honeycomb(element, notes),
         "loggly" | "loggly_buffered" => loggly(element, notes),
         _ => return None,
     })
@@ -220,6 +221,26 @@ fn loggly(element: &Element, notes: &mut Notes) -> Result<Service, String> {
     Ok(plain(to(endpoint(&bulk, "LOGGLY_URL", notes), "lines")))
 }
 
+fn honeycomb(element: &Element, notes: &mut Notes) -> Result<Service, String> {
+    let Some(dataset) = first(element, &["dataset"], notes) else {
+        return Err("it names no dataset; write `url` of an output `http`".to_string());
+    };
+    let host = first(element, &["api_host"], notes);
+    let host = host.unwrap_or_else(|| "https://api.honeycomb.io".to_string());
+    let key = first(element, &["writekey"], notes).unwrap_or_default();
+    let key = secret(&key, "HONEYCOMB_KEY", notes);
+    notes.difference("each event is a request of its own, and its time is that of arrival");
+    for name in ["sample_rate", "presampled_key", "dataset_from_key"] {
+        if let Some(value) = text(element, name, notes) {
+            notes.difference(format!("`{name}` ({value}) is left out: see the filter `sample`"));
+        }
+    }
+    let _ = first(element, &["include_tag_key", "tag_key", "flatten_keys", "flatten"], notes);
+    let url = format!("{}/1/events/{dataset}", address(&host).trim_end_matches('/'));
+    let headers = vec![("X-Honeycomb-Team".to_string(), key.into())];
+    Ok(plain(with_headers(to(url, "single"), headers)))
+}
+
 /// Fluentd's plugin has an element for HTTP and one for gRPC.
 fn open_telemetry(element: &Element, notes: &mut Notes) -> Service {
     let inner = element.element("http").unwrap_or(element);
@@ -236,7 +257,9 @@ fn open_telemetry(element: &Element, notes: &mut Notes) -> Service {
 /// Streams of Loki; what is a label for each event is a template.
 fn loki(element: &Element, notes: &mut Notes) -> Service {
     let path = "/loki/api/v1/push";
-    let url = match first(element, &["url"], notes) {
+    // Some write the whole address as `uri`.
+    let whole = first(element, &["uri"], notes).filter(|uri| uri.contains("://"));
+    let url = match first(element, &["url"], notes).or(whole) {
         Some(url) if url.contains(path) => address(&url),
         Some(url) => format!("{}{path}", address(&url).trim_end_matches('/')),
         None => {

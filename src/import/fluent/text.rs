@@ -27,7 +27,16 @@ pub fn settled(value: &Value, notes: &mut Vec<String>) -> String {
 /// `ENV['X']`, `ENV["X"] || "d"`, `ENV.fetch('X', 'd')`, the host's name, texts.
 fn embedded(code: &str) -> Option<String> {
     let code = code.trim();
-    let (left, default) = match code.split_once("||") {
+    let code =
+        code.strip_prefix('(').and_then(|code| code.strip_suffix(')')).unwrap_or(code).trim();
+    let code =
+        [".to_s", ".to_i", ".strip"].iter().find_map(|end| code.strip_suffix(end)).unwrap_or(code);
+    // `ENV['X'] ? ENV['X'] : 'd'` is `ENV['X'] || 'd'`.
+    let chosen = code.split_once(" ? ").and_then(|(left, rest)| {
+        let (yes, no) = rest.rsplit_once(" : ")?;
+        (left.trim() == yes.trim()).then_some((left, no))
+    });
+    let (left, default) = match chosen.or_else(|| code.split_once("||")) {
         Some((left, right)) => (left.trim(), Some(unquote(right.trim()).unwrap_or_default())),
         None => (code, None),
     };
@@ -146,6 +155,10 @@ fn expression(code: &str, tag: Option<&str>) -> Option<Expression> {
         | "Time.now.utc.iso8601"
         | "time.utc.iso8601(3)"
         | "time.iso8601(3)"
+        | "Time.now.utc.iso8601(3)"
+        | "Time.now.iso8601(3)"
+        | "Time.now.getutc.iso8601"
+        | "Time.now.utc"
         | "Time.at(time).iso8601" => return template("{@timestamp}".into()),
         _ => {}
     }
@@ -153,7 +166,8 @@ fn expression(code: &str, tag: Option<&str>) -> Option<Expression> {
         return template(embedded(code)?);
     }
     if let Some(text) = unquote(code) {
-        return template(braces(&text));
+        let has_code = code.starts_with('"') && text.contains("#{");
+        return if has_code { None } else { template(braces(&text)) };
     }
     if let Some(index) = code.strip_prefix("tag_parts[").and_then(|rest| rest.strip_suffix(']')) {
         return template(part(tag?, index.trim().parse().ok()?)?);

@@ -406,6 +406,14 @@ fn modify(element: &Element, notes: &mut Notes) -> Vec<Block> {
                 Block::of("remove").with("fields", vec![format!("{}*", name.trim_end_matches('*'))])
             }
             "remove_regex" => Block::of("prune").with("blacklist_names", vec![key]),
+            "rename" | "hard_rename" | "copy" | "hard_copy" if value == "@timestamp" => {
+                let formats = ["ISO8601", "UNIX", "UNIX_MS"].map(str::to_string).to_vec();
+                let date = Block::of("date").with("field", name.as_str()).with("formats", formats);
+                match parameter.name.ends_with("rename") {
+                    true => date.with("remove_field", vec![name]),
+                    false => date,
+                }
+            }
             "rename" | "hard_rename" => {
                 Block::of("rename").with("fields", vec![(name, Value::from(field(&value)))])
             }

@@ -1,5 +1,6 @@
 //! `elasticsearch` and `opensearch`: addresses, indices, TLS, buffers.
 
+use super::super::cloud;
 use super::super::fluent::draft::{Block, Value};
 use super::super::fluent::text::{is_true, list, size, time};
 use super::output::{secret, template};
@@ -60,6 +61,13 @@ pub fn elasticsearch(element: &Element, kind: &str, tag: Option<&str>, notes: &m
         element.parameter(name).is_some()
             && text(element, name, notes).is_some_and(|text| is_true(&text))
     };
+    if let Some(id) = get("cloud_id", notes) {
+        let url = cloud::address(&id).unwrap_or_else(|| {
+            notes.difference("the cluster's address is in ELASTICSEARCH_URL, not in a `cloud_id`");
+            "${ELASTICSEARCH_URL:-https://localhost:9200}".to_string()
+        });
+        block.set("hosts", vec![url]);
+    }
     let streams = get("data_stream_name", notes);
     if let Some(name) =
         streams.filter(|_| kind.contains("data_stream") || get("index_name", notes).is_none())
@@ -82,6 +90,14 @@ pub fn elasticsearch(element: &Element, kind: &str, tag: Option<&str>, notes: &m
         let password =
             get("password", notes).unwrap_or_else(|| "${ES_PASSWORD:-not-set}".to_string());
         block.set("password", secret(&password, "ES_PASSWORD", notes));
+    }
+    if let Some(auth) = get("cloud_auth", notes).filter(|_| block.get("user").is_none()) {
+        let user = match auth.split_once(':') {
+            Some((user, _)) if !auth.contains("${") => user,
+            _ => "elastic",
+        };
+        block.set("user", user);
+        block.set("password", secret("", "ES_PASSWORD", notes));
     }
     if let Some(pipeline) = get("pipeline", notes) {
         block.set("pipeline", pipeline);

@@ -10,6 +10,7 @@ use super::super::fluent::tags::Tag;
 use super::super::fluent::text::{Filled, filled, is_true, list, lua_text};
 use super::super::ruby;
 use super::parse_section::parser_of;
+use super::plugins;
 use super::route::{Conversion, Notes, Stream};
 use super::source::text;
 use super::syntax::Element;
@@ -61,7 +62,13 @@ impl Conversion {
                 );
                 outcome.blocks = conversions(&types);
             }
-            "anonymizer" | "throttle" | "dns" | "ua_parser" | "record_demux" => {
+            "anonymizer" => outcome.blocks = plugins::anonymizer(element, &mut notes),
+            "throttle" => outcome.blocks = plugins::throttle(element, &mut notes),
+            "ua_parser" => outcome.blocks = plugins::user_agent(element, &mut notes),
+            "colour_stripper" | "color_stripper" => {
+                outcome.blocks = plugins::without_colours(element, &mut notes);
+            }
+            "dns" | "record_demux" => {
                 notes.refusal = Some(format!(
                     "write it as a filter of this pipeline (see docs/settings.md): `{kind}`"
                 ));
@@ -165,6 +172,25 @@ pub fn known_tag(taken: &[Stream]) -> Option<&str> {
     taken.iter().all(|stream| stream.tag == Tag::Fixed(tag.clone())).then_some(tag)
 }
 
+/// Parameters of these filters; others are fields, where they stand outside of `<record>`.
+const OWN: [&str; 15] = [
+    "@type",
+    "type",
+    "@id",
+    "@log_level",
+    "enable_ruby",
+    "renew_record",
+    "renew_time_key",
+    "keep_keys",
+    "remove_keys",
+    "auto_typecast",
+    "char_encoding",
+    "prepare_value",
+    "whitelist_keys",
+    "tag",
+    "@label",
+];
+
 fn records(element: &Element, kind: &str, taken: &[Stream], notes: &mut Notes) -> Vec<Block> {
     let tag = known_tag(taken);
     let mut blocks = Vec::new();
@@ -173,30 +199,19 @@ fn records(element: &Element, kind: &str, taken: &[Stream], notes: &mut Notes) -
     let mut names = Vec::new();
     let sections: Vec<&Element> =
         element.elements().filter(|inner| inner.name == "record").collect();
-    let own = [
-        "@type",
-        "type",
-        "@id",
-        "@log_level",
-        "enable_ruby",
-        "renew_record",
-        "renew_time_key",
-        "keep_keys",
-        "remove_keys",
-        "auto_typecast",
-        "char_encoding",
-        "prepare_value",
-        "whitelist_keys",
-        "tag",
-        "@label",
-    ];
     let bare = element.parameters().filter(|p| {
-        sections.is_empty() && kind == "record_modifier" && !own.contains(&p.name.as_str())
+        sections.is_empty() && kind == "record_modifier" && !OWN.contains(&p.name.as_str())
     });
     let parameters = sections.iter().flat_map(|section| section.parameters()).chain(bare);
     for parameter in parameters {
         let mut said = Vec::new();
-        let value = super::super::fluent::text::settled(&parameter.value, &mut said);
+        let source = parameter.value.source();
+        // Within `${…}` a `#{…}` is one of the code's own texts.
+        let is_code = !parameter.value.quoted && is_one_code(&source);
+        let value = match is_code {
+            true => source,
+            false => super::super::fluent::text::settled(&parameter.value, &mut said),
+        };
         for note in said {
             notes.difference(note);
         }
@@ -210,7 +225,15 @@ fn records(element: &Element, kind: &str, taken: &[Stream], notes: &mut Notes) -
             }
             continue;
         }
-        match filled(&value, tag) {
+        let is_time = parameter.name == "@timestamp";
+        match filled(&without_requires(&value), tag) {
+            Ok(Filled { text, .. }) if is_time && text == "{@timestamp}" => {
+                notes.difference("`@timestamp` is the event's own time");
+            }
+            Ok(Filled { copies: Some(from), then, .. }) if is_time && then.is_empty() => {
+                let formats = vec!["ISO8601".to_string(), "UNIX".to_string()];
+                blocks.push(Block::of("date").with("field", from).with("formats", formats));
+            }
             Ok(Filled { copies: Some(from), then, .. }) => {
                 let to = path(&[&parameter.name]);
                 if from != to {
@@ -259,6 +282,22 @@ fn records(element: &Element, kind: &str, taken: &[Stream], notes: &mut Notes) -
     blocks
 }
 
+/// Code without the libraries that it asks for: what is known of them is there.
+fn without_requires(value: &str) -> String {
+    let inner = value.strip_prefix("${").map(str::trim_start);
+    let rest = inner.and_then(|inner| inner.strip_prefix("require ")).and_then(|rest| {
+        let (name, rest) = rest.split_once([';', '\n'])?;
+        matches!(name.trim().trim_matches(['"', '\'']), "time" | "date" | "json").then_some(rest)
+    });
+    rest.map_or_else(|| value.to_string(), |rest| format!("${{{}", rest.trim_start()))
+}
+
+/// Whether a text is one `${…}` and nothing else.
+fn is_one_code(text: &str) -> bool {
+    let inner = text.strip_prefix("${");
+    inner.is_some_and(|inner| ruby::closing(inner).is_some_and(|at| at + 1 == inner.len()))
+}
+
 /// A text with `${…}` of Ruby as filters, where all of it is understood.
 fn of_ruby(name: &str, value: &str, taken: &[Stream], notes: &mut Notes) -> Option<Vec<Block>> {
     let code = as_ruby(value)?;
@@ -275,9 +314,8 @@ fn of_ruby(name: &str, value: &str, taken: &[Stream], notes: &mut Notes) -> Opti
 /// A text with `${…}` as Ruby: the code alone, or a text with `#{…}`.
 fn as_ruby(value: &str) -> Option<String> {
     let end = |inner: &str| ruby::closing(inner);
-    let inner = value.strip_prefix("${");
-    if let Some(inner) = inner.filter(|inner| end(inner).is_some_and(|at| at + 1 == inner.len())) {
-        return Some(inner[..inner.len() - 1].trim().to_string());
+    if is_one_code(value) {
+        return Some(value[2..value.len() - 1].trim().to_string());
     }
     let plain = |text: &str| {
         text.replace('\\', "\\\\").replace('"', "\\\"").replace('#', "\\#").replace('\n', "\\n")
@@ -313,6 +351,7 @@ fn names_of(code: &str, taken: &[Stream]) -> Option<String> {
                 text(after)
             ),
             (None, Some(Tag::Field(_))) => "event.get('[@metadata][tag]').to_s".to_string(),
+            _ if taken.iter().all(in_event) => "event.get('[@metadata][tag]').to_s".to_string(),
             _ => return None,
         };
         let first = taken.first().map(|stream| &stream.tag);
@@ -323,7 +362,7 @@ fn names_of(code: &str, taken: &[Stream]) -> Option<String> {
             (Tag::Field(_), Some(Tag::Field(_))) => true,
             (own, first) => Some(own) == first,
         };
-        if !taken.iter().all(same) {
+        if !taken.iter().all(same) && !taken.iter().all(in_event) {
             return None;
         }
         out.push_str(&format!("tag = {tag}\ntag_parts = tag.split('.')\n"));
@@ -332,6 +371,15 @@ fn names_of(code: &str, taken: &[Stream]) -> Option<String> {
         out.push_str("time = event.get('@timestamp')\n");
     }
     Some(out)
+}
+
+/// Whether the tag stands in the event: that of a sender, or of an input, which gets it where it is asked for.
+fn in_event(stream: &Stream) -> bool {
+    match stream.tag {
+        Tag::Field(_) => true,
+        Tag::Fixed(_) => stream.hops == 0,
+        Tag::Path { .. } => false,
+    }
 }
 
 /// A text with parts of a tag that is not known beforehand, by a script. `None`: there is more in it.
@@ -373,8 +421,8 @@ fn tag_parts(name: &str, value: &str, taken: &[Stream]) -> Option<Block> {
                 path_tag = Some(this);
             }
             // Its events have a path, too, perhaps, but no tag of it.
-            Tag::Fixed(_) => return None,
-            Tag::Field(_) => {}
+            Tag::Fixed(_) if !taken.iter().all(in_event) => return None,
+            Tag::Fixed(_) | Tag::Field(_) => {}
         }
     }
     let from_field = "event:get('@metadata.tag') or ''";

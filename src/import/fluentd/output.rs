@@ -9,6 +9,7 @@ use super::super::fluent::condition::Condition;
 use super::super::fluent::draft::{Block, Draft, Value};
 use super::super::fluent::network;
 use super::super::fluent::parse::field;
+use super::super::fluent::places;
 use super::super::fluent::receivers::forward;
 use super::super::fluent::senders::sender;
 use super::super::fluent::services::{Service, service};
@@ -20,11 +21,12 @@ use super::route::{Conversion, Notes, Stream};
 use super::source::text;
 use super::syntax::Element;
 
-/// Outputs to Amazon's services.
+/// Outputs to Amazon's services, and to Google's store.
 const OF_AMAZON: &[&str] = &[
     "cloudwatch",
     "cloudwatch_logs",
     "firehose",
+    "gcs",
     "kinesis",
     "kinesis_firehose",
     "kinesis_streams",
@@ -49,6 +51,7 @@ impl Conversion {
                 self.said(element, &kind, notes);
                 self.route_label(&label, taken);
             }
+            "forest" => self.forest(element, taken, rest),
             "label_router" => self.label_router(element, &kind, &taken),
             "null" | "blackhole" | "blackhole_plugin" => self.dropped(element, &kind, &taken),
             "rewrite_tag_filter" => self.rewrite_tags(element, &kind, &taken),
@@ -67,7 +70,8 @@ impl Conversion {
                     element,
                 );
             }
-            "record_reformer" | "record_modifier" | "parser" | "grep" | "concat" => {
+            "record_reformer" | "record_modifier" | "parser" | "grep" | "concat"
+            | "colour_stripper" => {
                 self.reformed(element, &kind, taken);
             }
             _ => self.sink(element, &kind, &taken),
@@ -96,6 +100,28 @@ impl Conversion {
                 taken.iter().map(|stream| Stream { own: stream.own && !shared, ..stream.clone() });
             self.output(store, streams.collect(), rest);
         }
+    }
+
+    /// An output for each tag, written once as a template: one output, whose placeholders say the tag.
+    fn forest(&mut self, element: &Element, taken: Vec<Stream>, rest: &[Element]) {
+        let kind = text(element, "subtype", &mut Notes::default()).unwrap_or_default();
+        let mut inner = element.clone();
+        inner.body = element.element("template").map_or_else(Vec::new, |inner| inner.body.clone());
+        let span = element.span.clone();
+        let of_kind = super::syntax::Value::text(kind);
+        let named = super::syntax::Parameter { name: "@type".to_string(), value: of_kind, span };
+        for item in &mut inner.body {
+            if let super::syntax::Item::Parameter(parameter) = item {
+                let written = parameter.value.source();
+                let known = written.replace("__TAG__", "${tag}");
+                let known = known.replace("__TAG_PARTS[", "${tag_parts[").replace("]__", "]}");
+                if known != written {
+                    parameter.value = super::syntax::Value::text(known);
+                }
+            }
+        }
+        inner.body.push(super::syntax::Item::Parameter(named));
+        self.output(&inner, taken, rest);
     }
 
     /// Nobody else wants them: they are dropped at once.
@@ -266,7 +292,12 @@ impl Conversion {
             }
             "stdout" => Some(Block::of("stdout")),
             "file" | "file_alternative" => Some(file(element, tag.as_deref(), &mut notes)),
-            "null" | "counter" | "flowcounter" => {
+            "null" | "counter" | "flowcounter" | "prometheus" => {
+                if kind.ends_with("prometheus") {
+                    notes.difference(
+                        "counters of events are at http://127.0.0.1:9600/metrics, without these labels",
+                    );
+                }
                 let comments = self.entry(element, kind, notes);
                 self.draft
                     .outputs
@@ -308,9 +339,11 @@ impl Conversion {
                 None => self.service(other, element, &when, &mut notes),
             },
         };
-        if block.is_some() {
+        let block = block.map(|mut block| {
             self.buffer(element, &mut notes);
-        }
+            places::in_block(&mut block, &mut notes);
+            block
+        });
         let comments = self.entry(element, kind, notes);
         let Some(block) = block else {
             self.draft
@@ -532,6 +565,8 @@ pub fn secret(value: &str, name: &str, notes: &mut Notes) -> String {
         } else {
             "not-set"
         };
+        let bare = !value.contains(":-") && value.ends_with('}');
+        let value = if bare { value.replacen('}', ":-not-set}", 1) } else { value.to_string() };
         return value.replace(":-not-set}", &format!(":-{place}}}"));
     }
     notes.difference(format!("the secret is not written here: set {name} in the environment"));
@@ -604,17 +639,17 @@ fn slack(element: &Element, notes: &mut Notes) -> Block {
 
 fn refusal(kind: &str) -> String {
     let instead = match kind {
-        "gcs" | "azure_storage" | "azure_blob" | "azurestorage" | "webhdfs" => {
+        "azure_storage" | "azure_blob" | "azurestorage" | "webhdfs" => {
             "write `file`, and let a timer copy the folder there"
         }
         "kafka" | "kafka2" | "kafka_buffered" | "rdkafka" | "rdkafka2" => {
             "let a bridge with an HTTP address (such as Kafka's REST proxy) take it from the output `http`, \
              or keep the old agent for this topic"
         }
-        "logdna" | "azure" | "honeycomb" | "influxdb" | "coralogix" => {
+        "logdna" | "azure" | "influxdb" | "coralogix" => {
             "it takes HTTP: try the output `http` with its address and key; the form of a document is ours"
         }
-        "prometheus" | "prometheus_exporter" | "prometheus_remote_write" | "statsd" => {
+        "prometheus_exporter" | "prometheus_remote_write" | "statsd" => {
             "count with the filter `metric`: /metrics has it"
         }
         _ => "`elasticsearch`, `http`, `slack`, `file`, `stdout` and `null` are there",

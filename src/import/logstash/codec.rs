@@ -48,7 +48,7 @@ pub fn input(value: Option<Value>, account: &mut Account) -> Option<Ours> {
             }
             Some("json".into())
         }
-        "multiline" => multiline(&mut settings, account),
+        "multiline" => joining(&mut settings, account).map(Ours::Table),
         other => {
             account.missing(
                 format!("there is no codec `{other}`"),
@@ -59,12 +59,10 @@ pub fn input(value: Option<Value>, account: &mut Account) -> Option<Ours> {
     }
 }
 
-fn multiline(settings: &mut Settings, account: &mut Account) -> Option<Ours> {
+/// Lines that belong together: settings of the codec `multiline`, which the filter has, too.
+pub fn joining(settings: &mut Settings, account: &mut Account) -> Option<Table> {
     let Some(pattern) = settings.text("pattern") else {
-        account.missing(
-            "its codec `multiline` has no pattern",
-            "give the codec `start` or `continue`",
-        );
+        account.missing("`multiline` has no pattern", "write `start` or `continue`");
         return None;
     };
     let negate = settings.flag("negate").unwrap_or(false);
@@ -94,7 +92,7 @@ fn multiline(settings: &mut Settings, account: &mut Account) -> Option<Ours> {
     {
         table.set("timeout", format!("{seconds}s"));
     }
-    Some(table.into())
+    Some(table)
 }
 
 /// Named patterns that codecs use, as plain ones.

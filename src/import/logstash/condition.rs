@@ -66,15 +66,23 @@ fn compare(left: &Operand, operator: &str, right: &Operand) -> Result<Expression
 }
 
 fn matches(left: &Operand, negate: bool, right: &Operand) -> Result<Expression, String> {
-    let Operand::Field(field) = left else {
-        return Err("a pattern is compared with a field".to_string());
-    };
     let pattern = match right {
         Operand::Pattern(pattern) | Operand::Text(pattern) | Operand::Bare(pattern) => {
             pattern.clone()
         }
         Operand::Field(_) => return Err("a field cannot be used as a pattern".to_string()),
         Operand::List(_) => return Err("a list cannot be used as a pattern".to_string()),
+    };
+    let field = match left {
+        Operand::Field(field) => field,
+        // A text that was meant as a field's name: it always holds, or never.
+        Operand::Text(text) | Operand::Bare(text) => {
+            return match regex::Regex::new(&pattern) {
+                Ok(regex) => Ok(Expression::Constant(regex.is_match(text) != negate)),
+                Err(_) => Err("a pattern is compared with a field".to_string()),
+            };
+        }
+        _ => return Err("a pattern is compared with a field".to_string()),
     };
     let (pattern, ignore_case) = match pattern.strip_prefix("(?i)") {
         Some(rest) => (rest.to_string(), true),

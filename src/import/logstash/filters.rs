@@ -7,7 +7,7 @@ use super::specification::Kind::{Any, Field, FieldHash, Fields, Flag, Hash, Numb
 use super::specification::{COMMON, Setting, apply, say_rest};
 use super::syntax::{Plugin, Value};
 use super::values::{self, Settings};
-use super::{Translator, mutate};
+use super::{Translator, mutate, restated};
 use crate::import::document::{Filter, Step, Table, Value as Ours};
 use crate::import::report::Account;
 use crate::import::ruby;
@@ -255,7 +255,7 @@ const PLAIN: [Plain; 26] = [
         &[],
     ),
     ("noop", "", &[], &[]),
-    ("uuid", "fingerprint", &[TARGET, ("overwrite", "overwrite", Flag)], &["ecs_compatibility"]),
+    ("uuid", "fingerprint", &[TARGET], &["ecs_compatibility"]),
     ("json_encode", "json_encode", &[SOURCE, TARGET], &[]),
     (
         "de_dot",
@@ -298,8 +298,7 @@ const PLAIN: [Plain; 26] = [
 ];
 
 /// Filters that are not there, and the nearest way.
-const MISSING: [(&str, &str); 15] = [
-    ("multiline", "give the input the codec `multiline`: lines are joined where they are read"),
+const MISSING: [(&str, &str); 10] = [
     (
         "jdbc_streaming",
         "write the table to a file and use the filter `translate` with `dictionary_path`",
@@ -318,13 +317,9 @@ const MISSING: [(&str, &str); 15] = [
         "elapsed",
         "keep the start's time with a filter `aggregate`, or compute it in Elasticsearch by a transform",
     ),
-    ("metrics", "the agent's own /metrics counts events; the filter `metric` counts others"),
     ("aggregate", "the filter `aggregate` folds events; the source's Ruby code says what into"),
-    ("sleep", "leave it out: a slow output holds the inputs by itself"),
-    ("environment", "write the variables with the filter `set`: { name = \"${NAME}\" }"),
     ("tld", "use the filter `grok` on the host's name"),
     ("cipher", "use the filter `fingerprint` or `redact`"),
-    ("range", "write an `if` with the limits as its condition"),
     ("extractnumbers", "use the filter `grok` with %{NUMBER:name}"),
 ];
 
@@ -340,15 +335,16 @@ pub fn convert(translator: &mut Translator<'_>, plugin: &Plugin) -> Vec<Step> {
         name => match PLAIN.iter().find(|(known, ..)| *known == name) {
             Some((_, "", ..)) => Vec::new(),
             Some(plain) => goes_over(translator, plain, &mut settings, &mut account),
-            None => {
-                let nearest = MISSING.iter().find(|(known, _)| *known == name);
-                let instead = nearest.map_or(
-                    "say it with the filters of docs/settings.md, or in front",
-                    |(_, way)| *way,
-                );
-                account.missing(format!("there is no filter `{name}`"), instead);
-                Vec::new()
-            }
+            None => restated::convert(name, &mut settings, &mut account, translator.report)
+                .unwrap_or_else(|| {
+                    let nearest = MISSING.iter().find(|(known, _)| *known == name);
+                    let instead = nearest.map_or(
+                        "say it with the filters of docs/settings.md, or in front",
+                        |(_, way)| *way,
+                    );
+                    account.missing(format!("there is no filter `{name}`"), instead);
+                    Vec::new()
+                }),
         },
     };
     if !account.is_missing() {
@@ -376,6 +372,11 @@ fn goes_over(
     apply(&mut filter.settings, settings, known, translator.report);
     let table = &mut filter.settings;
     match name {
+        "date" => {
+            if let Some(Ours::Variables(zone)) = table.get("timezone").cloned() {
+                table.set("timezone", Ours::Variables(zone.replace(":-not-set}", ":-UTC}")));
+            }
+        }
         "useragent" | "syslog_pri" | "fingerprint" | "clone"
             if !translator.ecs && table.get("ecs_compatibility").is_none() =>
         {
@@ -387,7 +388,13 @@ fn goes_over(
             super::name_servers::known(table, account);
         }
         "geoip" => geoip(translator, settings, table),
-        "uuid" => table.set("method", "UUID"),
+        "uuid" => {
+            table.set("method", "UUID");
+            let target = table.get("target").and_then(Ours::text).map(str::to_string);
+            if let Some(target) = target.filter(|_| settings.flag("overwrite") != Some(true)) {
+                table.add_when(&format!("not exists({target})"));
+            }
+        }
         "csv" => csv(settings, account),
         "translate"
             if table.get("target").is_none() && !translator.ecs && table.get("field").is_some() =>

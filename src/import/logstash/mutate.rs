@@ -30,6 +30,7 @@ const SETTINGS: [Setting; 12] = [
 pub fn convert(settings: &mut Settings, account: &mut Account, report: &mut Report) -> Vec<Step> {
     let mut filter = Filter::new("mutate");
     apply(&mut filter.settings, settings, &SETTINGS[..5], report);
+    let copied = time_kept(&mut filter.settings, account);
     let mut masked = Vec::new();
     if let Some(gsub) = settings.take("gsub") {
         let items: Vec<String> =
@@ -71,7 +72,7 @@ pub fn convert(settings: &mut Settings, account: &mut Account, report: &mut Repo
         filter.settings.set("remove_field", Ours::texts(names));
     }
     apply(&mut filter.settings, settings, &COMMON, report);
-    let mut steps = Vec::new();
+    let mut steps: Vec<Step> = copied.map(Step::Filter).into_iter().collect();
     if !masked.is_empty() {
         account
             .differs("these secrets are masked in every field, not only in the one that is named");
@@ -81,6 +82,21 @@ pub fn convert(settings: &mut Settings, account: &mut Account, report: &mut Repo
         steps.push(Step::Filter(plainer(filter)));
     }
     steps
+}
+
+/// `@timestamp` cannot go away, so that it is renamed is a copy, in front.
+fn time_kept(table: &mut Table, account: &mut Account) -> Option<Filter> {
+    let Some((_, Ours::Table(renamed))) = table.0.iter_mut().find(|(key, _)| key == "rename")
+    else {
+        return None;
+    };
+    let at = renamed.0.iter().position(|(from, _)| from == "@timestamp")?;
+    let (from, to) = renamed.0.remove(at);
+    if renamed.is_empty() {
+        table.0.retain(|(key, _)| key != "rename");
+    }
+    account.differs("`@timestamp` stays: each event has a time");
+    Some(Filter::new("copy").with("fields", Table::default().with(&from, to)))
 }
 
 /// A filter that only removes fields, or only has tags, as a person would write it.

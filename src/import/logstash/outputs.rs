@@ -4,17 +4,19 @@
 //! Promises: an output that is not there becomes a TODO that names the nearest way; secrets become variables.
 //! On failure: as the import.
 
+use super::hosts::{host, in_cloud, login_of};
 use super::specification::say_rest;
 use super::syntax::{Plugin, Value};
 use super::values::{self, Settings};
-use super::{Translator, judge, senders};
+use super::{Translator, judge, senders, services};
 use crate::import::conditions::Expression;
 use crate::import::document::{Part, Table, Value as Ours};
+use crate::import::fluent::places;
 use crate::import::report::Account;
 use crate::import::{secrets, templates, trial};
 
 /// Outputs that are not there, and the nearest way.
-const MISSING: [(&str, &str); 10] = [
+const MISSING: [(&str, &str); 9] = [
     (
         "kafka",
         "write to a file (output `file`) that a Kafka client reads, or keep Logstash for this topic",
@@ -26,7 +28,6 @@ const MISSING: [(&str, &str); 10] = [
     ("graphite", "the agent's own /metrics counts events"),
     ("influxdb", "write to a file (output `file`) that Telegraf reads"),
     ("mongodb", "write to a file (output `file`) that an importer reads"),
-    ("gelf", "write to a file (output `file`) that a relay sends on"),
     ("exec", "write to a file (output `file`) that a program follows"),
 ];
 
@@ -50,6 +51,9 @@ pub fn convert(
         "http" => http(translator, &mut settings, &mut account),
         "tcp" | "udp" | "syslog" | "gelf" | "s3" => {
             senders::sender(&plugin.name, translator, &mut settings, &mut account)
+        }
+        kind if services::KINDS.contains(&kind) => {
+            services::service(kind, translator, &mut settings, &mut account)
         }
         "null" | "sink" | "devnull" => {
             // Nothing is written: an event that no output takes is done.
@@ -126,13 +130,6 @@ fn elasticsearch(
         );
         return None;
     }
-    if settings.has("cloud_id") {
-        account.missing(
-            "`cloud_id` holds the address in a coded form",
-            "write the cluster's address into `hosts`",
-        );
-        return None;
-    }
     let mut table = Table::of_type("elasticsearch");
     let tls =
         [settings.flag("ssl_enabled"), settings.flag("ssl")].into_iter().flatten().any(|flag| flag)
@@ -145,8 +142,11 @@ fn elasticsearch(
     hosts.retain(|host| !host.trim().is_empty());
     let path = settings.text("path").unwrap_or_default();
     let in_address = hosts.iter().find_map(|host| login_of(host));
-    let hosts: Vec<Ours> =
-        hosts.iter().map(|h| host(translator, h, tls, port.as_deref(), &path)).collect();
+    let mut hosts: Vec<Ours> =
+        hosts.iter().map(|h| host(translator, h, tls, port.as_deref(), &path, account)).collect();
+    if let Some(id) = settings.text("cloud_id") {
+        hosts = vec![in_cloud(translator, &id, account)];
+    }
     table.set("hosts", Ours::List(hosts));
     index(translator, settings, &mut table, account);
     login(translator, settings, &mut table, in_address, account);
@@ -224,72 +224,6 @@ const NO_EFFECT: [&str; 50] = [
     "action",
     "max_inflight_requests",
 ];
-
-/// The login in an address.
-fn login_of(host: &str) -> Option<(String, String)> {
-    let rest = host.split_once("://").map_or(host, |(_, rest)| rest);
-    let (login, _) = rest.rsplit_once('@')?;
-    // The colon of `${NAME:default}` is none between user and password.
-    let from = if login.starts_with("${") { login.find('}')? } else { 0 };
-    let colon = login[from..].find(':').map_or(login.len(), |at| from + at);
-    let password = login.get(colon + 1..).unwrap_or_default();
-    Some((login[..colon].to_string(), password.to_string()))
-}
-
-/// A host with its scheme and port.
-fn host(
-    translator: &mut Translator<'_>,
-    written: &str,
-    tls: bool,
-    port: Option<&str>,
-    path: &str,
-) -> Ours {
-    let text = match values::text(written.trim(), translator.report) {
-        Ours::Text(text) | Ours::Variables(text) => text,
-        _ => String::new(),
-    };
-    let scheme = if tls { "https" } else { "http" };
-    let only_variable = text.starts_with("${") && text.find('}') == Some(text.len() - 1);
-    let mut url = match text.split_once("://") {
-        Some(_) => text.clone(),
-        // A variable alone may hold the scheme and the port.
-        None if only_variable => match text.split_once(":-") {
-            Some((name, "not-set}")) => format!("{name}:-{scheme}://localhost:9200}}"),
-            Some((name, usual)) => format!("{name}:-{scheme}://{usual}"),
-            None => text.clone(),
-        },
-        None => format!("{scheme}://{text}"),
-    };
-    if let Some((head, rest)) = url.clone().split_once("://")
-        && let Some((_, host)) = rest.rsplit_once('@')
-    {
-        url = format!("{head}://{host}");
-    }
-    let authority = url
-        .split("://")
-        .nth(1)
-        .unwrap_or_default()
-        .split('/')
-        .next()
-        .unwrap_or_default()
-        .to_string();
-    let has_port = authority.rsplit_once(':').is_some_and(|(head, port)| {
-        !head.ends_with("${")
-            && (port.chars().all(|c| c.is_ascii_digit()) && !port.is_empty()
-                || port.ends_with('}') && port.contains("${"))
-    }) || authority.matches("${").count() > 1;
-    let plain_variable = only_variable;
-    if !has_port && !plain_variable {
-        let add = format!(":{}", port.unwrap_or("9200"));
-        let end = url.find("://").map_or(0, |at| at + 3) + authority.len();
-        url.insert_str(end, &add);
-    }
-    if !path.is_empty() && path != "/" {
-        url = format!("{}/{}", url.trim_end_matches('/'), path.trim_matches('/'));
-    }
-    let url = url.trim_end_matches('/').to_string();
-    if url.contains("${") { Ours::Variables(url) } else { Ours::Text(url) }
-}
 
 fn index(
     translator: &mut Translator<'_>,
@@ -410,13 +344,7 @@ fn login(
     in_address: Option<(String, String)>,
     account: &mut Account,
 ) {
-    settings.ignore(&[
-        "auth_type",
-        "aws_access_key_id",
-        "aws_secret_access_key",
-        "region",
-        "cloud_auth",
-    ]);
+    settings.ignore(&["auth_type", "aws_access_key_id", "aws_secret_access_key", "region"]);
     if let Some(key) = settings.text("api_key") {
         let value = secret(translator, &key, "API key");
         table.set("api_key", value);
@@ -427,7 +355,15 @@ fn login(
     let user = settings.text("user").or_else(|| settings.text("username"));
     let password = settings.text("password").unwrap_or_default();
     let written = user.filter(|user| !user.is_empty()).map(|user| (user, password));
-    if let Some((user, password)) = written.or(in_address) {
+    let auth = settings.text("cloud_auth");
+    let auth = auth.filter(|_| written.is_none()).map(|auth| match auth.split_once(':') {
+        Some((user, password)) if !auth.contains("${") => (user.to_string(), password.to_string()),
+        _ => {
+            account.differs("`cloud_auth` is a user and a password here");
+            ("elastic".to_string(), String::new())
+        }
+    });
+    if let Some((user, password)) = written.or(auth).or(in_address) {
         table.set("user", values::text(&user, translator.report));
         let value = secret(translator, &password, "password");
         table.set("password", value);
@@ -555,6 +491,13 @@ fn http(
         );
         return None;
     }
+    let url = match places::filled(&url) {
+        Some((filled, names)) => {
+            account.differs(format!("the address has places to fill in: set {}", names.join(", ")));
+            filled.replace(":-", ":")
+        }
+        None => url,
+    };
     let url = match values::text(&url, translator.report) {
         Ours::Variables(text) if text.starts_with("${") => {
             Ours::Variables(text.replacen(":-not-set}", ":-http://localhost:8080/}", 1))

@@ -4,7 +4,7 @@
 //! rounds down, `to_i` of a text without a number is 0. On failure: `None` where a method has no counterpart.
 
 use super::methods::FUNCTIONS;
-use super::patterns::{lua_pattern, plain_of, regex_of};
+use super::patterns::{lua_pattern, regex_of};
 use super::scope::{Scope, leaves};
 use super::syntax::{Expression, Statement};
 
@@ -95,6 +95,11 @@ impl Writer {
                     self.line(indent, &format!("event:remove({})", quoted(&super::path(field))));
                 }
                 Statement::Tag(tag) => self.line(indent, &format!("event:tag({})", quoted(tag))),
+                Statement::TagNamed(tag) => {
+                    let tag = self.value(tag)?;
+                    self.line(indent, &format!("event:tag({tag})"));
+                }
+                Statement::Nothing => {}
                 Statement::Cancel => self.line(indent, "event:drop()"),
                 Statement::Let(name, value) => {
                     let value = match self.seconds(value) {
@@ -243,6 +248,10 @@ impl Writer {
                 let name = self.value(name)?;
                 format!("event:get({}({name}))", self.need("ref"))
             }
+            Expression::Taken(name) => {
+                let name = self.value(name)?;
+                format!("event:remove({}({name}))", self.need("ref"))
+            }
             Expression::All => "event:to_table()".to_string(),
             Expression::Slice(value, from, to, open) => {
                 let (value, from, to) = (self.value(value)?, self.value(from)?, self.value(to)?);
@@ -273,7 +282,7 @@ impl Writer {
             Expression::Now | Expression::Instant(_) | Expression::Parsed(..) => {
                 self.call_of_time(expression, "iso8601", &[])??
             }
-            Expression::Name(name) if self.scope.times.contains(name) => {
+            Expression::Name(_) | Expression::Binary(..) if self.scope.is_time(expression) => {
                 self.call_of_time(expression, "iso8601", &[])??
             }
             Expression::Hash(_)
@@ -288,6 +297,9 @@ impl Writer {
             Expression::Text(text) => quoted(text),
             Expression::Number(number) => number.clone(),
             Expression::Word(word) => (*word).to_string(),
+            Expression::Name(name) if name == "rand" && !self.scope.knows(name) => {
+                "math.random()".to_string()
+            }
             Expression::Name(name) => self.known(name)?,
             Expression::Joined(parts) => {
                 let text = self.need("text");
@@ -355,6 +367,12 @@ impl Writer {
             Expression::Block(value, method, names, inner) => {
                 self.block_call(value, method, names, inner)?
             }
+            Expression::Own(name, arguments)
+                if !self.scope.functions.contains(name)
+                    && ["rand", "sprintf", "format"].contains(&name.as_str()) =>
+            {
+                self.own_call(name, arguments)?
+            }
             Expression::Own(name, arguments) => {
                 let name = self.scope.functions.contains(name).then(|| variable(name))?;
                 let arguments =
@@ -385,6 +403,13 @@ impl Writer {
         }
         let (a, b) = (self.value(left)?, self.value(right)?);
         Some(match operator {
+            "%" if is_text(left) => {
+                let values = match right {
+                    Expression::List(items) => items.clone(),
+                    one => vec![one.clone()],
+                };
+                return self.formatted(left, &values);
+            }
             "+" if is_text(left) || is_text(right) => format!("({a} .. {b})"),
             "+" if number(left) || number(right) => format!("({a} + {b})"),
             "+" => format!("{}({a}, {b})", self.need("add")),
@@ -487,19 +512,15 @@ impl Writer {
                     format!("1{}", "0".repeat(digits.parse::<usize>().ok().filter(|d| *d < 10)?));
                 format!("(math.floor({own} * {factor} + 0.5) / {factor})")
             }
-            ("split", 1) => {
-                let by = match &arguments[0] {
-                    Expression::Pattern(pattern) => quoted(&plain_of(pattern)?),
-                    Expression::Text(by) if by.is_empty() || by == " " => return None,
-                    _ => text(0)?,
-                };
-                format!("{}({own}, {by})", self.need("parts"))
-            }
+            ("split", _) => self.split(&own, arguments)?,
             ("join", 0) => format!("table.concat({own})"),
             ("join", 1) => format!("table.concat({own}, {})", text(0)?),
             ("start_with?", 1) => format!("(({own}):find({}, 1, true) == 1)", text(0)?),
             ("gsub" | "sub" | "gsub!" | "sub!", 2) => self.replaced(&own, method, arguments)?,
-            _ => return self.call_more(&own, method, arguments),
+            _ => match self.call_of_text(&own, method, arguments) {
+                Some(code) => code,
+                None => return self.call_more(&own, method, arguments),
+            },
         })
     }
 
@@ -642,7 +663,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// A plain text as a pattern of Lua.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_ascii_punctuation() { format!("%{c}") } else { c.to_string() })
         .collect()

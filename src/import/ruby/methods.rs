@@ -3,7 +3,7 @@
 //! In: none. Out: code by name. Promises: a function names none but those before it. On failure: none.
 
 /// Functions that the code needs, by name.
-pub(super) const FUNCTIONS: [(&str, &str); 34] = [
+pub(super) const FUNCTIONS: [(&str, &str); 39] = [
     (
         "to_i",
         "local function to_i(v)\n  \
@@ -40,10 +40,42 @@ pub(super) const FUNCTIONS: [(&str, &str); 34] = [
     ),
     (
         "parts",
-        "local function parts(v, by)\n  local list, from = {}, 1\n  while true do\n    \
+        "local function parts(v, by, most)\n  local list, from = {}, 1\n  while true do\n    \
            local at, to = v:find(by, from, true)\n    \
+           if most and #list + 1 == most then at = nil end\n    \
            list[#list + 1] = v:sub(from, at and at - 1)\n    \
-           if not at then return list end\n    from = to + 1\n  end\nend",
+           if not at then break end\n    from = to + 1\n  end\n  \
+           while not most and list[#list] == '' do list[#list] = nil end\n  return list\nend",
+    ),
+    (
+        "values",
+        "local function values(v)\n  local out = list{}\n  \
+           for _, x in pairs(v) do out[#out + 1] = x end\n  return out\nend",
+    ),
+    (
+        "sum",
+        "local function sum(v)\n  local n = 0\n  for _, x in ipairs(v) do n = n + x end\n  return n\nend",
+    ),
+    (
+        "fetched",
+        "local function fetched(v, name, usual)\n  local x = v[name]\n  \
+           if x == nil then return usual end\n  return x\nend",
+    ),
+    (
+        "unescaped",
+        "local function unescaped(v)\n  \
+           return (v:gsub('%%(%x%x)', function(x) return string.char(tonumber(x, 16)) end))\nend",
+    ),
+    (
+        "decoded",
+        "local function decoded(v)\n  \
+           local set = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'\n  \
+           local out, bits, n = {}, 0, 0\n  \
+           for c in v:gmatch('[%w+/]') do\n    \
+             bits, n = (bits << 6 | set:find(c, 1, true) - 1) & 0xffff, n + 6\n    \
+             if n >= 8 then\n      n = n - 8\n      \
+               out[#out + 1] = string.char(bits >> n & 255)\n    end\n  end\n  \
+           return table.concat(out)\nend",
     ),
     (
         "slice",

@@ -50,8 +50,8 @@ impl Scope {
             Expression::Field(name) => super::path(name) == "@timestamp",
             Expression::Name(name) => self.times.contains(name) && !self.inner.contains(name),
             Expression::Call(inner, same, none) => {
-                let same = ["utc", "getutc", "gmtime", "time", "to_time"].contains(&same.as_str());
-                same && none.is_empty() && self.is_time(inner)
+                let kept = ["utc", "getutc", "gmtime", "time", "to_time", "localtime", "getlocal"];
+                kept.contains(&same.as_str()) && none.is_empty() && self.is_time(inner)
             }
             Expression::Binary(left, operator, right) => {
                 let moves = matches!(*operator, "+" | "-");

@@ -236,7 +236,13 @@ impl<'a> Reader<'a> {
             let mut condition = None;
             loop {
                 self.lines();
-                let one = arm(&value, self.choice()?)?;
+                let low = self.choice()?;
+                let open = self.take("...");
+                let one = if open || self.take("..") {
+                    within(&value, low, self.choice()?, open)
+                } else {
+                    arm(&value, low)?
+                };
                 condition = Some(match condition {
                     None => one,
                     Some(before) => Expression::Binary(Box::new(before), "||", Box::new(one)),
@@ -327,6 +333,12 @@ impl<'a> Reader<'a> {
             })?
         } else if BLOCKS.contains(&method.as_str()) {
             self.block_of(own, method)?
+        } else if matches!(method.as_str(), "encode" | "force_encoding") {
+            // Texts are UTF-8, and what is none was written as \xE9 before.
+            let inner = self.rest.strip_prefix('(')?;
+            let end = inner.find(')').filter(|end| !inner[..*end].contains('('))?;
+            self.rest = &inner[end + 1..];
+            Expression::Call(own, "itself".into(), Vec::new())
         } else {
             let arguments = if self.rest.starts_with('(') { self.arguments()? } else { Vec::new() };
             match (method.as_str(), arguments.as_slice()) {
@@ -458,6 +470,28 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// `text[/…/]`, `text[/…/, 1]`, behind the pattern.
+    pub(super) fn caught_of(&mut self, value: Expression, pattern: String) -> Option<Expression> {
+        let group = if self.take(",") { self.choice()? } else { Expression::Number("0".into()) };
+        let known = matches!(group, Expression::Number(_) | Expression::Text(_));
+        let found = Expression::Match(Box::new(value), pattern);
+        (known && self.take("]")).then(|| Expression::At(Box::new(found), Box::new(group)))
+    }
+
+    /// What is printed: nothing, here.
+    pub(super) fn said(&mut self, name: &str) -> Option<Statement> {
+        if name == "logger" {
+            self.take(".").then_some(())?;
+            self.name()?;
+        }
+        if self.rest.starts_with('(') {
+            self.arguments()?
+        } else {
+            self.bare()?
+        };
+        Some(Statement::Nothing)
+    }
+
     /// `$1`.
     pub(super) fn caught(&mut self) -> Option<Expression> {
         let digit = self.rest[1..].chars().next()?.to_digit(10)?;
@@ -470,6 +504,8 @@ impl<'a> Reader<'a> {
         for (word, found) in [
             ("Hash.new", Expression::Hash(Vec::new())),
             ("Array.new", Expression::List(Vec::new())),
+            ("Socket.gethostname", Expression::Field("[host][name]".into())),
+            ("SecureRandom.uuid", Expression::Own("SecureRandom.uuid".into(), Vec::new())),
             ("Time.now", Expression::Now),
             ("DateTime.now", Expression::Now),
         ] {
@@ -498,7 +534,19 @@ impl<'a> Reader<'a> {
                 _ => return None,
             });
         }
-        const CALLS: [&str; 16] = [
+        const CALLS: [&str; 28] = [
+            "File.basename",
+            "File.extname",
+            "File.dirname",
+            "Base64.decode64",
+            "Base64.strict_decode64",
+            "CGI.unescape",
+            "URI.decode_www_form_component",
+            "URI.decode",
+            "URI.unescape",
+            "Digest::MD5.hexdigest",
+            "Digest::SHA1.hexdigest",
+            "Digest::SHA256.hexdigest",
             "Time.at",
             "LogStash::Timestamp.at",
             "LogStash::Timestamp.new",
@@ -527,10 +575,18 @@ impl<'a> Reader<'a> {
             ("DateTime.strptime" | "Time.strptime", [Expression::Text(form)]) => {
                 Expression::Parsed(Box::new(first), form.clone())
             }
-            (call, []) if call.starts_with(['T', 'D']) || call.ends_with("Timestamp.new") => {
-                Expression::Parsed(Box::new(first), "ISO8601".into())
-            }
+            (
+                "Time.parse"
+                | "Time.iso8601"
+                | "DateTime.parse"
+                | "DateTime.iso8601"
+                | "LogStash::Timestamp.new",
+                [],
+            ) => Expression::Parsed(Box::new(first), "ISO8601".into()),
             (call, []) => Expression::Call(Box::new(first), call.into(), Vec::new()),
+            ("File.basename", [Expression::Text(_)]) => {
+                Expression::Call(Box::new(first), call.into(), arguments)
+            }
             _ => return None,
         })
     }
@@ -592,6 +648,16 @@ impl<'a> Reader<'a> {
         }
         None
     }
+}
+
+/// Whether a value lies within a range.
+fn within(value: &Expression, low: Expression, high: Expression, open: bool) -> Expression {
+    let compared =
+        |operator, limit| Expression::Binary(Box::new(value.clone()), operator, Box::new(limit));
+    let (low, high) = (compared(">=", low), compared(if open { "<" } else { "<=" }, high));
+    let is_number = Expression::Is(Box::new(value.clone()), "Numeric".into());
+    let both = Expression::Binary(Box::new(low), "&&", Box::new(high));
+    Expression::Binary(Box::new(is_number), "&&", Box::new(both))
 }
 
 /// Whether a value is that of `when`.

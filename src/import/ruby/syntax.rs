@@ -3,7 +3,7 @@
 //! In: code. Out: statements. Promises: nothing is passed over: what is not understood makes the whole unread.
 //! On failure: `None`.
 
-use super::shapes::{Target, dug, indexed, rooted};
+use super::shapes::{Target, indexed, rooted};
 
 /// A statement.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +48,10 @@ pub(super) enum Statement {
     DeleteKey(String, Expression),
     /// `def name(names) … end`.
     Def(String, Vec<String>, Vec<Statement>),
+    /// `event.tag(value)`.
+    TagNamed(Expression),
+    /// What has no effect here: `puts value`.
+    Nothing,
 }
 
 /// An expression.
@@ -91,6 +95,8 @@ pub(super) enum Expression {
     Own(String, Vec<Expression>),
     /// `Time.parse(text)`, `Time.strptime(text, form)`.
     Parsed(Box<Expression>, String),
+    /// `event.remove(name)` as a value.
+    Taken(Box<Expression>),
     /// `Time.now`.
     Now,
     /// `Time.at(seconds)`.
@@ -99,10 +105,6 @@ pub(super) enum Expression {
     Binary(Box<Expression>, &'static str, Box<Expression>),
     Choice(Box<Expression>, Box<Expression>, Box<Expression>),
 }
-
-/// Methods of a record as a whole that leave it what it is.
-const WHOLE: [&str; 8] =
-    [".to_json", ".each", ".keys", ".values", ".select", ".reject", ".map", ".length"];
 
 /// Deepest nesting.
 const DEPTH_MAX: usize = 40;
@@ -357,9 +359,17 @@ impl Reader<'_> {
             return Some(statement);
         }
         let name = self.name()?;
+        if ["puts", "print", "logger"].contains(&name.as_str())
+            && !self.rest.trim_start().starts_with('=')
+        {
+            return self.said(&name);
+        }
         if name == "event" || name == "record" {
             if self.take(".") {
                 let method = self.name()?;
+                if method == "timestamp" {
+                    return self.assigned("@timestamp".into());
+                }
                 if method == "cancel" {
                     self.take("()");
                     return Some(Statement::Cancel);
@@ -380,7 +390,10 @@ impl Reader<'_> {
                         Some(name) => Statement::Remove(name),
                         None => Statement::RemoveNamed(arguments[0].clone()),
                     }),
-                    ("tag", 1) => Some(Statement::Tag(text(0)?)),
+                    ("tag", 1) => Some(match text(0) {
+                        Some(tag) => Statement::Tag(tag),
+                        None => Statement::TagNamed(arguments[0].clone()),
+                    }),
                     _ => None,
                 };
             }
@@ -425,7 +438,7 @@ impl Reader<'_> {
     }
 
     /// `["a"]["b"]` behind the event, as a field's name.
-    fn index(&mut self) -> Option<String> {
+    pub(super) fn index(&mut self) -> Option<String> {
         let mut names = Vec::new();
         while self.rest.starts_with('[') {
             self.take("[");
@@ -564,6 +577,10 @@ impl Reader<'_> {
             } else if self.rest.starts_with('[') {
                 self.take("[");
                 let index = self.choice()?;
+                if let Expression::Pattern(pattern) = index {
+                    value = self.caught_of(value, pattern)?;
+                    continue;
+                }
                 if self.take(",") {
                     let arguments = vec![index, self.choice()?];
                     if !self.take("]") {
@@ -644,54 +661,6 @@ impl Reader<'_> {
             c if c.is_ascii_uppercase() => self.constant(),
             _ => self.named(),
         }
-    }
-
-    fn named(&mut self) -> Option<Expression> {
-        for word in ["nil", "true", "false"] {
-            if self.word(word) {
-                return Some(Expression::Word(word));
-            }
-        }
-        let name = self.name()?;
-        if [
-            "if", "end", "do", "next", "case", "when", "begin", "def", "require", "return", "else",
-            "while", "rescue", "break", "for", "unless", "elsif", "then",
-        ]
-        .contains(&name.as_str())
-        {
-            return None;
-        }
-        if name != "event" && name != "record" {
-            if self.rest.starts_with('(') {
-                return self.arguments().map(|arguments| Expression::Own(name, arguments));
-            }
-            return Some(Expression::Name(name));
-        }
-        if self.word(".to_hash")
-            || name == "record" && WHOLE.iter().any(|m| self.rest.starts_with(m))
-        {
-            return Some(Expression::All);
-        }
-        for method in [".include?", ".key?", ".has_key?"] {
-            if let Some(rest) = self.rest.strip_prefix(method) {
-                self.rest = rest;
-                let field = self.arguments().and_then(dug)?;
-                return Some(not(Expression::Call(Box::new(field), "nil?".into(), Vec::new())));
-            }
-        }
-        if self.rest.starts_with(".dig(") {
-            self.rest = &self.rest[4..];
-            return self.arguments().and_then(dug);
-        }
-        if self.rest.starts_with(".get") {
-            self.rest = &self.rest[4..];
-            return match self.arguments()?.as_slice() {
-                [Expression::Text(field)] => Some(Expression::Field(field.clone())),
-                [name] => Some(Expression::Named(Box::new(name.clone()))),
-                _ => None,
-            };
-        }
-        if self.rest.starts_with('[') { self.index().map(Expression::Field) } else { None }
     }
 }
 

@@ -48,6 +48,21 @@ impl Writer {
         method: &str,
         arguments: &[Expression],
     ) -> Option<Option<String>> {
+        // A time of another zone has other figures, and no form of its own.
+        if let Expression::Call(inner, zone, offset) = value
+            && let ("localtime" | "getlocal", [Expression::Text(offset)]) =
+                (zone.as_str(), offset.as_slice())
+        {
+            let Some(exact) = self.seconds(inner)? else { return Some(None) };
+            let ("strftime", [Expression::Text(form)], Some(shift)) =
+                (method, arguments, seconds_of(offset))
+            else {
+                return Some(None);
+            };
+            let (exact, zoned) = (format!("({exact} + {shift})"), form.contains("%z"));
+            let whole = format!("math.floor({exact})");
+            return Some(if zoned { None } else { written(form, &exact, &whole) });
+        }
         let Some(exact) = self.seconds(value)? else { return Some(None) };
         let whole =
             if exact == "os.time()" { exact.clone() } else { format!("math.floor({exact})") };
@@ -56,7 +71,8 @@ impl Writer {
             ("to_i", []) => Some(whole),
             ("to_f", []) => Some(format!("({exact} + 0.0)")),
             (
-                "utc" | "getutc" | "gmtime" | "time" | "to_time" | "to_s" | "iso8601" | "xmlschema",
+                "utc" | "getutc" | "gmtime" | "time" | "to_time" | "to_s" | "iso8601" | "xmlschema"
+                | "localtime" | "getlocal",
                 [],
             ) => Some(format!("os.date('!%Y-%m-%dT%H:%M:%SZ', {whole})")),
             ("iso8601" | "xmlschema", [Expression::Number(digits)]) if digits == "3" => {
@@ -75,6 +91,15 @@ impl Writer {
             _ => None,
         })
     }
+}
+
+/// `+07:00` in seconds.
+fn seconds_of(offset: &str) -> Option<i64> {
+    let sign = if offset.starts_with('-') { -1 } else { 1 };
+    let (hours, minutes) = offset.strip_prefix(['+', '-'])?.split_once(':')?;
+    let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);
+    ((0..15).contains(&hours) && (0..60).contains(&minutes))
+        .then_some(sign * (hours * 3600 + minutes * 60))
 }
 
 /// A form of Ruby with the directives that are known here.
