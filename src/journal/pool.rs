@@ -141,7 +141,9 @@ mod tests {
             })
             .collect();
         assert_eq!(spare(&pool), kept, "one buffer was enough for all of them");
-        small.into_iter().for_each(|frame| pool.retire(Arc::new(frame)));
+        for frame in small {
+            pool.retire(Arc::new(frame));
+        }
         assert_eq!(spare(&pool), kept, "their own buffers are too small for other frames");
     }
 

@@ -10,6 +10,7 @@ use super::super::fluentd::source::text;
 use super::super::fluentd::syntax::Element;
 use super::draft::{Block, Value};
 use super::parse::field;
+use super::places::with_defaults;
 use super::text::{dated, is_true, size, time};
 
 /// The output of this name; `None`: it is none of Amazon's. `tag`: a template of it.
@@ -40,7 +41,7 @@ fn first(element: &Element, names: &[&str], notes: &mut Notes) -> Option<String>
 fn shared(mut block: Block, element: &Element, notes: &mut Notes) -> Block {
     for (_, value) in &mut block.entries {
         if let Value::Text(text) = value {
-            *text = with_defaults(text);
+            *text = not_set(text);
         }
     }
     let region = first(element, &["region", "s3_region"], notes).filter(|region| {
@@ -50,7 +51,7 @@ fn shared(mut block: Block, element: &Element, notes: &mut Notes) -> Block {
                 .bytes()
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     });
-    match region.map(|region| with_defaults(&region)) {
+    match region.map(|region| not_set(&region)) {
         // A default that says that there is none.
         Some(region)
             if region.split(":-").nth(1).is_some_and(|r| r.contains(char::is_uppercase)) =>
@@ -77,7 +78,7 @@ fn shared(mut block: Block, element: &Element, notes: &mut Notes) -> Block {
         ));
     }
     if let Some(endpoint) = first(element, &["endpoint", "s3_endpoint"], notes) {
-        let endpoint = with_defaults(endpoint.trim());
+        let endpoint = not_set(endpoint.trim());
         let endpoint = endpoint.replace(":-not-set}", ":-http://localhost:4566}");
         let whole = endpoint.contains("://");
         block.set("endpoint", if whole { endpoint } else { format!("https://{endpoint}") });
@@ -89,7 +90,7 @@ fn shared(mut block: Block, element: &Element, notes: &mut Notes) -> Block {
 fn google(mut block: Block, element: &Element, notes: &mut Notes) -> Block {
     for (_, value) in &mut block.entries {
         if let Value::Text(text) = value {
-            *text = with_defaults(text);
+            *text = not_set(text);
         }
     }
     notes.difference(
@@ -108,20 +109,8 @@ fn google(mut block: Block, element: &Element, notes: &mut Notes) -> Block {
 }
 
 /// `${NAME}` without a default gets one: the pipeline is read also where it is not set.
-fn with_defaults(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(start) = rest.find("${") {
-        let Some(end) = rest[start..].find('}').map(|end| start + end) else { break };
-        out.push_str(&rest[..end]);
-        if !rest[start..end].contains(":-") {
-            out.push_str(":-not-set");
-        }
-        out.push('}');
-        rest = &rest[end + 1..];
-    }
-    out.push_str(rest);
-    out
+fn not_set(text: &str) -> String {
+    with_defaults(text, |_, _| "not-set")
 }
 
 /// `$(a['b'])`, `$a['b']` and `$TAG` of Fluent Bit, `${tag}` of Fluentd, as a template.

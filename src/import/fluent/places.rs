@@ -27,9 +27,9 @@ pub fn in_block(block: &mut Block, notes: &mut Notes) {
 }
 
 fn in_text(text: &mut String, notes: &mut Notes) {
-    let with_defaults = variables(text);
-    let Some((filled, names)) = filled(&with_defaults) else {
-        *text = with_defaults;
+    let readable = variables(text);
+    let Some((filled, names)) = filled(&readable) else {
+        *text = readable;
         return;
     };
     notes.difference(format!("the address has places to fill in: set {}", names.join(", ")));
@@ -81,24 +81,29 @@ fn next(text: &str) -> Option<(usize, Range<usize>, usize)> {
 
 /// `${NAME}` without a default gets one that leaves an address what it is.
 fn variables(text: &str) -> String {
+    with_defaults(text, |before, behind| match (before, behind) {
+        ("", "") => "http://localhost:8080",
+        (before, _) if before.ends_with(':') => "8080",
+        _ => "localhost",
+    })
+}
+
+/// `${NAME}` without a default gets the one that is given for it, by the text before and behind it: what is written
+/// can be read also where the variable is not set.
+pub(super) fn with_defaults(text: &str, default: impl Fn(&str, &str) -> &'static str) -> String {
     let mut out = String::new();
-    let mut rest = text;
-    while let Some(start) = rest.find("${") {
-        let Some(end) = rest[start..].find('}').map(|end| start + end) else { break };
-        out.push_str(&rest[..end]);
-        if !rest[start..end].contains(":-") {
-            let whole = text.starts_with("${") && end + 1 == text.len();
-            let is_port = rest[..start].ends_with(':');
-            out.push_str(match (whole, is_port) {
-                (true, _) => ":-http://localhost:8080",
-                (_, true) => ":-8080",
-                _ => ":-localhost",
-            });
+    let mut at = 0;
+    while let Some(start) = text[at..].find("${").map(|found| at + found) {
+        let Some(end) = text[start..].find('}').map(|found| start + found) else { break };
+        out.push_str(&text[at..end]);
+        if !text[start..end].contains(":-") {
+            out.push_str(":-");
+            out.push_str(default(&text[..start], &text[end + 1..]));
         }
         out.push('}');
-        rest = &rest[end + 1..];
+        at = end + 1;
     }
-    out + rest
+    out + &text[at..]
 }
 
 #[cfg(test)]
