@@ -421,16 +421,24 @@ fn stdout(settings: &mut Settings, account: &mut Account) -> Table {
     table
 }
 
-fn file(settings: &mut Settings, account: &mut Account) -> Option<Table> {
-    let path = settings.text("path").unwrap_or_default();
-    let (path, _) = values::variables(&path);
-    let path = match templates::from_logstash(&path.replace("${", "\u{1}")) {
-        Ok(path) => path.replace('\u{1}', "${"),
+/// The path of an output `file`, in which references to fields are a template's; `None`: they cannot be, and that is
+/// said.
+pub(super) fn path(settings: &mut Settings, account: &mut Account) -> Option<Ours> {
+    let (path, _) = values::variables(&settings.text("path").unwrap_or_default());
+    match templates::from_logstash(&path.replace("${", "\u{1}")) {
+        Ok(path) => {
+            let path = path.replace('\u{1}', "${");
+            Some(if path.contains("${") { Ours::Variables(path) } else { Ours::Text(path) })
+        }
         Err(why) => {
             account.missing(why, "write `path` as a template such as /var/log/{service}.jsonl");
-            return None;
+            None
         }
-    };
+    }
+}
+
+fn file(settings: &mut Settings, account: &mut Account) -> Option<Table> {
+    let path = path(settings, account)?;
     let codec = match settings.take("codec") {
         Some(Value::Plugin(plugin)) => plugin.name.clone(),
         Some(value) => value.text().unwrap_or("json_lines").to_string(),
@@ -452,8 +460,7 @@ fn file(settings: &mut Settings, account: &mut Account) -> Option<Table> {
         "write_behavior",
         "message_format",
     ]);
-    let value = if path.contains("${") { Ours::Variables(path) } else { Ours::Text(path) };
-    Some(Table::of_type("file").with("path", value))
+    Some(Table::of_type("file").with("path", path))
 }
 
 /// Events for another pipeline, which each gets from a port of this machine.

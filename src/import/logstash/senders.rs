@@ -187,11 +187,7 @@ fn s3(
     let bucket = values::text(&bucket, translator.report);
     let mut table = Table::of_type("s3").with("bucket", bucket);
     let region = settings.text("region").unwrap_or_else(|| "us-east-1".to_string());
-    let region = match values::text(&region, translator.report) {
-        Ours::Variables(text) => Ours::Variables(text.replace(":-not-set}", ":-us-east-1}")),
-        other => other,
-    };
-    table.set("region", region);
+    table.set("region", values::region(&region, translator.report));
     match templates::from_logstash(&settings.text("prefix").unwrap_or_default()) {
         Ok(prefix) if prefix.is_empty() || prefix.ends_with('/') => {
             table.set("prefix", prefix.as_str());

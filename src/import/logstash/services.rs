@@ -85,6 +85,15 @@ const SIZES: [&str; 30] = [
     "buffer_size",
 ];
 
+/// The setting that says where to; `None`: it is not there, and that is said.
+fn address_of(settings: &mut Settings, name: &str, account: &mut Account) -> Option<String> {
+    let url = settings.text(name);
+    if url.is_none() {
+        account.missing("it has no address", "write `url` of an output `http`");
+    }
+    url
+}
+
 /// An address; one that is nothing but a variable still has to be one.
 fn address(translator: &mut Translator<'_>, url: &str) -> Ours {
     match values::text(url, translator.report) {
@@ -158,10 +167,7 @@ fn sumo_logic(
     settings: &mut Settings,
     account: &mut Account,
 ) -> Option<Table> {
-    let Some(url) = settings.text("url") else {
-        account.missing("it has no address", "write `url` of an output `http`");
-        return None;
-    };
+    let url = address_of(settings, "url", account)?;
     let mut headers = Table::default();
     for (name, header) in [
         ("source_category", "X-Sumo-Category"),
@@ -209,10 +215,7 @@ fn dynatrace(
     settings: &mut Settings,
     account: &mut Account,
 ) -> Option<Table> {
-    let Some(url) = settings.text("ingest_endpoint_url") else {
-        account.missing("it has no address", "write `url` of an output `http`");
-        return None;
-    };
+    let url = address_of(settings, "ingest_endpoint_url", account)?;
     let key = key(translator, "DYNATRACE", settings.text("api_key"));
     settings.ignore(&["ssl_verify_none", "http_headers"]);
     let headers =
@@ -226,10 +229,7 @@ fn loki(
     settings: &mut Settings,
     account: &mut Account,
 ) -> Option<Table> {
-    let Some(url) = settings.text("url") else {
-        account.missing("it has no address", "write `url` of an output `http`");
-        return None;
-    };
+    let url = address_of(settings, "url", account)?;
     let mut labels = Table::default();
     for name in settings.texts("include_fields").unwrap_or_default() {
         let field = values::field(&name);
@@ -330,11 +330,7 @@ fn google(
 /// The region, and keys where they are written.
 fn amazon(translator: &mut Translator<'_>, settings: &mut Settings, table: &mut Table) {
     if let Some(region) = settings.text("region") {
-        let region = match values::text(&region, translator.report) {
-            Ours::Variables(text) => Ours::Variables(text.replace(":-not-set}", ":-us-east-1}")),
-            other => other,
-        };
-        table.set("region", region);
+        table.set("region", values::region(&region, translator.report));
     }
     let access = settings.text("access_key_id").or_else(|| settings.text("access_key"));
     let secret = settings.text("secret_access_key").or_else(|| settings.text("secret_key"));
@@ -393,15 +389,7 @@ fn records(
 }
 
 fn csv(settings: &mut Settings, account: &mut Account) -> Option<Table> {
-    let path = settings.text("path").unwrap_or_default();
-    let (path, variables) = values::variables(&path);
-    let path = match templates::from_logstash(&path.replace("${", "\u{1}")) {
-        Ok(path) => path.replace('\u{1}', "${"),
-        Err(why) => {
-            account.missing(why, "write `path` as a template such as /var/log/{service}.jsonl");
-            return None;
-        }
-    };
+    let path = super::outputs::path(settings, account)?;
     let fields = settings.take("fields").map(|fields| {
         let names = fields.items().into_iter().filter_map(Value::text);
         names.map(str::to_string).collect::<Vec<_>>().join(", ")
@@ -411,6 +399,5 @@ fn csv(settings: &mut Settings, account: &mut Account) -> Option<Table> {
         fields.unwrap_or_default()
     ));
     settings.ignore(&["csv_options", "spreadsheet_safe", "create_if_deleted", "gzip", "codec"]);
-    let path = if variables { Ours::Variables(path) } else { Ours::Text(path) };
     Some(Table::of_type("file").with("path", path))
 }

@@ -164,6 +164,14 @@ fn is_variable(inner: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.')
 }
 
+/// A region of Amazon; one in a variable is the usual one where that is not set.
+pub fn region(written: &str, report: &mut Report) -> Ours {
+    match text(written, report) {
+        Ours::Variables(text) => Ours::Variables(text.replace(":-not-set}", ":-us-east-1}")),
+        other => other,
+    }
+}
+
 /// A text that may hold variables; those without a default are listed.
 pub fn text(written: &str, report: &mut Report) -> Ours {
     // A reference in a pair of brackets more is the same one.
