@@ -168,7 +168,7 @@ impl Input for FileInput {
 impl Reading {
     fn run(mut self, positions: &[Position]) {
         let _joined = self.health.join_thread();
-        self.tailer.set_watched(self.watch.problem().is_none());
+        self.tailer.set_watched(self.watch.tells_all());
         self.tailer.start(positions);
         let mut wakes = Vec::new();
         loop {
@@ -201,7 +201,7 @@ impl Reading {
         if self.tailer.take_directories_changed() {
             let added = self.watch.set(self.tailer.directories());
             wakes.extend(added.into_iter().map(Wake::Watched));
-            self.tailer.set_watched(self.watch.problem().is_none());
+            self.tailer.set_watched(self.watch.tells_all());
         }
         for file in self.tailer.new_files() {
             if self.watch.follow(&file) {

@@ -5,7 +5,6 @@
 //! those that lost their path are looked for, and only then is an unknown file taken for new, so that a file that
 //! was rotated is finished before its successor. On failure: the path is named in [`Tailer::problem`].
 
-use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +14,7 @@ use super::generation::Generation;
 use super::identity::{Content, Inode, Marker};
 use super::names;
 use super::settings::StartAt;
+use super::tables::HashSet;
 use super::tailer::{Place, Tailer, Timer};
 use crate::pulse;
 use crate::storage::{File, FileFacts};
@@ -33,7 +33,7 @@ struct Stranger {
 impl Tailer {
     /// Looks at paths and does what the looks mean.
     pub(super) fn look_at(&mut self, paths: Vec<Arc<Path>>) {
-        let mut seen = HashSet::new();
+        let mut seen = HashSet::default();
         let mut strangers = Vec::new();
         for path in paths {
             pulse::beat();

@@ -12,8 +12,8 @@ use super::tailer::{Tailer, Wake};
 /// Known paths looked at in one step of a rescan.
 const SWEEP_STEP: usize = 512;
 const SWEEP_PAUSE_NS: u64 = 5_000_000;
-/// A rescan takes at most one part in so many of the time, while inotify works.
-const RESCAN_SHARE: u64 = 200;
+/// A rescan takes at most one part in so many of the time, while inotify tells all that changes.
+const RESCAN_SHARE: u64 = 500;
 
 impl Tailer {
     // Paths to look at, and whether directories must be listed again.
@@ -77,7 +77,7 @@ impl Tailer {
             return;
         }
         let rest = self.sweep.len().saturating_sub(SWEEP_STEP);
-        let step: Vec<Arc<Path>> = self.sweep.split_off(rest).into_iter().map(Arc::from).collect();
+        let step = self.sweep.split_off(rest);
         self.look_at(step);
         let end = self.now();
         self.sweep_spent_ns += end - now;

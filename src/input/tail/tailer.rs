@@ -124,7 +124,7 @@ pub struct Tailer {
     idle_open: VecDeque<u64>,
     pub(super) directories: BTreeMap<PathBuf, bool>,
     pub(super) directories_changed: bool,
-    pub(super) sweep: Vec<PathBuf>,
+    pub(super) sweep: Vec<Arc<Path>>,
     pub(super) sweep_spent_ns: u64,
     pub(super) sweep_at: u64,
     pub(super) rescan_at: u64,
@@ -237,7 +237,7 @@ impl Tailer {
         if now >= self.rescan_at {
             self.rescan_at = u64::MAX;
             self.sweep_at = now;
-            self.sweep = self.paths.keys().map(|path| path.to_path_buf()).collect();
+            self.sweep = self.paths.keys().cloned().collect();
             walk = true;
         }
         if walk {

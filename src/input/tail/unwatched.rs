@@ -26,6 +26,11 @@ impl Watch {
         Some("this system has no inotify, so new lines are seen only every `rescan_interval`")
     }
 
+    /// Nothing is.
+    pub fn tells_all(&self) -> bool {
+        false
+    }
+
     /// Does nothing.
     pub fn set(&mut self, _: &BTreeMap<PathBuf, bool>) -> Vec<PathBuf> {
         Vec::new()

@@ -22,6 +22,21 @@ use rustix::io::Errno;
 use super::Notice;
 use super::tailer::Wake;
 
+/// File systems that other machines, or processes behind FUSE, change without this kernel's knowing it (statfs(2)).
+const SHARED: [u32; 11] = [
+    0x6969,      // NFS
+    0x517B,      // SMB
+    0xFE53_4D42, // SMB 2 and later
+    0xFF53_4D42, // CIFS
+    0x00C3_6400, // Ceph
+    0x0102_1997, // 9P, which virtual machines share folders with
+    0x0BD0_0BD0, // Lustre
+    0x4750_4653, // GPFS
+    0x5346_414F, // AFS
+    0x6573_5546, // FUSE: GlusterFS, sshfs, s3fs
+    0x7461_636F, // OCFS2
+];
+
 const REST: Duration = Duration::from_millis(50);
 const BUFFER_BYTES: usize = 16 * 1024;
 const NAMES: WatchFlags = WatchFlags::CREATE
@@ -52,6 +67,8 @@ pub struct Watch {
     alias_directories: HashMap<PathBuf, i32>,
     sentinel: Option<i32>,
     problem: Option<String>,
+    // Whether a directory is on a file system of `SHARED`.
+    shared: bool,
 }
 
 impl Watch {
@@ -65,6 +82,7 @@ impl Watch {
             alias_directories: HashMap::new(),
             sentinel: None,
             problem: None,
+            shared: false,
         };
         match start(name, notices) {
             Ok((inotify, sentinel)) => {
@@ -84,6 +102,11 @@ impl Watch {
     /// What keeps new lines from being seen at once, if anything.
     pub fn problem(&self) -> Option<&str> {
         self.problem.as_deref()
+    }
+
+    /// Whether all that changes is told.
+    pub fn tells_all(&self) -> bool {
+        self.problem.is_none() && !self.shared
     }
 
     /// Watches these directories and no others; those that are new must be looked at again.
@@ -117,6 +140,7 @@ impl Watch {
             }
         }
         self.problem = failed.map(|(path, why)| no_watch(path, why));
+        self.shared = wanted.keys().any(|path| is_shared(path));
         added
     }
 
@@ -210,6 +234,10 @@ impl Drop for Watch {
             let _ = inotify::remove_watch(inotify, sentinel);
         }
     }
+}
+
+fn is_shared(path: &Path) -> bool {
+    rustix::fs::statfs(path).is_ok_and(|system| SHARED.contains(&(system.f_type as u32)))
 }
 
 fn no_watch(path: &Path, why: Errno) -> String {
