@@ -29,6 +29,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("import", import::configuration),
     ("journal", crate::journal::fuzz::journal),
     ("json", events::json),
+    ("kafka_reply", crate::output::fuzz::kafka_reply),
     ("multiline", decoders::multiline),
     ("redact", events::redact),
     ("slack", crate::output::fuzz::slack),

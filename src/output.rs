@@ -12,6 +12,7 @@ mod forward;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod http;
+mod kafka;
 mod null;
 mod post;
 mod senders;
@@ -92,6 +93,7 @@ pub const KINDS: &[(&str, Load)] = &[
     ("forward", forward::load),
     ("gelf", senders::load_gelf),
     ("http", http::load),
+    ("kafka", kafka::load),
     ("kinesis", amazon::load_kinesis),
     ("null", null::load),
     ("s3", amazon::load_s3),

@@ -5,6 +5,7 @@ pub mod condition;
 pub mod draft;
 pub mod handover;
 pub mod journald;
+pub mod kafka;
 pub mod network;
 pub mod parse;
 pub mod places;

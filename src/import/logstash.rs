@@ -19,6 +19,7 @@ mod condition;
 mod filters;
 mod hosts;
 mod inputs;
+mod kafka;
 mod mutate;
 mod name_servers;
 mod outputs;

@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::settings::Section;
+
 /// How long a connection may take until it can be used.
 pub(super) const OPENING: Duration = Duration::from_secs(10);
 
@@ -57,6 +59,32 @@ impl Server {
         let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await;
         Ok(Box::new(stream.map_err(|why| format!("no TLS: {why}"))?))
     }
+}
+
+/// `servers`: hosts, with a port or without it where it is the usual one. A text may name several, with commas between
+/// them, for a variable of the environment holds one text.
+pub(super) fn servers(section: &Section<'_>, usual: u16, example: &str) -> Option<Vec<Server>> {
+    let hint = format!("write for example: servers = [\"{example}\"]");
+    let Some(written) = section.strings("servers") else {
+        section.error(section.span(), "`servers` is missing", Some(hint));
+        return None;
+    };
+    let mut servers = Vec::new();
+    for text in &written {
+        for name in text.value.split(',').map(str::trim) {
+            let Some(server) = Server::parse(name, Some(usual)) else {
+                let message = format!("`{name}` is no host with a port");
+                section.error(text.span.clone(), message, Some(hint.clone()));
+                return None;
+            };
+            servers.push(server);
+        }
+    }
+    if servers.is_empty() {
+        section.error(section.span_of("servers"), "`servers` names nobody", Some(hint));
+        return None;
+    }
+    Some(servers)
 }
 
 impl std::fmt::Display for Server {

@@ -18,7 +18,7 @@ use std::time::Duration;
 use rustls::ClientConfig;
 
 use super::connect::Server;
-use super::{Output, OutputLoad};
+use super::{Output, OutputLoad, connect};
 use crate::delivery::{BoxFuture, OutputContext};
 use crate::frame::Frame;
 use crate::health::State;
@@ -69,7 +69,7 @@ struct Worker {
 struct Stopped;
 
 pub(super) fn load(section: &Section<'_>, load: &mut OutputLoad<'_>) -> Option<Box<dyn Output>> {
-    let servers = servers(section);
+    let servers = connect::servers(section, PORT, "collector.example:24224");
     let text = section.string_or("tag", "{@metadata.tag:-logweir}");
     let tag = Template::load(section, &text, load.keys);
     let login = login(section);
@@ -85,31 +85,6 @@ pub(super) fn load(section: &Section<'_>, load: &mut OutputLoad<'_>) -> Option<B
     let (servers, tag, login) = (servers?, tag?, login?);
     let batch_bytes = batch_bytes as usize;
     Some(Box::new(Forward { servers, tag, login, tls, gzip, batch_bytes, timeout }))
-}
-
-/// `servers`: hosts with or without a port.
-fn servers(section: &Section<'_>) -> Option<Vec<Server>> {
-    let hint = "write for example: servers = [\"collector.example:24224\"]".to_string();
-    let Some(written) = section.strings("servers") else {
-        section.error(section.span(), "`servers` is missing", Some(hint));
-        return None;
-    };
-    let mut servers = Vec::new();
-    for text in &written {
-        match Server::parse(&text.value, Some(PORT)) {
-            Some(server) => servers.push(server),
-            None => {
-                let message = format!("`{}` is no host with a port", text.value);
-                section.error(text.span.clone(), message, Some(hint.clone()));
-                return None;
-            }
-        }
-    }
-    if servers.is_empty() {
-        section.error(section.span_of("servers"), "`servers` names nobody", Some(hint));
-        return None;
-    }
-    Some(servers)
 }
 
 /// `shared_key`, `user` and `password`; `Some(None)`: nobody is asked who we are.

@@ -217,12 +217,13 @@ impl<S: Service> Worker<S> {
             };
             match answer {
                 Answer::Later(why, pause) => self.back_off(why, pause).await?,
-                Answer::Accepted => {
+                Answer::Refused(_) => return Ok(answer),
+                Answer::Partly(Partly { ref again, .. }) if !again.is_empty() => return Ok(answer),
+                Answer::Accepted | Answer::Partly(_) => {
                     self.retry_ms = limits::RETRY_FIRST_MS;
                     self.context.health.set(State::Fine);
                     return Ok(answer);
                 }
-                answer => return Ok(answer),
             }
         }
     }

