@@ -14,6 +14,9 @@ use super::requests::{self, INIT_PRODUCER_ID, METADATA, Metadata};
 
 /// How long what a broker said of a topic is believed, in nanoseconds.
 const BELIEVED_NS: i64 = 300 * 1_000_000_000;
+/// How long a connection may rest until another one is opened, in nanoseconds: brokers end those that rested for ten
+/// minutes, Event Hubs after four, and a request would be the first to notice.
+const RESTED_NS: i64 = 180 * 1_000_000_000;
 /// Topics to remember.
 const TOPICS_MAX: usize = 1_000;
 
@@ -30,7 +33,8 @@ pub(super) struct Cluster {
     /// The broker of each partition of a topic.
     topics: HashMap<String, Vec<i32>>,
     asked_ns: i64,
-    connections: HashMap<i32, Connection>,
+    /// With when each was used.
+    connections: HashMap<i32, (Connection, i64)>,
 }
 
 impl Cluster {
@@ -104,7 +108,8 @@ impl Cluster {
     ///
     /// # Errors
     /// A sentence that says where the broker's address is from.
-    pub(super) async fn broker(&mut self, id: i32) -> Result<&mut Connection, String> {
+    pub(super) async fn broker(&mut self, id: i32, now_ns: i64) -> Result<&mut Connection, String> {
+        self.connections.retain(|_, (_, used)| now_ns.saturating_sub(*used) <= RESTED_NS);
         if !self.connections.contains_key(&id) {
             let server =
                 self.brokers.get(&id).ok_or_else(|| format!("broker {id} is not known"))?;
@@ -114,9 +119,12 @@ impl Cluster {
                 let hint = " (the cluster names this address in `advertised.listeners`)";
                 format!("broker {id}, {server}: {why}{}", if listed { "" } else { hint })
             })?;
-            self.connections.insert(id, connection);
+            self.connections.insert(id, (connection, now_ns));
         }
-        self.connections.get_mut(&id).ok_or_else(|| format!("broker {id} is not known"))
+        let open = self.connections.get_mut(&id);
+        let (connection, used) = open.ok_or_else(|| format!("broker {id} is not known"))?;
+        *used = now_ns;
+        Ok(connection)
     }
 
     /// What a broker did wrong, with its name; its connection is of no use any more.

@@ -49,7 +49,7 @@ pub(super) struct State {
     /// Whom a broker lets in; nobody is asked if none.
     pub(super) user: Option<(Mechanism, &'static str, &'static str)>,
     pub(super) producers: i64,
-    pub(super) requests: usize,
+    pub(super) connections: usize,
 }
 
 #[derive(Clone)]
@@ -65,6 +65,7 @@ impl Fake {
             let serving = fake.clone();
             tokio::spawn(async move {
                 while let Ok((stream, _)) = listener.accept().await {
+                    serving.with(|state| state.connections += 1);
                     tokio::spawn(serving.clone().serve(stream));
                 }
             });
@@ -218,7 +219,6 @@ impl Fake {
         reply.extend((topics as i32).to_be_bytes());
         let mut open = true;
         self.with(|state| {
-            state.requests += 1;
             for _ in 0..topics {
                 let topic = reader.string().unwrap();
                 write_string(topic, reply);

@@ -221,7 +221,7 @@ impl Round {
             let write = |out: &mut Vec<u8>| {
                 requests::write_produce(manner.acks, timeout.as_millis() as i32, &batches, out);
             };
-            let sent = match cluster.broker(*leader).await {
+            let sent = match cluster.broker(*leader, batch.now_ns).await {
                 Ok(connection) => connection.send(PRODUCE, write).await,
                 Err(said) => {
                     why.get_or_insert(said);
@@ -237,7 +237,7 @@ impl Round {
         for leader in waiting {
             // The broker waits as long for its replicas; it may be a little late.
             let patience = timeout + timeout / 4;
-            let reply = match cluster.broker(leader).await {
+            let reply = match cluster.broker(leader, batch.now_ns).await {
                 Ok(connection) => connection.reply(patience).await,
                 Err(said) => Err(said),
             };

@@ -1,10 +1,16 @@
 use tokio::io::AsyncWriteExt as _;
 
+use std::time::Duration;
+
+use super::super::connect::Server;
 use super::super::stage::{self, Stage};
+use super::cluster::Cluster;
+use super::connection::Way;
 use super::fake::{Fake, Plan, Stored};
 use super::login::Mechanism;
 use super::partition;
 use super::records::{Entry, Records};
+use super::requests::{METADATA, write_metadata};
 use super::wire::{varint_length, write_varint};
 use crate::health::State;
 
@@ -175,6 +181,25 @@ async fn users_are_let_in_by_each_mechanism_and_nobody_else() {
         let said = stage.until_paused().await;
         assert!(said.contains("does it want TLS, or a login?"), "{said}");
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_rested_for_long_is_opened_anew() {
+    let fake = Fake::start(&[("a", 1)]).await;
+    let Some(server) = Server::parse(&fake.address().to_string(), None) else { panic!() };
+    let way = Way { tls: None, login: None, timeout: Duration::from_secs(5) };
+    let mut cluster = Cluster::new(vec![server], true, way);
+    let minute = 60 * 1_000_000_000;
+    cluster.learn(&["a".to_string()], 0).await.unwrap();
+    // Two times used, then after five minutes.
+    let mut opened = Vec::new();
+    for at in [0, minute, 6 * minute] {
+        let connection = cluster.broker(0, at).await.unwrap();
+        let nothing = |out: &mut Vec<u8>| write_metadata(&[], false, out);
+        connection.ask(METADATA, Duration::from_secs(5), nothing).await.unwrap();
+        opened.push(fake.with(|state| state.connections));
+    }
+    assert_eq!(opened, [2, 2, 3], "the first was to learn");
 }
 
 #[tokio::test]
