@@ -77,8 +77,9 @@ impl Keys {
             if let Some(secret) = extent(text, &opening) {
                 inside = if opening.name.start < reach { inside + 1 } else { 0 };
                 reach = reach.max(secret.span.end);
-                // A bare value can begin with another name, whose value reaches further: `token: key="a b"`.
-                if !secret.quote.is_empty() || inside >= INSIDE_MAX {
+                // A bare value can be another name, whose value reaches further: `token: key="a b"`, `"token": key: a`.
+                let is_closed = matches!(text[secret.span.start], b'{' | b'[');
+                if is_closed && !secret.quote.is_empty() || inside >= INSIDE_MAX {
                     from = from.max(reach);
                 }
                 secrets.push(secret);

@@ -51,6 +51,7 @@ fn the_value_behind_a_key_goes_in_any_text() {
             (r#"{:password=>"abc", :n=>1}"#, r#"{:password=>"***", :n=>1}"#),
             ("token: api-key=>\"x y\" z", "token: ***\" z"),
             ("token:password='a b' c", "token:***' c"),
+            (r#"{"token": Password: abc d}"#, r#"{"token": "***" *** d}"#),
             ("q=password%3Dabc%26user%3Dbob", "q=password%3D***%26user%3Dbob"),
             ("q=%22password%22%3A%22abc%22%2C1", "q=%22password%22%3A%22***%22%2C1"),
             ("q=password%253Dabc%2526user", "q=password%253D***%2526user"),
