@@ -41,7 +41,7 @@ mkdir -p "$out"
 profile=image
 compile() { # SOURCE TARGET-DIR
     local home=${CARGO_HOME:-$HOME/.cargo}
-    (cd "$1" && RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,--icf=all -C llvm-args=-inline-threshold=100 --remap-path-prefix=$1=/logweir --remap-path-prefix=$home=/cargo" \
+    (cd "$1" && RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,--icf=all -C llvm-args=-inline-threshold=50 --remap-path-prefix=$1=/logweir --remap-path-prefix=$home=/cargo" \
         CFLAGS="-ffile-prefix-map=$home=/cargo -ffile-prefix-map=$1=/logweir -ffile-prefix-map=$2=/target" \
         "$cargo" build --locked --profile "$profile" --target "$target" --target-dir "$2")
 }
