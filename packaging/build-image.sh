@@ -37,7 +37,7 @@ mkdir -p "$out"
 
 # Paths of this machine must not be in the binary, so that every machine makes the same one. `--target` keeps the flags
 # away from build scripts and procedural macros. Relocations in their packed form save half a megabyte, and copying only
-# small functions into their callers one.
+# very small functions into their callers nearly two.
 profile=image
 compile() { # SOURCE TARGET-DIR
     local home=${CARGO_HOME:-$HOME/.cargo}
