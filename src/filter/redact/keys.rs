@@ -79,7 +79,11 @@ impl Keys {
                 reach = reach.max(secret.span.end);
                 // A bare value can be another name, whose value reaches further: `token: key="a b"`, `"token": key: a`.
                 let is_closed = matches!(text[secret.span.start], b'{' | b'[');
-                if is_closed && !secret.quote.is_empty() || inside >= INSIDE_MAX {
+                if inside >= INSIDE_MAX {
+                    // Whose value reaches how far is not told any more: all of the rest goes.
+                    return secrets.push(Secret::plain(secret.span.start..text.len()));
+                }
+                if is_closed && !secret.quote.is_empty() {
                     from = from.max(reach);
                 }
                 secrets.push(secret);
