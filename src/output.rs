@@ -28,10 +28,14 @@ pub(crate) use elasticsearch::simulated;
 #[cfg(test)]
 pub(crate) use file::stepped as file_stepped;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::time::Instant;
 
 use crate::delivery::{BoxFuture, OutputContext};
@@ -148,6 +152,19 @@ fn cause(error: &dyn std::error::Error) -> String {
         at = source;
     }
     at.to_string()
+}
+
+/// The bytes as gzip, as fast as it goes; `None` never comes, for writing into memory does not fail.
+fn gzipped(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).and_then(|()| encoder.finish()).ok()
+}
+
+/// Bytes that nobody foresees; `Err`: a sentence for health.
+fn random<const N: usize>() -> Result<[u8; N], String> {
+    let mut bytes = [0; N];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| "there are no random numbers".to_string())?;
+    Ok(bytes)
 }
 
 /// Counts documents that were delivered.

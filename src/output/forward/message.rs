@@ -6,12 +6,9 @@
 //!
 //! Source: <https://github.com/fluent/fluentd/wiki/Forward-Protocol-Specification-v1>.
 
-use std::io::Write as _;
-
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use serde_json::{Map, Value};
 
+use super::super::gzipped;
 use crate::msgpack::{write_bytes, write_count, write_text, write_value};
 
 /// Entries of one tag.
@@ -67,7 +64,7 @@ impl Message {
         let mut out = Vec::with_capacity(self.entries.len() + self.tag.len() + 64);
         write_count(0x90, 0xdc, 3, &mut out);
         write_text(&self.tag, &mut out);
-        let compressed = if gzip { compressed(&self.entries) } else { None };
+        let compressed = if gzip { gzipped(&self.entries) } else { None };
         write_bytes(compressed.as_deref().unwrap_or(&self.entries), &mut out);
         write_count(0x80, 0xde, if compressed.is_some() { 3 } else { 2 }, &mut out);
         write_text("chunk", &mut out);
@@ -80,10 +77,4 @@ impl Message {
         }
         out
     }
-}
-
-/// Writing into memory does not fail.
-fn compressed(entries: &[u8]) -> Option<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(entries).and_then(|()| encoder.finish()).ok()
 }

@@ -9,10 +9,10 @@
 use std::time::Duration;
 
 use ring::digest::{SHA512, digest};
-use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::super::connect::{Duplex, OPENING, Server};
+use super::super::random;
 use super::message::Message;
 use super::{Forward, Login};
 use crate::msgpack::{Extent, Head, Reader, write_count, write_text};
@@ -48,7 +48,7 @@ impl Session {
         gzip: bool,
         patience: Duration,
     ) -> Result<(), String> {
-        let chunk = hexadecimal(&random()?);
+        let chunk = hexadecimal(&random::<16>()?);
         let packed = message.packed(&chunk, gzip);
         let work = async {
             self.write(&packed).await?;
@@ -72,7 +72,7 @@ impl Session {
         let hello = self.answer().await?;
         let (nonce, auth) = nonces(&hello)
             .ok_or("the receiver does not begin a handshake; does it have a `shared_key`?")?;
-        let salt = random()?;
+        let salt = random::<16>()?;
         let key = login.shared_key.reveal().as_bytes();
         let mut ping = Vec::new();
         write_count(0x90, 0xdc, 6, &mut ping);
@@ -190,12 +190,6 @@ fn acknowledged(answer: &[u8]) -> Option<&[u8]> {
         (Head::Map(1..), Head::Bytes(b"ack"), Head::Bytes(chunk)) => Some(chunk),
         _ => None,
     }
-}
-
-fn random() -> Result<[u8; 16], String> {
-    let mut bytes = [0; 16];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| "there are no random numbers".to_string())?;
-    Ok(bytes)
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -3,19 +3,16 @@
 //! In: a body. Out: an [`Answer`]. Promises: the address and the headers are secrets and never part of a message; of an
 //! answer only its beginning is read. On failure: see [`Answer`].
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Method, Response, StatusCode, Url};
 use rustls::ClientConfig;
 
-use super::super::cause;
 use super::super::post::Answer;
+use super::super::{cause, gzipped};
 
 /// Characters of an answer that are shown.
 const SHOWN_CHARACTERS: usize = 200;
@@ -56,12 +53,7 @@ impl Client {
         if !self.gzip {
             return body.into();
         }
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        // Writing into memory does not fail.
-        match encoder.write_all(&body).and_then(|()| encoder.finish()) {
-            Ok(compressed) => compressed.into(),
-            Err(_) => body.into(),
-        }
+        gzipped(&body).unwrap_or(body).into()
     }
 
     /// Sends a body.

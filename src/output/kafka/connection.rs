@@ -7,15 +7,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ring::rand::{SecureRandom as _, SystemRandom};
 use rustls::ClientConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::super::connect::{Duplex, OPENING, Server};
+use super::super::random;
 use super::error::Code;
 use super::login::{Login, Mechanism};
 use super::requests::{self, Kind, SASL_AUTHENTICATE, SASL_HANDSHAKE};
 use super::wire::Broken;
+use crate::settings::base64;
 
 /// Longest reply: that about ten thousand partitions has some hundred bytes for each.
 const REPLY_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -122,7 +123,7 @@ impl Connection {
             self.authenticate(&login.plain(), patience).await?;
             return Ok(());
         }
-        let scram = login.scram(&nonce()?);
+        let scram = login.scram(&base64(&random::<18>()?));
         let challenge = self.authenticate(&scram.first_message(), patience).await?;
         let (answer, expected) = scram.final_message(&challenge)?;
         let told = self.authenticate(&answer, patience).await?;
@@ -150,11 +151,4 @@ fn broke(why: &std::io::Error) -> String {
         return "the broker closed the connection (does it want TLS, or a login?)".to_string();
     }
     format!("the connection broke: {why}")
-}
-
-/// Letters that nobody foresees.
-fn nonce() -> Result<String, String> {
-    let mut bytes = [0; 18];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| "there are no random numbers".to_string())?;
-    Ok(crate::settings::base64(&bytes))
 }

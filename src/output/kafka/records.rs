@@ -6,11 +6,7 @@
 //!
 //! Source: <https://kafka.apache.org/documentation/#recordbatch>.
 
-use std::io::Write as _;
-
-use flate2::Compression;
-use flate2::write::GzEncoder;
-
+use super::super::gzipped;
 use super::wire::{varint_length, write_varint};
 
 /// The header of each record that holds the document's id.
@@ -61,7 +57,7 @@ impl Records {
         for (number, entry) in entries.iter().enumerate() {
             write(entry, number as i64, entry.time_ms - first_ms, &mut bytes);
         }
-        let compressed = if gzip { compressed(&bytes[HEAD_BYTES..]) } else { None };
+        let compressed = if gzip { gzipped(&bytes[HEAD_BYTES..]) } else { None };
         let packing = if compressed.is_some() { GZIP } else { PLAIN };
         if let Some(compressed) = compressed {
             bytes.truncate(HEAD_BYTES);
@@ -98,12 +94,6 @@ impl Records {
     pub(super) fn count(&self) -> i32 {
         self.count
     }
-}
-
-/// Writing into memory does not fail.
-fn compressed(records: &[u8]) -> Option<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(records).and_then(|()| encoder.finish()).ok()
 }
 
 fn write(entry: &Entry<'_>, number: i64, time_ms: i64, out: &mut Vec<u8>) {

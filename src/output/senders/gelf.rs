@@ -7,10 +7,9 @@
 //!
 //! Source: <https://go2docs.graylog.org/current/getting_in_log_data/gelf.html>.
 
-use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::{Map, Number, Value, json};
 
-use super::super::OutputLoad;
+use super::super::{OutputLoad, random};
 use super::syslog::{severity, text_of};
 use crate::frame::Document;
 use crate::settings::Section;
@@ -100,8 +99,7 @@ pub(super) fn chunks(message: &[u8]) -> Result<Option<Vec<Vec<u8>>>, String> {
     if count > CHUNKS_MAX {
         return Ok(None);
     }
-    let mut id = [0; 8];
-    SystemRandom::new().fill(&mut id).map_err(|_| "there are no random numbers".to_string())?;
+    let id = random::<8>()?;
     let chunk = |(number, part): (usize, &[u8])| {
         let mut out = vec![0x1e, 0x0f];
         out.extend_from_slice(&id);
