@@ -183,6 +183,7 @@ impl Kafka {
             Some(round) => round,
             None => {
                 *turn = turn.wrapping_add(1);
+                identity.bound();
                 Round::new(batch, cluster, manner, *turn).await?
             }
         };

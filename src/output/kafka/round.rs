@@ -3,7 +3,8 @@
 //! In: a batch of documents, and what is known of their topics. Out: what became of each. Promises: a partition's
 //! batches go one after another, and each keeps its number among the producer's until it is stored, so that one that a
 //! broker has already is not stored again; of a batch that is refused the halves are tried, until what will not be had
-//! stands alone. On failure: what is left to do stays here, and is tried again.
+//! stands alone. A partition that forgot its producer gets another one, the others keep theirs: of them the fate of a
+//! batch may be open. On failure: what is left to do stays here, and is tried again.
 
 use std::collections::HashMap;
 
@@ -15,8 +16,8 @@ use super::records::{Entry, Producer, Records};
 use super::requests::{self, PRODUCE, Produced};
 use super::{BETWEEN, is_topic};
 
-/// Places that numbers are kept for.
-const NUMBERED_MAX: usize = 10_000;
+/// Places that numbers are kept for from one round to the next.
+const NUMBERED_MAX: usize = if cfg!(test) { 2 } else { 10_000 };
 
 /// A partition of a topic.
 type Place = (String, usize);
@@ -25,8 +26,10 @@ type Place = (String, usize);
 pub(super) struct Identity {
     /// Whether the cluster is to know us.
     wanted: bool,
+    /// Whom places get that have nobody yet.
     producer: Option<Producer>,
-    stored: HashMap<Place, i32>,
+    /// Who writes to a place, and the number of the next record there.
+    places: HashMap<Place, (Producer, i32)>,
 }
 
 /// A batch for one partition.
@@ -58,21 +61,20 @@ pub(super) struct Manner {
 
 impl Identity {
     pub(super) fn new(wanted: bool) -> Identity {
-        Identity { wanted, producer: None, stored: HashMap::new() }
+        Identity { wanted, producer: None, places: HashMap::new() }
     }
 
-    /// Takes another name, and counts from 0 on.
-    fn forget(&mut self) {
-        self.producer = None;
-        self.stored.clear();
+    /// To be called between two rounds only: nothing is under way whose number must not be forgotten.
+    pub(super) fn bound(&mut self) {
+        if self.places.len() > NUMBERED_MAX {
+            self.producer = None;
+            self.places.clear();
+        }
     }
 
     async fn producer(&mut self, cluster: &mut Cluster) -> Result<Producer, String> {
         if !self.wanted {
             return Ok(Producer::NONE);
-        }
-        if self.stored.len() > NUMBERED_MAX {
-            self.forget();
         }
         match self.producer {
             Some(producer) => Ok(producer),
@@ -80,20 +82,28 @@ impl Identity {
         }
     }
 
-    /// The number of the next record in a partition.
-    fn next(&self, place: &Place) -> i32 {
+    /// Who writes the next record to a place, and its number; `producer`: if nobody did yet.
+    fn next(&mut self, place: &Place, producer: Producer) -> (Producer, i32) {
         if !self.wanted {
-            return -1;
+            return (producer, -1);
         }
-        self.stored.get(place).copied().unwrap_or(0)
+        match self.places.get(place) {
+            Some(next) => *next,
+            None => *self.places.entry(place.clone()).or_insert((producer, 0)),
+        }
     }
 
     /// So many are stored; numbers begin again behind the largest.
     fn advance(&mut self, place: &Place, count: i32) {
-        if self.wanted {
-            let stored = self.stored.entry(place.clone()).or_insert(0);
-            *stored = (i64::from(*stored) + i64::from(count)) as i32 & i32::MAX;
+        if let Some((_, next)) = self.places.get_mut(place) {
+            *next = (i64::from(*next) + i64::from(count)) as i32 & i32::MAX;
         }
+    }
+
+    /// Takes another name for a place, and counts from 0 there.
+    fn forget(&mut self, place: &Place) {
+        self.places.remove(place);
+        self.producer = None;
     }
 }
 
@@ -204,7 +214,8 @@ impl Round {
                 why.get_or_insert(said);
                 continue;
             };
-            records.sign(producer, identity.next(place));
+            let (producer, number) = identity.next(place, producer);
+            records.sign(producer, number);
             match asked.iter_mut().find(|(broker, _)| *broker == leader) {
                 Some((_, parts)) => parts.push(at),
                 None => asked.push((leader, vec![at])),
@@ -289,7 +300,7 @@ impl Round {
                 Ok(())
             }
             Meaning::Forgotten => {
-                identity.forget();
+                identity.forget(&self.parts[at].place);
                 Err(said())
             }
             Meaning::Again => Err(said()),

@@ -108,6 +108,43 @@ async fn a_producer_that_the_cluster_forgot_takes_another_name() {
 }
 
 #[tokio::test]
+async fn a_partition_that_forgot_us_costs_no_other_one_its_numbers() {
+    let fake = Fake::start(&[("a", 1), ("b", 1)]).await;
+    let mut stage = start(&fake, "topic = \"{service}\"");
+    // What `a` stored is not told before `b` has forgotten us.
+    let first = [Plan::StoreAndClose, Plan::Code(7)];
+    fake.with(|state| state.plan.extend(first.into_iter().chain([Plan::Code(7), Plan::Code(59)])));
+    let sequence = stage.frame(&[document("a", 0), document("b", 1)]);
+    stage.until_done(sequence).await;
+    assert_eq!(fake.with(|state| (state.plan.len(), state.producers)), (0, 2));
+    assert_eq!(values(&fake.stored("a", 0)), ["{\"n\":0}"]);
+    assert_eq!(values(&fake.stored("b", 0)), ["{\"n\":1}"]);
+    // Each goes on with its own.
+    let sequence = stage.frame(&[document("a", 2), document("b", 3)]);
+    stage.until_done(sequence).await;
+    assert_eq!(fake.stored("a", 0).len() + fake.stored("b", 0).len(), 4);
+    assert_eq!(fake.with(|state| state.producers), 2);
+}
+
+#[tokio::test]
+async fn numbers_of_many_partitions_are_forgotten_between_two_rounds_only() {
+    let topics = ["a", "b", "c", "d"];
+    let fake = Fake::start(&topics.map(|topic| (topic, 1))).await;
+    let mut stage = start(&fake, "topic = \"{service}\"");
+    // What `a` stored is not told before the others, more than numbers are kept for, are stored.
+    let lost = [Plan::StoreAndClose, Plan::Code(7), Plan::Code(7), Plan::Code(7)];
+    fake.with(|state| state.plan.extend(lost.into_iter().chain([Plan::Code(7)])));
+    let sequence = stage.frame(&topics.map(|topic| document(topic, 0)));
+    stage.until_done(sequence).await;
+    assert_eq!(topics.map(|topic| fake.stored(topic, 0).len()), [1; 4]);
+    assert_eq!(fake.with(|state| (state.plan.len(), state.producers)), (0, 1));
+    let sequence = stage.frame(&topics.map(|topic| document(topic, 1)));
+    stage.until_done(sequence).await;
+    assert_eq!(topics.map(|topic| fake.stored(topic, 0).len()), [2; 4]);
+    assert_eq!(fake.with(|state| state.producers), 2);
+}
+
+#[tokio::test]
 async fn what_is_too_large_is_a_dead_letter_and_the_rest_is_stored() {
     let fake = Fake::start(&[("a", 1)]).await;
     fake.with(|state| state.bytes_max = Some(400));
