@@ -13,10 +13,15 @@ use super::frame::{Bounds, Decoder, Part, ProtocolError};
 
 const SMALL: Bounds = Bounds { part_bytes: 64, event_bytes_max: 32, inflated_bytes_max: 100_000 };
 
+/// What one call inflates at most.
+const STEP_BYTES: usize = 16 * 1024;
+
 struct Decoded {
     parts: Vec<Part>,
     error: Option<ProtocolError>,
     held_most: usize,
+    /// Calls of the decoder, each of which inflates [`STEP_BYTES`] at most.
+    steps: usize,
 }
 
 /// See the module.
@@ -26,8 +31,9 @@ pub(crate) fn beats_frames(data: &[u8]) {
     let bounds = if mode & 2 == 0 { SMALL } else { Bounds::USUAL };
     let whole = decode(bounds, &[&stream]);
     let usual = 4 * (SMALL.part_bytes + SMALL.event_bytes_max);
-    let most = usual + 8 * (stream.len() + 16 * 1024);
-    let room = if mode & 2 == 0 { most } else { most + rest.len() * 8 };
+    let most = usual + 8 * (stream.len() + STEP_BYTES);
+    // With room for long events all that came, inflated, may be held; its buffer has up to twice the length.
+    let room = if mode & 2 == 0 { most } else { most + 2 * STEP_BYTES * whole.steps };
     assert!(whole.held_most <= room, "{} bytes are held, at most {room} may be", whole.held_most);
     let cuts: Vec<&[u8]> = stream.chunks(usize::from(*step).max(1)).collect();
     let cut = decode(bounds, &cuts);
@@ -52,11 +58,12 @@ pub(crate) fn beats_frames(data: &[u8]) {
 
 fn decode(bounds: Bounds, cuts: &[&[u8]]) -> Decoded {
     let mut decoder = Decoder::new(bounds);
-    let mut result = Decoded { parts: Vec::new(), error: None, held_most: 0 };
+    let mut result = Decoded { parts: Vec::new(), error: None, held_most: 0, steps: 0 };
     for piece in cuts {
         let mut at = 0;
         while at < piece.len() || decoder.has_more() {
             let fed = decoder.feed(&piece[at..]);
+            result.steps += 1;
             result.held_most = result.held_most.max(decoder.held());
             result.parts.extend(std::iter::from_fn(|| decoder.part()));
             match fed {
