@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::budget::{Budget, Memory, Use};
 use crate::event::Source;
 use crate::limits;
+use crate::watermark::Watermark;
 
 /// Whole lines (or one piece of a line that is too long) of one source.
 pub struct Chunk {
@@ -65,6 +66,7 @@ pub struct Intake {
     queue: mpsc::Sender<Chunk>,
     buffers: Buffers,
     budget: Budget,
+    watermark: Watermark,
 }
 
 /// Text buffers that were used and can be used again.
@@ -127,21 +129,26 @@ impl Stored {
 /// An intake and the queue behind it, which holds `chunks` chunks, as far as the budget allows.
 pub fn intake(chunks: usize, budget: Budget) -> (Intake, mpsc::Receiver<Chunk>) {
     let (queue, receiver) = mpsc::channel(chunks);
-    (Intake { queue, buffers: Buffers::new(&budget), budget }, receiver)
+    let (buffers, watermark) = (Buffers::new(&budget), Watermark::default());
+    (Intake { queue, buffers, budget, watermark }, receiver)
 }
 
 impl Intake {
     /// Hands a chunk on; waits while the pipeline is busy. For tasks.
     pub async fn submit(&self, mut chunk: Chunk) -> Result<(), Closed> {
-        match &mut chunk.memory {
-            None => chunk.memory = Some(self.budget.input(chunk.text.len()).await),
-            Some(memory) => memory.keep_for(chunk.text.len()),
-        }
-        self.queue.send(chunk).await.map_err(|_| Closed)
+        let enter = async {
+            match &mut chunk.memory {
+                None => chunk.memory = Some(self.budget.input(chunk.text.len()).await),
+                Some(memory) => memory.keep_for(chunk.text.len()),
+            }
+            self.queue.send(chunk).await.map_err(|_| Closed)
+        };
+        self.watermark.wait_for(enter).await
     }
 
     /// Hands a chunk on; blocks while the pipeline is busy. For threads.
     pub fn submit_blocking(&self, mut chunk: Chunk) -> Result<(), Closed> {
+        let _waiting = self.watermark.wait();
         while chunk.memory.is_none() {
             if self.queue.is_closed() {
                 return Err(Closed);
@@ -177,7 +184,12 @@ impl Intake {
 
     /// Waits for the memory of `bytes` of input, for [`Chunk::memory`] of a chunk that is yet to be read.
     pub async fn memory(&self, bytes: usize) -> Memory {
-        self.budget.input(bytes).await
+        self.watermark.wait_for(self.budget.input(bytes)).await
+    }
+
+    /// For what an input has not handed on yet and does not wait for in here.
+    pub fn watermark(&self) -> &Watermark {
+        &self.watermark
     }
 
     /// The budget that chunks take from.

@@ -205,14 +205,31 @@ struct Step {
     counts: Counts,
 }
 
+/// Which windows are closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// Those whose time is over; where the next event of a stream would renew one, only if it would have been seen by
+    /// then: nothing that came before `seen_ns` (see [`crate::watermark`]) is under way to the filters.
+    Due {
+        /// In elapsed time.
+        seen_ns: u64,
+    },
+    /// All.
+    All,
+}
+
+impl Closing {
+    /// Those whose time is over, where events do not wait.
+    pub const DUE: Closing = Closing::Due { seen_ns: u64::MAX };
+}
+
 /// A filter at work on one thread.
 pub trait Filter: Send {
     /// Works on the selected events of the batch.
     fn apply(&mut self, batch: &mut Batch, selected: &Selection);
 
-    /// Closes the windows whose time is over, all of them at the `end`; the events that it makes go on through the
-    /// filters that follow.
-    fn close(&mut self, _batch: &mut Batch, _end: bool) {}
+    /// Closes windows; the events that it makes go on through the filters that follow.
+    fn close(&mut self, _batch: &mut Batch, _closing: Closing) {}
 
     /// Adds what must be in the frame of the batch that was worked on last, so that the filter knows it after a
     /// crash.
@@ -309,10 +326,9 @@ impl Chain {
         batch.order_derived();
     }
 
-    /// Closes windows whose time is over, all of them at the `end`, and runs the filters that follow over the events
-    /// that came of it. The batch is empty before.
-    pub fn close(&mut self, batch: &mut Batch, end: bool) {
-        self.close_inner(batch, end);
+    /// Closes windows, and runs the filters that follow over the events that came of it. The batch is empty before.
+    pub fn close(&mut self, batch: &mut Batch, closing: Closing) {
+        self.close_inner(batch, closing);
         batch.order_derived();
     }
 
@@ -331,17 +347,17 @@ impl Chain {
         self.run(batch, 0..self.steps.len(), None);
     }
 
-    fn close_inner(&mut self, batch: &mut Batch, end: bool) {
+    fn close_inner(&mut self, batch: &mut Batch, closing: Closing) {
         self.current.0.clear();
-        self.run(batch, self.ordered_from..self.steps.len(), Some(end));
+        self.run(batch, self.ordered_from..self.steps.len(), Some(closing));
     }
 
-    fn run(&mut self, batch: &mut Batch, steps: Range<usize>, closing: Option<bool>) {
+    fn run(&mut self, batch: &mut Batch, steps: Range<usize>, closing: Option<Closing>) {
         for number in steps {
             let step = &mut self.steps[number];
             let before = batch.events.len() as u32;
-            if let Some(end) = closing {
-                step.close(batch, end, &mut self.scratch);
+            if let Some(closing) = closing {
+                step.close(batch, closing, &mut self.scratch);
             }
             let closed = batch.events.len() as u32;
             let alive = |e: &u32| !batch.events[*e as usize].dropped;
@@ -369,9 +385,9 @@ impl Chain {
 
 impl Step {
     /// Closes windows; what is to be done to the events that the filter made is done to those that come of it.
-    fn close(&mut self, batch: &mut Batch, end: bool, scratch: &mut Vec<u8>) {
+    fn close(&mut self, batch: &mut Batch, closing: Closing, scratch: &mut Vec<u8>) {
         let before = batch.events.len();
-        self.filter.close(batch, end);
+        self.filter.close(batch, closing);
         if let Some(made) = &self.counts.made {
             made.add((batch.events.len() - before) as u64);
         }

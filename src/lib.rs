@@ -13,6 +13,7 @@ pub mod metrics; // counters and gauges, printed for Prometheus
 pub mod storage; // files behind an interface
 pub mod budget; // one number bounds the memory of all buffers
 pub mod trace; // what happened to a batch, and when
+pub mod watermark; // until when nothing that came was passed over
 
 // Tier 1: the data and the languages over it.
 pub mod settings; // TOML tables with positions, all errors at once

@@ -13,6 +13,7 @@ use crate::config::{self, Plan};
 use crate::decode::{Decoder, Place};
 use crate::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
 use crate::event::{Batch, Key, Literal, Source, SourceKind, write_string};
+use crate::filter::Closing;
 use crate::metrics::Metrics;
 use crate::pipeline::{Flow, FlowPlan};
 use crate::route::Route;
@@ -92,7 +93,7 @@ impl Trial {
     /// Nothing more comes: gives the events that filters held until then.
     pub(super) fn end(&mut self) -> (Vec<Outcome>, usize) {
         self.batch.recycle(Vec::new(), source("", Vec::new()));
-        self.flow.close_windows(&mut self.batch, true, &mut Vec::new());
+        self.flow.close_windows(&mut self.batch, Closing::All, &mut Vec::new());
         self.outcomes()
     }
 
@@ -102,7 +103,7 @@ impl Trial {
             return Vec::new();
         }
         self.batch.recycle(Vec::new(), source("", Vec::new()));
-        self.flow.close_windows(&mut self.batch, false, &mut Vec::new());
+        self.flow.close_windows(&mut self.batch, Closing::DUE, &mut Vec::new());
         self.outcomes().0
     }
 

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use super::windows::{self, Held, SEPARATOR, Window, Windows};
-use super::{Filter, FilterLoad, Make};
+use super::{Closing, Filter, FilterLoad, Make};
 use crate::chunk::Position;
 use crate::event::{Batch, Path, Selection, Span, Value, parse_value};
 use crate::limits;
@@ -126,10 +126,10 @@ impl Filter for Aggregate {
         }
     }
 
-    fn close(&mut self, batch: &mut Batch, end: bool) {
+    fn close(&mut self, batch: &mut Batch, closing: Closing) {
         let Aggregate { plan, forgotten, .. } = self;
         let mut table = plan.windows.lock();
-        plan.windows.close(&mut table, end, limits::WINDOWS_CLOSED_MAX, |key, window| {
+        plan.windows.close(&mut table, closing, limits::WINDOWS_CLOSED_MAX, |key, window| {
             forgotten.push(window.forget());
             give_out(plan, batch, key, &window);
         });

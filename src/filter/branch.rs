@@ -3,7 +3,7 @@
 //! In: `when`, `[[filters.then]]`, `[[filters.else]]`. Out: the events of both chains.
 //! Promises: which chain an event takes is decided before either of them changes anything.
 
-use super::{Chain, ChainPlan, Filter, FilterLoad, Make};
+use super::{Chain, ChainPlan, Closing, Filter, FilterLoad, Make};
 use crate::chunk::Position;
 use crate::condition::Condition;
 use crate::event::{Batch, Selection};
@@ -55,9 +55,9 @@ impl Filter for Branch {
         self.otherwise.apply_to(batch, &self.rest);
     }
 
-    fn close(&mut self, batch: &mut Batch, end: bool) {
-        self.then.close_inner(batch, end);
-        self.otherwise.close_inner(batch, end);
+    fn close(&mut self, batch: &mut Batch, closing: Closing) {
+        self.then.close_inner(batch, closing);
+        self.otherwise.close_inner(batch, closing);
     }
 
     fn remember(&mut self, out: &mut Vec<Position>) {

@@ -13,7 +13,7 @@ use super::aggregate::window_length;
 use super::kept::Kept;
 use super::named::{Use, path};
 use super::windows::{self, Held, SEPARATOR, Windows};
-use super::{Filter, FilterLoad, Make};
+use super::{Closing, Filter, FilterLoad, Make};
 use crate::chunk::Position;
 use crate::event::{Batch, Path, Selection, Value};
 use crate::limits;
@@ -105,10 +105,10 @@ impl Filter for Dedupe {
         }
     }
 
-    fn close(&mut self, batch: &mut Batch, end: bool) {
+    fn close(&mut self, batch: &mut Batch, closing: Closing) {
         let Dedupe { plan, forgotten, .. } = self;
         let mut table = plan.windows.lock();
-        plan.windows.close(&mut table, end, limits::WINDOWS_CLOSED_MAX, |_, window| {
+        plan.windows.close(&mut table, closing, limits::WINDOWS_CLOSED_MAX, |_, window| {
             forgotten.push(window.forget());
             if window.value.count > 0 {
                 give_out(plan, batch, &window.value);

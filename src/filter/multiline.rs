@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::kept::Kept;
 use super::named::source;
 use super::windows::{self, Held, Table, Windows};
-use super::{Filter, FilterLoad, Make};
+use super::{Closing, Filter, FilterLoad, Make};
 use crate::chunk::Position;
 use crate::event::{Batch, Event, Path, Selection, SourceKind, Value};
 use crate::limits;
@@ -100,13 +100,13 @@ impl Filter for Multiline {
         self.settle(&plan, &mut table, batch);
     }
 
-    fn close(&mut self, batch: &mut Batch, end: bool) {
+    fn close(&mut self, batch: &mut Batch, closing: Closing) {
         let Multiline { plan, out, forgotten, .. } = self;
         let bounds = plan.bounds(limits::FILTER_MEMORY_BYTES_MAX);
         let judge =
             |state: State, lines: usize, text: &[u8]| plan.judge.verdict(state, lines, false, text);
         let mut table = plan.windows.lock();
-        plan.windows.close(&mut table, end, limits::WINDOWS_CLOSED_MAX, |_, window| {
+        plan.windows.close(&mut table, closing, limits::WINDOWS_CLOSED_MAX, |_, window| {
             forgotten.push(window.forget());
             let mut trail = window.value;
             trail.give_out(bounds, &judge, out);

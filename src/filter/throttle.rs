@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::aggregate::window_length;
 use super::named::{Use, path};
 use super::windows::{self, Held, Window, Windows};
-use super::{Filter, FilterLoad, Make, States, label};
+use super::{Closing, Filter, FilterLoad, Make, States, label};
 use crate::event::{Batch, Path, Selection, Value};
 use crate::limits;
 use crate::metrics::Counter;
@@ -197,11 +197,11 @@ impl Filter for Throttle {
         plan.say(now_ns, false);
     }
 
-    fn close(&mut self, _batch: &mut Batch, end: bool) {
+    fn close(&mut self, _batch: &mut Batch, closing: Closing) {
         let mut table = self.plan.windows.lock();
-        self.plan.windows.close(&mut table, end, usize::MAX, |_, _| {});
+        self.plan.windows.close(&mut table, closing, usize::MAX, |_, _| {});
         drop(table);
-        self.plan.say(self.plan.windows.now_ns(), end);
+        self.plan.say(self.plan.windows.now_ns(), closing == Closing::All);
     }
 }
 

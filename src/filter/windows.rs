@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use hashbrown::HashMap;
 
 use super::states::{Remembers, States, forgotten, remembered};
-use super::{FilterLoad, label};
+use super::{Closing, FilterLoad, label};
 use crate::chunk::Position;
 use crate::clock::SharedClock;
 use crate::event::{Batch, Path};
@@ -22,6 +22,9 @@ use crate::settings::Section;
 
 /// Ends a field's text within a key: no byte of UTF-8, so no byte of a JSON text.
 pub(super) const SEPARATOR: u8 = 0xff;
+
+/// Before it is asked again whether the events of a window that is over have been seen.
+const LOOK_AGAIN_NS: u64 = 100_000_000;
 
 /// What a window holds.
 pub(super) trait Held: Send + Sized + 'static {
@@ -176,25 +179,31 @@ impl<T: Held> Windows<T> {
         window.ends_ns = now_ns.saturating_add(self.length_ns);
     }
 
-    /// Takes out windows whose time is over, oldest first, or all of them at the end; at most `most`. Says when the
-    /// next one ends.
+    /// Takes out windows whose time is over, oldest first, at most `most`; or all of them. Says when the next one ends.
     pub(super) fn close(
         &self,
         table: &mut Table<T>,
-        end: bool,
+        closing: Closing,
         most: usize,
         mut each: impl FnMut(&[u8], Window<T>),
     ) {
         let now_ns = self.clock.elapsed_ns();
+        let (end, until_ns) = match closing {
+            Closing::All => (true, u64::MAX),
+            Closing::Due { seen_ns } if self.renewed => (false, now_ns.min(seen_ns)),
+            Closing::Due { .. } => (false, now_ns),
+        };
         let mut closed = 0;
         while let Some((ends_ns, _)) = table.ends.front() {
-            if !end && (*ends_ns > now_ns || closed == most) {
-                self.states.wake_at(*ends_ns);
+            if !end && (*ends_ns > until_ns || closed == most) {
+                // What may be under way is not waited for by asking all the time.
+                let under_way = closed < most && *ends_ns <= now_ns;
+                self.states.wake_at(if under_way { now_ns + LOOK_AGAIN_NS } else { *ends_ns });
                 return;
             }
             let Some((_, key)) = table.ends.pop_front() else { return };
             let Some(window) = table.windows.get(&key) else { continue };
-            if !end && window.ends_ns > now_ns {
+            if !end && window.ends_ns > until_ns {
                 // It was begun anew meanwhile.
                 let ends_ns = window.ends_ns;
                 let at = table.ends.partition_point(|(other_ns, _)| *other_ns <= ends_ns);

@@ -53,6 +53,7 @@ use crate::event::{Key, Literal};
 use crate::health::{Part, State};
 use crate::pulse;
 use crate::settings::Section;
+use crate::watermark::Waiting;
 
 /// See [`super::file_of`].
 pub(super) fn file_of(position: &[u8]) -> Option<(String, std::path::PathBuf)> {
@@ -93,6 +94,8 @@ struct Reading {
     notices: Receiver<Notice>,
     intake: Intake,
     health: Part,
+    // What changed, or may have, and is not handed on.
+    waiting: Waiting,
     // A chunk that the pipeline had no room for.
     held: Option<Chunk>,
     said: State,
@@ -127,6 +130,7 @@ impl Input for FileInput {
                 tailer: Tailer::new(self.settings, parts),
                 watch: Watch::start(&name, notify.clone()),
                 notices,
+                waiting: intake.watermark().wait(),
                 intake,
                 health: health.clone(),
                 held: None,
@@ -177,6 +181,9 @@ impl Reading {
             self.tailer.show_lag();
             let now = self.tailer.elapsed_ns();
             let idle = self.held.is_none() && !self.tailer.has_ready() && wakes.is_empty();
+            if idle {
+                self.waiting.since(None);
+            }
             let pause = if self.held.is_some() {
                 FULL_PAUSE
             } else if idle {
@@ -187,11 +194,17 @@ impl Reading {
             if !self.take_notices(pause, &mut wakes) {
                 return;
             }
+            if idle {
+                self.waiting.since(Some(self.tailer.elapsed_ns()));
+            }
             if !wakes.is_empty() || self.tailer.due_ns() <= self.tailer.elapsed_ns() {
                 self.tailer.look(&mut wakes);
             }
             if self.hand_on().is_err() {
                 return;
+            }
+            if let Some(since_ns) = self.tailer.waits_since_ns(self.held.is_some()) {
+                self.waiting.since(Some(since_ns));
             }
         }
     }

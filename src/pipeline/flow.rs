@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::chunk::Position;
 use crate::decode::{Codec, Decoder};
 use crate::event::{Batch, Body, Keys, SourceKind};
-use crate::filter::{Chain, ChainPlan, States};
+use crate::filter::{Chain, ChainPlan, Closing, States};
 use crate::frame::{Draft, Head};
 use crate::limits::{CUT_VALUE_BYTES, DOCUMENT_BYTES_MAX};
 use crate::metrics::{Counter, Metrics};
@@ -171,10 +171,14 @@ impl Flow {
         self.chain.remember(memory);
     }
 
-    /// Lets filters close windows whose time is over, all of them at the `end`; the batch is empty before. The caller
-    /// sees to the order.
-    pub fn close_windows(&mut self, batch: &mut Batch, end: bool, memory: &mut Vec<Position>) {
-        self.chain.close(batch, end);
+    /// Lets filters close windows; the batch is empty before. The caller sees to the order.
+    pub fn close_windows(
+        &mut self,
+        batch: &mut Batch,
+        closing: Closing,
+        memory: &mut Vec<Position>,
+    ) {
+        self.chain.close(batch, closing);
         self.chain.remember(memory);
     }
 

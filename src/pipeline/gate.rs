@@ -2,8 +2,9 @@
 //!
 //! Is: the one place where order is made: a ticket is given under the same lock under which ordered codecs decode,
 //! and frames are journaled by ticket. In: chunks. Out: decoded or still raw work. Promises: a source's chunks get
-//! tickets in the order the input read them; held lines are flushed also when nothing more comes; a position never
-//! lies behind bytes that a decoder still holds. On failure: nothing can fail.
+//! tickets in the order the input read them; held lines are flushed also when nothing more comes, but not while what
+//! may belong to them waits in the queue or before it; a position never lies behind bytes that a decoder still holds.
+//! On failure: nothing can fail.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,8 +19,10 @@ use crate::chunk::{Ack, Chunk, Position};
 use crate::clock::SharedClock;
 use crate::decode::{Decoder, Place};
 use crate::event::{Batch, Source};
+use crate::filter::Closing;
 use crate::limits;
 use crate::pulse;
+use crate::watermark::Watermark;
 
 /// How often held lines are looked at while nothing comes, in milliseconds.
 const FLUSH_TICK_MS: u64 = 100;
@@ -33,6 +36,11 @@ pub(super) struct Gate {
 
 struct Inner {
     queue: mpsc::Receiver<Chunk>,
+    watermark: Watermark,
+    /// All that came before was taken from the queue, in elapsed time.
+    seen_ns: u64,
+    /// What `seen_ns` will be once so many more chunks are taken.
+    next_seen: Option<(u64, usize)>,
     /// What is left of a chunk that has more lines than a batch takes.
     rest: Option<Chunk>,
     held: BTreeMap<u64, Held>,
@@ -76,17 +84,17 @@ pub(super) struct Work {
     pub close: Option<Closing>,
 }
 
-/// Which windows are closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Closing {
-    Due,
-    All,
-}
-
 impl Gate {
-    pub(super) fn new(queue: mpsc::Receiver<Chunk>, clock: SharedClock, runtime: Handle) -> Self {
+    pub(super) fn new(
+        (queue, watermark): (mpsc::Receiver<Chunk>, Watermark),
+        clock: SharedClock,
+        runtime: Handle,
+    ) -> Self {
         let inner = Inner {
             queue,
+            watermark,
+            seen_ns: 0,
+            next_seen: None,
             rest: None,
             held: BTreeMap::new(),
             next_ticket: 0,
@@ -110,12 +118,7 @@ impl Gate {
             return Some(inner.accept(rest, self.clock.elapsed_ns(), flow, batch, &give_back));
         }
         loop {
-            if let Some(work) = inner.flush_expired(self.clock.elapsed_ns(), batch, &give_back) {
-                return Some(work);
-            }
-            if let Some(work) =
-                inner.close_windows(flow, self.clock.elapsed_ns(), batch, &give_back)
-            {
+            if let Some(work) = inner.overdue(flow, self.clock.elapsed_ns(), batch, &give_back) {
                 return Some(work);
             }
             if inner.closed {
@@ -123,6 +126,7 @@ impl Gate {
             }
             match pulse::rest(|| self.receive(&mut inner, flow.states().timed())) {
                 Received::Chunk(chunk) => {
+                    inner.count_taken();
                     return Some(inner.accept(
                         *chunk,
                         self.clock.elapsed_ns(),
@@ -149,13 +153,11 @@ impl Gate {
         if let Some(rest) = inner.rest.take() {
             return Some(inner.accept(rest, self.clock.elapsed_ns(), flow, batch, &give_back));
         }
-        if let Some(work) = inner.flush_expired(self.clock.elapsed_ns(), batch, &give_back) {
-            return Some(work);
-        }
-        if let Some(work) = inner.close_windows(flow, self.clock.elapsed_ns(), batch, &give_back) {
+        if let Some(work) = inner.overdue(flow, self.clock.elapsed_ns(), batch, &give_back) {
             return Some(work);
         }
         let chunk = inner.queue.try_recv().ok()?;
+        inner.count_taken();
         Some(inner.accept(chunk, self.clock.elapsed_ns(), flow, batch, &give_back))
     }
 
@@ -272,12 +274,38 @@ impl Inner {
         position
     }
 
-    fn flush_expired(
+    /// The work of giving out what waited long enough.
+    fn overdue(
         &mut self,
+        flow: &FlowPlan,
         elapsed_ns: u64,
         batch: &mut Batch,
         give_back: &impl Fn(Vec<u8>),
     ) -> Option<Work> {
+        if flow.states().timed() || !self.held.is_empty() {
+            self.see(elapsed_ns);
+        }
+        let flushed = self.flush_expired(batch, give_back);
+        flushed.or_else(|| self.close_windows(flow, elapsed_ns, batch, give_back))
+    }
+
+    /// Moves `seen_ns` on. What came before the watermark is in the queue when the watermark is asked for.
+    fn see(&mut self, elapsed_ns: u64) {
+        let next = self.next_seen.take();
+        let next = next.unwrap_or_else(|| (self.watermark.seen_ns(elapsed_ns), self.queue.len()));
+        match next {
+            (seen_ns, 0) => self.seen_ns = self.seen_ns.max(seen_ns),
+            later => self.next_seen = Some(later),
+        }
+    }
+
+    fn count_taken(&mut self) {
+        if let Some((_, left)) = &mut self.next_seen {
+            *left = left.saturating_sub(1);
+        }
+    }
+
+    fn flush_expired(&mut self, batch: &mut Batch, give_back: &impl Fn(Vec<u8>)) -> Option<Work> {
         // What is held when the queue has closed is not flushed: its position was not moved past it, so that the
         // next start reads it again, whole.
         for held in self.held.values_mut() {
@@ -287,7 +315,7 @@ impl Inner {
             give_back(batch.recycle(Vec::new(), Arc::clone(&held.source)));
             // By the time that has passed: the clock on the wall may have jumped since the lines came.
             let waited_ns =
-                i64::try_from(elapsed_ns.saturating_sub(held.taken_ns)).unwrap_or(i64::MAX);
+                i64::try_from(self.seen_ns.saturating_sub(held.taken_ns)).unwrap_or(i64::MAX);
             held.decoder.flush(held.received_ns.saturating_add(waited_ns), batch);
             if !batch.events.is_empty() {
                 let position = held.position();
@@ -324,7 +352,7 @@ impl Inner {
             self.ended = true;
             Closing::All
         } else if states.take_due(elapsed_ns) {
-            Closing::Due
+            Closing::Due { seen_ns: self.seen_ns }
         } else {
             return None;
         };

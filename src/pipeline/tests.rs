@@ -4,8 +4,10 @@ mod steady;
 
 use super::flow::{Flow, FlowPlan};
 use super::*;
+use crate::chunk::{Chunk, Intake};
 use crate::config::{self, Surroundings};
 use crate::event::{Batch, Key, Source, SourceKind, Value};
+use crate::filter::Closing;
 use crate::frame::{Draft, Frame};
 use crate::limits::{CUT_VALUE_BYTES, DOCUMENT_BYTES_MAX, FRAME_BYTES_USUAL};
 use crate::settings::ProcessEnvironment;
@@ -194,14 +196,17 @@ async fn a_part_that_panics_says_so_until_the_stop() {
 
 #[test]
 fn a_chunk_of_very_many_short_lines_is_taken_in_parts_and_acknowledged_with_the_last() {
-    use crate::budget::Budget;
-    use crate::chunk::{Chunk, Position, ack, intake};
+    use crate::chunk::{Position, ack, intake};
     use crate::limits::BATCH_LINES_MAX;
     let (_, mut batch) = flow();
     let source = Arc::clone(&batch.source);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (intake, queue) = intake(1, Budget::default());
-    let gate = gate::Gate::new(queue, crate::clock::system(), runtime.handle().clone());
+    let gate = gate::Gate::new(
+        (queue, intake.watermark().clone()),
+        crate::clock::system(),
+        runtime.handle().clone(),
+    );
     let flow = FlowPlan::new(
         Arc::clone(&batch.keys),
         plan(TOML).chain,
@@ -246,8 +251,7 @@ fn a_chunk_of_very_many_short_lines_is_taken_in_parts_and_acknowledged_with_the_
 
 #[test]
 fn held_lines_are_handed_on_after_their_time_whatever_the_clock_on_the_wall_does() {
-    use crate::budget::Budget;
-    use crate::chunk::{Chunk, intake};
+    use crate::chunk::intake;
     use crate::clock::ManualClock;
     const START_NS: i64 = 1_800_000_000_000_000_000;
     let codec = "codec = { type = \"multiline\", continue = '^\\s', timeout = \"2s\" }";
@@ -260,7 +264,11 @@ fn held_lines_are_handed_on_after_their_time_whatever_the_clock_on_the_wall_does
     let clock = Arc::new(ManualClock::at(START_NS));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (intake, queue) = intake(1, Budget::default());
-    let gate = gate::Gate::new(queue, clock.clone(), runtime.handle().clone());
+    let gate = gate::Gate::new(
+        (queue, intake.watermark().clone()),
+        clock.clone(),
+        runtime.handle().clone(),
+    );
     for hours in [-1, 0, 1] {
         let text = b"first\n  second\n".to_vec();
         let (source, received_ns) = (Arc::clone(&source), crate::clock::Clock::now_ns(&*clock));
@@ -277,6 +285,104 @@ fn held_lines_are_handed_on_after_their_time_whatever_the_clock_on_the_wall_does
         clock.advance_ns(200_000_000);
         assert!(gate.take_now(&flow, &mut batch, |_| {}).is_some(), "{hours} hours: too late");
         assert_eq!(batch.events.len(), 1);
+    }
+}
+
+/// A gate with what is before and behind it, and time.
+struct Held {
+    flow: Arc<FlowPlan>,
+    worker: Flow,
+    batch: Batch,
+    gate: gate::Gate,
+    intake: Intake,
+    clock: Arc<crate::clock::ManualClock>,
+    source: Arc<Source>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Held {
+    fn new(toml: &str) -> Held {
+        let clock = Arc::new(crate::clock::ManualClock::at(1_800_000_000_000_000_000));
+        let around = Surroundings { clock: clock.clone(), ..around() };
+        let mut problems = crate::diagnostic::Diagnostics::default();
+        let path = Path::new("/nowhere/t.toml");
+        let plan = config::load_text("t.toml", toml.into(), path, &around, &mut problems);
+        let Plan { keys, chain, inputs, .. } = plan.unwrap_or_else(|| panic!("{problems}"));
+        let source = Arc::clone(&flow().1.source);
+        let batch = Batch::new(Arc::clone(&keys), Arc::clone(&source));
+        let codecs = inputs.into_iter().map(|i| (Arc::clone(&source.input), i.codec)).collect();
+        let flow = FlowPlan::new(keys, chain, codecs, Vec::new(), &Metrics::default());
+        let flow = Arc::new(flow);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (intake, queue) = chunk::intake(2, Budget::default());
+        let queue = (queue, intake.watermark().clone());
+        let gate = gate::Gate::new(queue, clock.clone(), runtime.handle().clone());
+        let worker = Flow::new(Arc::clone(&flow));
+        Held { flow, worker, batch, gate, intake, clock, source, _runtime: runtime }
+    }
+
+    fn submit(&self, text: &str) {
+        let chunk = Chunk {
+            text: text.into(),
+            source: Arc::clone(&self.source),
+            offset: 0,
+            received_ns: crate::clock::Clock::now_ns(&*self.clock),
+            piece: false,
+            last: false,
+            position: None,
+            told: Vec::new(),
+            ack: None,
+            memory: None,
+        };
+        self.intake.submit_blocking(chunk).unwrap();
+    }
+
+    /// What the next work is, and how many events come of it.
+    fn work(&mut self) -> (&'static str, usize) {
+        let Held { flow, worker, batch, gate, source, .. } = self;
+        let Some(work) = gate.take_now(flow, batch, |_| {}) else { return ("nothing", 0) };
+        if let (Some(place), Some(decoder)) = (work.place, worker.decoder(&source.input)) {
+            decoder.decode(place, batch);
+        }
+        match work.close {
+            Some(closing) => worker.close_windows(batch, closing, &mut Vec::new()),
+            None => {
+                worker.filter_first(batch);
+                worker.filter_in_order(batch, &mut Vec::new());
+            }
+        }
+        let events = batch.events.iter().filter(|event| !event.dropped).count();
+        (if work.bytes > 0 { "a chunk" } else { "what was held" }, events)
+    }
+}
+
+#[test]
+fn who_holds_lines_waits_for_what_could_not_be_read_and_for_what_is_in_the_queue() {
+    let joining = "type = \"multiline\", continue = '^\\s', timeout = \"2s\"";
+    let codec = format!("type = \"stdin\"\ncodec = {{ {joining} }}");
+    let filter = format!("filters = [{{ {joining} }}]\n{TOML}");
+    for toml in [TOML.replace("type = \"stdin\"", &codec), filter] {
+        let mut held = Held::new(&toml);
+        held.submit("first\n  second\n");
+        assert_eq!(held.work(), ("a chunk", 0));
+        let waiting = held.intake.watermark().wait();
+        held.clock.advance_ns(10_000_000_000);
+        for _ in 0..3 {
+            let (what, events) = held.work();
+            assert!(what != "a chunk" && events == 0, "the next line may wait to be read");
+            held.clock.advance_ns(1_000_000_000);
+        }
+        held.submit("  third\n");
+        drop(waiting);
+        let works: Vec<_> = (0..3).map(|_| held.work()).collect();
+        assert!(works.contains(&("a chunk", 0)), "{works:?}");
+        assert!(works.iter().all(|(_, events)| *events == 0), "what is in the queue comes first");
+        held.clock.advance_ns(1_900_000_000);
+        assert!((0..3).all(|_| held.work().1 == 0), "too early");
+        held.clock.advance_ns(200_000_000);
+        assert_eq!(held.work(), ("what was held", 1));
+        let message = held.batch.get_root(0, Key::MESSAGE).unwrap();
+        assert_eq!(&*held.batch.str_bytes(message).unwrap(), b"first\n  second\n  third");
     }
 }
 
@@ -340,7 +446,8 @@ fn what_was_read_and_made_is_journaled_or_dropped_whatever_filters_make_and_drop
         flow.encode(&mut batch, 0, &mut Draft::new(Vec::new()));
         balanced();
         batch.recycle(Vec::new(), Arc::clone(&source));
-        flow.close_windows(&mut batch, round == 4, &mut Vec::new());
+        let closing = if round == 4 { Closing::All } else { Closing::DUE };
+        flow.close_windows(&mut batch, closing, &mut Vec::new());
         flow.encode(&mut batch, 0, &mut Draft::new(Vec::new()));
         balanced();
     }

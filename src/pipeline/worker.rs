@@ -7,7 +7,7 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::flow::{Flow, FlowPlan};
-use super::gate::{Closing, Gate, Work};
+use super::gate::{Gate, Work};
 use super::pieces::Pieces;
 use crate::chunk::{Ack, Closed, Position};
 use crate::decode::Place;
@@ -208,7 +208,7 @@ fn filter_in_order(
     shared.filters.wait_for(work.ticket);
     match work.close {
         None => flow.filter_in_order(batch, remembered),
-        Some(closing) => flow.close_windows(batch, closing == Closing::All, remembered),
+        Some(closing) => flow.close_windows(batch, closing, remembered),
     }
     shared.filters.pass();
 }

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::super::trial::{NOW_NS, Trial, metadata, problems, written};
 use crate::chunk::Position;
 use crate::clock::{ManualClock, SharedClock};
+use crate::filter::Closing;
 
 const TOML: &str = "[[filters]]\ntype = \"aggregate\"\nby = [\"k\"]\nwindow = \"10s\"\n\
     fields = { n = \"count\", sum = \"sum(v)\", least = \"min(v)\", most = \"max(v)\", one = \"first(v)\", \
@@ -30,7 +31,7 @@ pub(in super::super) fn send(trial: &mut Trial, jsons: &[&str]) -> Vec<String> {
 /// Closes windows; gives the events that came of it, sorted.
 pub(in super::super) fn close(trial: &mut Trial, end: bool) -> Vec<String> {
     let mut batch = trial.batch(&[]);
-    trial.chain.close(&mut batch, end);
+    trial.chain.close(&mut batch, if end { Closing::All } else { Closing::DUE });
     let mut found: Vec<String> = (0..batch.events.len()).map(|e| written(&batch, e)).collect();
     found.sort();
     found
@@ -124,7 +125,7 @@ fn a_summary_has_the_metadata_that_is_asked_for_and_events_that_go_on_have_their
     trial.chain.apply(&mut batch);
     assert_eq!(metadata(&batch, 0), r#"{"team":"a","index":"i","more":1}"#);
     let mut batch = trial.batch(&[]);
-    trial.chain.close(&mut batch, true);
+    trial.chain.close(&mut batch, Closing::All);
     assert_eq!(metadata(&batch, 0), r#"{"team":"a","index":"i"}"#);
     assert_eq!(written(&batch, 0), r#"{"n":1,"tags":["seen"]}"#);
     let all = toml
@@ -132,7 +133,7 @@ fn a_summary_has_the_metadata_that_is_asked_for_and_events_that_go_on_have_their
     let (mut trial, _) = clocked(&all);
     send(&mut trial, &[sent]);
     let mut batch = trial.batch(&[]);
-    trial.chain.close(&mut batch, true);
+    trial.chain.close(&mut batch, Closing::All);
     assert_eq!(metadata(&batch, 0), r#"{"team":"a","index":"i","more":1}"#);
 }
 

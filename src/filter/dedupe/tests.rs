@@ -9,6 +9,7 @@ use super::super::trial::{Trial, metadata, problems, written};
 use super::super::windows::Held;
 use super::Repeats;
 use crate::chunk::Position;
+use crate::filter::Closing;
 
 const TOML: &str = "[[filters]]\ntype = \"dedupe\"\nfields = [\"m\"]\nwindow = \"10s\"\n";
 
@@ -77,7 +78,7 @@ fn repeats_have_the_metadata_of_the_first_of_them_also_after_a_crash() {
             );
         }
         let mut batch = trial.batch(&[]);
-        trial.chain.close(&mut batch, true);
+        trial.chain.close(&mut batch, Closing::All);
         assert_eq!(written(&batch, 0), r#"{"m":"x","repeated":2}"#);
         assert_eq!(metadata(&batch, 0), r#"{"index":"b","of":[1]}"#);
     }

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::super::aggregate::tests::{clocked, journal, send};
 use super::super::trial::{Trial, metadata, problems, written};
 use crate::chunk::Position;
+use crate::filter::Closing;
 
 const TOML: &str = "[[filters]]\ntype = \"multiline\"\nby = [\"k\"]\nstart = '^a'\ntimeout = \"2s\"\nadd_tag = \"joined\"\n";
 const SECOND_NS: u64 = 1_000_000_000;
@@ -19,7 +20,7 @@ fn sent(trial: &mut Trial, jsons: &[&str]) -> Vec<String> {
 /// Closes windows; gives the events that came of it, in order.
 fn close(trial: &mut Trial, end: bool) -> Vec<String> {
     let mut batch = trial.batch(&[]);
-    trial.chain.close(&mut batch, end);
+    trial.chain.close(&mut batch, if end { Closing::All } else { Closing::DUE });
     (0..batch.events.len()).map(|event| written(&batch, event)).collect()
 }
 
@@ -123,7 +124,7 @@ fn metadata_and_the_time_of_the_first_event_are_kept() {
     assert!(batch.events[0].dropped);
     clock.advance_ns(2 * SECOND_NS);
     let mut batch = trial.batch(&[]);
-    trial.chain.close(&mut batch, false);
+    trial.chain.close(&mut batch, Closing::DUE);
     assert_eq!(batch.events[0].time_ns, time_ns);
     assert_eq!(metadata(&batch, 0), r#"{"tag":"t"}"#);
 }

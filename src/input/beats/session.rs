@@ -301,6 +301,7 @@ impl Session {
     async fn wait_for_room(&mut self) -> Result<(), End> {
         let pressure = Duration::from_millis(limits::CONNECTION_PRESSURE_MS);
         let until = Instant::now() + 2 * pressure;
+        let _waiting = self.shared.intake.watermark().wait();
         while self.shared.holds_too_much() {
             if Instant::now() >= until {
                 let why = "all clients together send more at once than is held; it may send again";
@@ -321,7 +322,8 @@ impl Session {
             // Before the chunk goes in, so that signs of life go out while the pipeline is busy.
             self.unacknowledged.fetch_add(1, Ordering::Relaxed);
             let Some(waiting) = &self.waiting else { return Err(Closed) };
-            waiting.send(Waiting { acknowledgement, stored }).await.map_err(|_| Closed)?;
+            let waits = waiting.send(Waiting { acknowledgement, stored });
+            self.shared.intake.watermark().wait_for(waits).await.map_err(|_| Closed)?;
         }
         if part.text.is_empty() {
             return Ok(());

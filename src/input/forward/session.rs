@@ -226,7 +226,7 @@ impl Session {
         }
         let Some(chunk) = entries.chunk else { return Ok(()) };
         if let Some(stored) = stored {
-            stored.wait().await?;
+            self.shared.intake.watermark().wait_for(stored.wait()).await?;
         }
         let answer = acknowledgement(chunk);
         let write = async {

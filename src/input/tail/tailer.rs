@@ -95,7 +95,10 @@ pub struct Tailer {
     pub(super) paths: HashMap<Arc<Path>, Place>,
     pub(super) inodes: HashMap<Inode, u64>,
     pub(super) timers: BTreeSet<(u64, Timer)>,
-    pub(super) ready: VecDeque<u64>,
+    /// Readable ones, and since when they wait.
+    pub(super) ready: VecDeque<(u64, u64)>,
+    /// Since when the one waited that was read last.
+    pub(super) taken_ns: u64,
     pub(super) outbox: VecDeque<Chunk>,
     /// Seen for the first time, and not in the journal yet.
     pub(super) untold: VecDeque<u64>,
@@ -145,6 +148,7 @@ impl Tailer {
             inodes: HashMap::default(),
             timers: BTreeSet::new(),
             ready: VecDeque::new(),
+            taken_ns: 0,
             outbox: VecDeque::new(),
             untold: VecDeque::new(),
             successors: HashMap::default(),
@@ -258,7 +262,8 @@ impl Tailer {
         if let Some(chunk) = self.outbox.pop_front().or_else(|| self.tell_new()) {
             return Some(chunk);
         }
-        while let Some(id) = self.ready.pop_front() {
+        while let Some((id, since_ns)) = self.ready.pop_front() {
+            self.taken_ns = since_ns;
             if let Some(chunk) = self.read_one(id) {
                 return Some(chunk);
             }
@@ -300,6 +305,14 @@ impl Tailer {
         !self.ready.is_empty() || !self.outbox.is_empty() || !self.untold.is_empty()
     }
 
+    /// Since when the file waits that was not read for longest, for [`crate::watermark`]; `held`: what was read last is
+    /// not handed on yet. `None`: nothing waits.
+    pub fn waits_since_ns(&self, held: bool) -> Option<u64> {
+        let first = self.ready.front().map(|(_, since_ns)| *since_ns);
+        let read = held || !self.outbox.is_empty();
+        if read { Some(self.taken_ns) } else { first }
+    }
+
     /// When [`Tailer::look`] must be called next, in [`crate::clock::Clock::elapsed_ns`].
     pub fn due_ns(&self) -> u64 {
         if !self.adrift.is_empty() || !self.again.is_empty() {
@@ -313,7 +326,7 @@ impl Tailer {
     /// Opens files with unread bytes while the pipeline takes nothing, so that a rotation cannot take them away, and
     /// sees whether their content was replaced meanwhile.
     pub fn hold(&mut self) {
-        let ids: Vec<u64> = self.ready.iter().take(HELD_MAX).copied().collect();
+        let ids: Vec<u64> = self.ready.iter().take(HELD_MAX).map(|(id, _)| *id).collect();
         for id in ids {
             let Some(generation) = self.generations.get_mut(&id) else { continue };
             if generation.held || generation.lost {
@@ -343,10 +356,11 @@ impl Tailer {
 
     /// Puts a generation in the queue of readable ones.
     pub(super) fn queue(&mut self, id: u64) {
+        let now = self.now();
         let Some(generation) = self.generations.get_mut(&id) else { return };
         if !generation.queued {
             generation.queued = true;
-            self.ready.push_back(id);
+            self.ready.push_back((id, now));
         }
     }
 

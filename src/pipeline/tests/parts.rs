@@ -31,7 +31,7 @@ struct Life {
     storage: SimulatedStorage,
     journal: Journal,
     shared: worker::Shared,
-    intake: chunk::Intake,
+    intake: Intake,
     source: Arc<Source>,
     /// Keeps the handle of the gate alive.
     _runtime: tokio::runtime::Runtime,
@@ -94,7 +94,11 @@ impl Life {
         let kind = SourceKind::File { generation: 7 };
         let source = Arc::new(Source { id: 1, input: "in".into(), kind, fields: Vec::new() });
         let shared = worker::Shared {
-            gate: gate::Gate::new(queue, clock, runtime.handle().clone()),
+            gate: gate::Gate::new(
+                (queue, intake.watermark().clone()),
+                clock,
+                runtime.handle().clone(),
+            ),
             order: worker::Order::default(),
             filters: worker::Order::default(),
             intake: intake.buffers(),

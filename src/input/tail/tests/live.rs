@@ -9,6 +9,7 @@ use crate::clock;
 use crate::health::{Health, State};
 use crate::input::{Input, InputContext};
 use crate::storage::{File, FileFacts, Storage};
+use crate::watermark::Watermark;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -20,6 +21,8 @@ struct Live {
     task: tokio::task::JoinHandle<()>,
     health: Health,
     metrics: Metrics,
+    watermark: Watermark,
+    clock: clock::SharedClock,
     text: String,
 }
 
@@ -35,6 +38,7 @@ impl Live {
             .build()
             .unwrap();
         let (intake, queue) = chunk::intake(2, Budget::default());
+        let (watermark, clock) = (intake.watermark().clone(), clock::system());
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let (health, metrics) = (Health::default(), Metrics::default());
         let input = Box::new(crate::input::tail::FileInput { settings, fields: Vec::new() });
@@ -42,13 +46,14 @@ impl Live {
             name: "app".into(),
             intake,
             positions: Vec::new(),
-            clock: clock::system(),
+            clock: Arc::clone(&clock),
             storage,
             metrics: metrics.clone(),
             health: health.part("input"),
             stop: stopped,
         }));
-        Live { folder, runtime, queue, stop, task, health, metrics, text: String::new() }
+        let text = String::new();
+        Live { folder, runtime, queue, stop, task, health, metrics, watermark, clock, text }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -121,6 +126,39 @@ fn inotify_tells_of_lines_new_files_renames_truncations_and_folders() {
     fs::create_dir_all(live.path("sub/deep")).unwrap();
     line(&mut live, "sub/deep/x.log", "seventh\n");
     line(&mut live, "b.log", "a last line without its end");
+    live.stop();
+}
+
+#[test]
+fn what_could_not_be_handed_on_yet_is_said_to_wait() {
+    const EVER: u64 = u64::MAX;
+    let mut live = Live::start(tempfile::tempdir().unwrap(), &["*.log"], disk());
+    live.append("a.log", "first\n");
+    live.expect("first\n");
+    let nothing_waits = |live: &Live| {
+        let begin = std::time::Instant::now();
+        while live.watermark.seen_ns(EVER) < EVER {
+            assert!(begin.elapsed() < PATIENCE, "something waits for ever");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    nothing_waits(&live);
+    // More than the queue takes, in two files.
+    let text = "a line of some length, which is one of many\n".repeat(20_000);
+    live.append("a.log", &text);
+    live.append("b.log", &text);
+    let mut bytes = 0;
+    while bytes < 2 * text.len() {
+        let chunk = live.runtime.block_on(live.queue.recv()).unwrap();
+        bytes += chunk.text.len();
+        // Two chunks are in the queue; more than that is in the files, and has been since before this one came.
+        if bytes + 4 * chunk.text.len() < 2 * text.len() {
+            let (seen, now) =
+                (live.watermark.seen_ns(EVER), clock::Clock::elapsed_ns(&*live.clock));
+            assert!(seen < now, "{seen} of {now}, with {bytes} bytes read");
+        }
+    }
+    nothing_waits(&live);
     live.stop();
 }
 

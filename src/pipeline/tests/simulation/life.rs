@@ -31,6 +31,7 @@ use crate::pipeline::{gate, worker};
 use crate::route::Route;
 use crate::storage::SharedStorage;
 use crate::storage::simulated::SimulatedStorage;
+use crate::watermark::Waiting;
 use crate::{config, settings};
 
 pub const JOURNAL: &str = "/data/app/journal";
@@ -72,6 +73,8 @@ pub struct Life {
     /// Documents that each output had before it when it started.
     pub backlog: [u64; 3],
     tailer: tail::Tailer,
+    looked_ns: u64,
+    waiting: Waiting,
     intake: Intake,
     held: Option<Chunk>,
     shared: worker::Shared,
@@ -248,6 +251,7 @@ impl Life {
             intake: intake.clone(),
             counts: tail::Counts::new(&metrics.with("input", &name)),
         };
+        let waiting = intake.watermark().wait();
         let mut tailer = tail::Tailer::new(tail_settings, parts);
         tailer.start(&opened.positions);
         let codecs: Vec<(Arc<str>, Codec)> = vec![(name, input.codec)];
@@ -258,7 +262,11 @@ impl Life {
         }
         let runtime = outside.runtime.handle().clone();
         let shared = worker::Shared {
-            gate: gate::Gate::new(queue, Arc::clone(&outside.clock), runtime),
+            gate: gate::Gate::new(
+                (queue, intake.watermark().clone()),
+                Arc::clone(&outside.clock),
+                runtime,
+            ),
             order: worker::Order::default(),
             filters: worker::Order::default(),
             intake: intake.buffers(),
@@ -272,7 +280,9 @@ impl Life {
             metrics,
             health,
             backlog,
+            looked_ns: tailer.elapsed_ns(),
             tailer,
+            waiting,
             intake,
             held: None,
             shared,
@@ -286,6 +296,7 @@ impl Life {
     }
 
     pub fn look(&mut self, wakes: &mut Vec<tail::Wake>) {
+        self.looked_ns = self.tailer.elapsed_ns();
         self.tailer.look(wakes);
         for _ in 0..10 {
             if self.tailer.due_ns() > 0 {
@@ -293,10 +304,23 @@ impl Life {
             }
             self.tailer.look(&mut Vec::new());
         }
+        self.say_waiting();
+    }
+
+    // What was written since the last look waits.
+    fn say_waiting(&mut self) {
+        let since_ns = self.tailer.waits_since_ns(self.held.is_some());
+        self.waiting.since(Some(since_ns.unwrap_or(u64::MAX).min(self.looked_ns)));
     }
 
     /// Reads chunks into the queue; whether it did anything.
     pub fn read(&mut self, most: u64) -> bool {
+        let read = self.read_most(most);
+        self.say_waiting();
+        read
+    }
+
+    fn read_most(&mut self, most: u64) -> bool {
         for done in 0..most {
             let Some(chunk) = self.held.take().or_else(|| self.tailer.read()) else {
                 return done > 0;
