@@ -55,7 +55,11 @@ pub struct Position {
 }
 
 /// Tells the waiting input that its chunk is on disk; dropped without that, the input knows that it is not.
-pub struct Ack(oneshot::Sender<()>);
+pub struct Ack {
+    waits: oneshot::Sender<()>,
+    /// Others that wait for the same.
+    more: Vec<oneshot::Sender<()>>,
+}
 
 /// The receiving end of an [`Ack`].
 pub struct Stored(oneshot::Receiver<()>);
@@ -95,13 +99,23 @@ impl Position {
 /// An ack and its receiving end.
 pub fn ack() -> (Ack, Stored) {
     let (sender, receiver) = oneshot::channel();
-    (Ack(sender), Stored(receiver))
+    (Ack { waits: sender, more: Vec::new() }, Stored(receiver))
 }
 
 impl Ack {
     /// Everything before this is on disk.
     pub fn stored(self) {
-        let _ = self.0.send(());
+        for waits in std::iter::once(self.waits).chain(self.more) {
+            let _ = waits.send(());
+        }
+    }
+
+    /// One that tells both.
+    #[must_use]
+    pub fn and(mut self, other: Ack) -> Ack {
+        self.more.push(other.waits);
+        self.more.extend(other.more);
+        self
     }
 }
 

@@ -198,9 +198,9 @@ impl Pipeline {
             self.states.hurry();
         }
         let _ = self.stop_inputs.send(true);
-        self.inputs_ended().await;
         let workers = std::mem::take(&mut self.workers);
         let finish = async {
+            while self.inputs.join_next().await.is_some() {}
             // The queue closed with the inputs: workers end when it is empty.
             let _ = tokio::task::spawn_blocking(move || {
                 for worker in workers {
@@ -231,6 +231,9 @@ impl Pipeline {
         }
         self.taps.remove(&self.name);
         self.journal.close();
+        // Those that wait for a full journal, or for somebody: what they hold was acknowledged to nobody.
+        self.inputs.abort_all();
+        self.inputs_ended().await;
         // It holds the store of dead letters, which the next start opens.
         let _ = self.requests.await;
         self.health.forget(&format!("{}/", self.name));
@@ -293,8 +296,9 @@ fn forget_unknown(
     for position in unknown {
         draft.position(position);
     }
-    // A closed journal: they are found again at the next start.
-    let _ = journal.append(draft, None);
+    let journal = journal.clone();
+    // The start does not wait while the journal is full. A closed journal: they are found again at the next start.
+    drop(tokio::task::spawn_blocking(move || journal.append(draft, None)));
 }
 
 fn open_dead_letters(

@@ -3,8 +3,8 @@
 //! In: frames. Out: lines appended to the files that `path` names (a template). Promises: a document is done when its
 //! line and the name of its file are synced to disk; a file that logrotate moved away is opened anew under its name;
 //! a path made from an event's fields has no `..` in it, and is absolute only where `path` is. A line that was
-//! written in part (full disk) is taken back; one that a crash tore is ended, so that the next line stands alone. A
-//! crash between write and cursor writes those lines again: files are at-least-once. Other outputs are never held up
+//! written in part (full disk) is taken back; one that a crash tore is ended, so that the next line stands alone;
+//! outputs that write to the same file take turns, in whatever pipelines they are. A crash between write and cursor writes those lines again: files are at-least-once. Other outputs are never held up
 //! by a slow disk.
 //! On failure: a full or broken disk pauses the output, says so in health, and is tried again; a refused path is a
 //! dead letter.
@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use super::{Output, OutputLoad};
@@ -68,7 +68,14 @@ struct Files {
 struct OpenFile {
     file: Box<dyn File>,
     facts: FileFacts,
+    turn: Arc<Turn>,
 }
+
+/// Whose turn it is at each file that an output of this process has open, by device and inode: they all write at the
+/// end that they find, and take back what they wrote in part.
+static TURNS: Mutex<BTreeMap<(u64, u64), Weak<Turn>>> = Mutex::new(BTreeMap::new());
+
+type Turn = Mutex<()>;
 
 pub(super) fn load(section: &Section<'_>, load: &mut OutputLoad<'_>) -> Option<Box<dyn Output>> {
     let text = section.required_string("path", "\"/var/log/out/{service}.log\"")?;
@@ -209,6 +216,7 @@ impl Files {
             self.open.insert(path.to_path_buf(), file);
         }
         let Some(open) = self.open.get(path) else { return Ok(()) };
+        let _turn = taken(&open.turn);
         // Somebody may have truncated the file (copytruncate): go on at its end.
         let end = open.file.facts()?.size;
         let written = open.file.write_all_at(text, end).and_then(|()| open.file.sync());
@@ -228,14 +236,9 @@ impl Files {
         let file = self.storage.open_write(path)?;
         let facts = file.facts()?;
         self.name(path, &facts)?;
-        let mut last = [b'\n'];
-        if facts.size > 0 {
-            file.read_at(&mut last, facts.size - 1)?;
-        }
-        if last != [b'\n'] {
-            file.write_all_at(b"\n", facts.size)?;
-        }
-        Ok(OpenFile { file, facts })
+        let turn = turn_at(&facts);
+        end_line(&*file, &turn)?;
+        Ok(OpenFile { file, facts, turn })
     }
 
     /// Makes a file's name durable before a line is in it, also where a process that was killed has made it.
@@ -276,6 +279,32 @@ impl Files {
             document: document.body.to_vec(),
         }
     }
+}
+
+fn taken(turn: &Turn) -> MutexGuard<'_, ()> {
+    turn.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn turn_at(facts: &FileFacts) -> Arc<Turn> {
+    let mut turns = TURNS.lock().unwrap_or_else(PoisonError::into_inner);
+    let place = (facts.device, facts.inode);
+    if let Some(turn) = turns.get(&place).and_then(Weak::upgrade) {
+        return turn;
+    }
+    turns.retain(|_, turn| turn.strong_count() > 0);
+    let turn = Arc::default();
+    turns.insert(place, Arc::downgrade(&turn));
+    turn
+}
+
+/// Ends a line that a crash tore.
+fn end_line(file: &dyn File, turn: &Turn) -> io::Result<()> {
+    let _turn = taken(turn);
+    let (mut last, size) = ([b'\n'], file.facts()?.size);
+    if size > 0 {
+        file.read_at(&mut last, size - 1)?;
+    }
+    if last == [b'\n'] { Ok(()) } else { file.write_all_at(b"\n", size) }
 }
 
 impl Root {

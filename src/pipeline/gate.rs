@@ -3,10 +3,10 @@
 //! Is: the one place where order is made: a ticket is given under the same lock under which ordered codecs decode,
 //! and frames are journaled by ticket. In: chunks. Out: decoded or still raw work. Promises: a source's chunks get
 //! tickets in the order the input read them; held lines are flushed also when nothing more comes, but not while what
-//! may belong to them waits in the queue or before it; a position never lies behind bytes that a decoder still holds.
-//! On failure: nothing can fail.
+//! may belong to them waits in the queue or before it; a position never lies behind bytes that a decoder still holds,
+//! and nobody is told that they are stored. On failure: nothing can fail.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -57,6 +57,8 @@ struct Held {
     decoder: Box<dyn Decoder>,
     source: Arc<Source>,
     position: Option<Position>,
+    /// Of chunks of which something is held: where they end, and who waits.
+    acks: VecDeque<(u64, Ack)>,
     /// When its last lines were read, and when they were taken, in elapsed time.
     received_ns: i64,
     taken_ns: u64,
@@ -214,8 +216,10 @@ impl Inner {
         if !flow.ordered(&source.input) {
             return Work { place: Some(place), ..work };
         }
-        let position = self.decode(source, (place, elapsed_ns), work.position, flow, batch);
-        Work { position, ..work }
+        let end = offset + bytes as u64;
+        let told = (work.position, work.ack.map(|ack| (end, ack)));
+        let (position, ack) = self.decode(source, (place, elapsed_ns), told, flow, batch);
+        Work { position, ack, ..work }
     }
 
     /// The chunk, or its first lines where it has too many; the rest is next.
@@ -243,35 +247,37 @@ impl Inner {
         first
     }
 
-    /// Decodes under the lock; the position is moved back to the first byte that is still held.
+    /// Decodes under the lock; the position is moved back to the first byte that is still held, and who waits for bytes
+    /// behind it waits on.
     fn decode(
         &mut self,
         source: Arc<Source>,
         (place, elapsed_ns): (Place, u64),
-        position: Option<Position>,
+        (position, ack): (Option<Position>, Option<(u64, Ack)>),
         flow: &FlowPlan,
         batch: &mut Batch,
-    ) -> Option<Position> {
+    ) -> (Option<Position>, Option<Ack>) {
         let id = source.id;
         if let std::collections::btree_map::Entry::Vacant(e) = self.held.entry(id) {
-            let decoder = flow.decoder(&source.input)?;
-            let (received_ns, taken_ns) = (0, 0);
-            e.insert(Held { decoder, source, position: None, received_ns, taken_ns });
+            let Some(decoder) = flow.decoder(&source.input) else { return (None, None) };
+            let (received_ns, taken_ns, acks) = (0, 0, VecDeque::new());
+            e.insert(Held { decoder, source, position: None, acks, received_ns, taken_ns });
         }
-        let held = self.held.get_mut(&id)?;
+        let Some(held) = self.held.get_mut(&id) else { return (None, None) };
         (held.received_ns, held.taken_ns) = (place.received_ns, elapsed_ns);
         held.decoder.decode(place, batch);
         if position.is_some() {
             held.position = position;
         }
-        let position = held.position();
+        held.acks.extend(ack);
+        let (position, ack) = (held.position(), held.ack());
         if let Some(told) = &mut held.position {
             told.new = false;
         }
         if place.last {
             self.held.remove(&id);
         }
-        position
+        (position, ack)
     }
 
     /// The work of giving out what waited long enough.
@@ -318,9 +324,8 @@ impl Inner {
                 i64::try_from(self.seen_ns.saturating_sub(held.taken_ns)).unwrap_or(i64::MAX);
             held.decoder.flush(held.received_ns.saturating_add(waited_ns), batch);
             if !batch.events.is_empty() {
-                let position = held.position();
+                let (position, ack, memory) = (held.position(), held.ack(), None);
                 let ticket = self.ticket();
-                let (ack, memory) = (None, None);
                 return Some(Work {
                     ticket,
                     place: None,
@@ -393,5 +398,20 @@ impl Held {
         let position = self.position.clone()?;
         let held_from = self.decoder.held_from().unwrap_or(u64::MAX);
         Some(Position { offset: position.offset.min(held_from), ..position })
+    }
+
+    /// For all who wait for bytes that are not held any more.
+    fn ack(&mut self) -> Option<Ack> {
+        let held_from = self.decoder.held_from().unwrap_or(u64::MAX);
+        let mut all: Option<Ack> = None;
+        while self.acks.front().is_some_and(|(end, _)| *end <= held_from)
+            && let Some((_, ack)) = self.acks.pop_front()
+        {
+            all = Some(match all {
+                Some(all) => all.and(ack),
+                None => ack,
+            });
+        }
+        all
     }
 }

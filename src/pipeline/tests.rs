@@ -1,3 +1,4 @@
+mod full;
 mod parts;
 mod simulation;
 mod steady;
@@ -322,16 +323,20 @@ impl Held {
     }
 
     fn submit(&self, text: &str) {
+        self.submit_with(0, text, None);
+    }
+
+    fn submit_with(&self, offset: u64, text: &str, ack: Option<chunk::Ack>) {
         let chunk = Chunk {
             text: text.into(),
             source: Arc::clone(&self.source),
-            offset: 0,
+            offset,
             received_ns: crate::clock::Clock::now_ns(&*self.clock),
             piece: false,
             last: false,
             position: None,
             told: Vec::new(),
-            ack: None,
+            ack,
             memory: None,
         };
         self.intake.submit_blocking(chunk).unwrap();
@@ -350,6 +355,9 @@ impl Held {
                 worker.filter_first(batch);
                 worker.filter_in_order(batch, &mut Vec::new());
             }
+        }
+        if let Some(ack) = work.ack {
+            ack.stored();
         }
         let events = batch.events.iter().filter(|event| !event.dropped).count();
         (if work.bytes > 0 { "a chunk" } else { "what was held" }, events)
@@ -384,6 +392,33 @@ fn who_holds_lines_waits_for_what_could_not_be_read_and_for_what_is_in_the_queue
         let message = held.batch.get_root(0, Key::MESSAGE).unwrap();
         assert_eq!(&*held.batch.str_bytes(message).unwrap(), b"first\n  second\n  third");
     }
+}
+
+#[test]
+fn nobody_is_told_that_lines_are_stored_which_a_codec_holds() {
+    let joining = "type = \"multiline\", continue = '^\\s', timeout = \"2s\"";
+    let codec = format!("type = \"stdin\"\ncodec = {{ {joining} }}");
+    let mut held = Held::new(&TOML.replace("type = \"stdin\"", &codec));
+    let mut offset = 0;
+    let mut take = |held: &mut Held, text: &str| {
+        let (ack, stored) = chunk::ack();
+        held.submit_with(offset, text, Some(ack));
+        offset += text.len() as u64;
+        assert_eq!(held.work().0, "a chunk");
+        stored
+    };
+    let mut first = take(&mut held, "a\n a\n");
+    let mut second = take(&mut held, " a\n");
+    assert_eq!((first.told(), second.told()), (None, None));
+    let mut third = take(&mut held, "b\n");
+    let told = (first.told(), second.told(), third.told());
+    assert_eq!(told, (Some(true), Some(true), None), "the first event is out");
+    held.clock.advance_ns(3_000_000_000);
+    assert_eq!(held.work(), ("what was held", 1));
+    assert_eq!(third.told(), Some(true));
+    let mut last = take(&mut held, "c\n");
+    drop(held);
+    assert_eq!(last.told(), Some(false), "who waits sends it again");
 }
 
 /// The sum of a metric's series.

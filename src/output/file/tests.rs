@@ -212,3 +212,19 @@ async fn a_real_disk_does_the_same() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "2\n");
     assert_eq!(std::fs::read_to_string(folder.path().join("new/a.log.1")).unwrap(), "1\n");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn outputs_that_write_to_one_file_lose_no_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut one = start(folder.path(), storage::disk(), false);
+    let mut other = start(folder.path(), storage::disk(), false);
+    let mut last = 0;
+    for n in 0..300 {
+        last = one.frame(&documents(&[("a.log", &format!("{{\"one\":{n}}}"))]));
+        other.frame(&documents(&[("a.log", &format!("{{\"other\":{n}}}"))]));
+    }
+    one.until_done(last).await;
+    other.until_done(last).await;
+    let text = std::fs::read_to_string(folder.path().join("a.log")).unwrap();
+    assert_eq!(text.lines().filter(|line| line.ends_with('}')).count(), 600);
+}
