@@ -1,8 +1,8 @@
 //! One signed request, and what Amazon says of it.
 //!
 //! In: a body, and what to do with it. Out: a [`Reply`], or why there is none. Promises: keys and tokens are in no
-//! message;
-//! of an answer only its beginning is kept. On failure: see [`Reply::judged`].
+//! message; of an answer only its beginning is kept; one that is not understood is no success. On failure: see
+//! [`Reply::judged`] and [`Reply::read`].
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Method, Url};
 use rustls::ClientConfig;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::super::cause;
 use super::super::post::Answer;
@@ -56,7 +57,8 @@ pub(super) struct Call<'a> {
 /// An answer.
 pub(super) struct Reply {
     status: u16,
-    pub(super) body: Vec<u8>,
+    host: String,
+    body: Vec<u8>,
     /// The error's name, without its namespace; empty: none.
     pub(super) error: String,
     /// What was wrong, for people.
@@ -165,12 +167,29 @@ impl Reply {
             let message: String = message.chars().take(200).collect();
             said = format!("{host} answers {status} {error} {message}").trim().to_string();
         }
-        Reply { status, body, error, said }
+        Reply { status, host: host.to_string(), body, error, said }
     }
 
     /// Whether it was done.
     pub(super) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
+    }
+
+    /// What a success says.
+    ///
+    /// # Errors
+    /// It is not what the service would say.
+    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, String> {
+        serde_json::from_slice(&self.body).map_err(|why| self.oddity(&why.to_string()))
+    }
+
+    /// A sentence on an answer that the service would not give.
+    pub(super) fn oddity(&self, why: &str) -> String {
+        let (host, status) = (&self.host, self.status);
+        format!(
+            "{host} answers {status}, but not as the service does: {why}; look at `endpoint`, and at what stands \
+             between"
+        )
     }
 
     /// What it means for the batch; what has success is for the caller to look into.

@@ -1,9 +1,9 @@
 //! Output `cloudwatch_logs`: events of log streams.
 //!
 //! In: batches of one group and stream. Out: `PutLogEvents`. Promises: a request's events are in the order of their
-//! times, as the service wants it; groups and streams that are missing are made, unless `create` is false; what is
-//! too old
-//! or too new for the service is a dead letter. On failure: as all outputs to Amazon.
+//! times, as the service wants it; groups and streams that are missing are made, unless `create` is false; what is too
+//! old or too new for the service is a dead letter; an answer that is not understood delivers nothing. On failure: as
+//! all outputs to Amazon.
 //!
 //! Source: <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html>.
 
@@ -30,7 +30,7 @@ struct CloudWatch {
     create: bool,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Done {
     #[serde(default)]
@@ -121,7 +121,7 @@ impl CloudWatch {
         if !reply.is_success() {
             return Ok(reply.judged());
         }
-        let done: Done = serde_json::from_slice(&reply.body).unwrap_or_default();
+        let done: Done = reply.read()?;
         Ok(done.rejected_log_events_info.map_or(Answer::Accepted, |info| rejected(&info, &order)))
     }
 

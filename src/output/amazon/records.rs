@@ -1,8 +1,8 @@
 //! Outputs `kinesis` and `firehose`: records of data streams and delivery streams.
 //!
 //! In: batches of one stream. Out: `PutRecords`, `PutRecordBatch`. Promises: of a request that the service took in part
-//! only the rest is sent again, so a record that was held back comes behind those that were not. On failure: as all
-//! outputs to Amazon.
+//! only the rest is sent again, so a record that was held back comes behind those that were not; no record is delivered
+//! of which the answer does not speak. On failure: as all outputs to Amazon.
 //!
 //! Sources: <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html>,
 //! <https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html>.
@@ -127,16 +127,21 @@ impl Records {
         if !reply.is_success() {
             return Ok(reply.judged());
         }
-        let done: Done = serde_json::from_slice(&reply.body)
-            .map_err(|why| format!("the answer is not one of this service: {why}"))?;
-        Ok(outcome(&done.records, batch.documents.len()))
+        let Done { records } = reply.read()?;
+        let (spoken_of, sent) = (records.len(), batch.documents.len());
+        if spoken_of != sent {
+            // Records are told by their places: now none is known.
+            let why = format!("it speaks of {spoken_of} records, and {sent} were sent");
+            return Err(reply.oddity(&why));
+        }
+        Ok(outcome(&records))
     }
 }
 
 /// What is left to be sent again.
-fn outcome(records: &[Outcome], sent: usize) -> Answer {
+fn outcome(records: &[Outcome]) -> Answer {
     let mut partly = Partly::default();
-    for (at, record) in records.iter().enumerate().take(sent) {
+    for (at, record) in records.iter().enumerate() {
         let Some(code) = &record.error_code else { continue };
         partly.again.push(at);
         if partly.why.is_empty() {

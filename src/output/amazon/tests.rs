@@ -153,6 +153,54 @@ async fn of_records_only_those_that_were_held_back_are_sent_again() {
 }
 
 #[tokio::test]
+async fn records_of_which_an_answer_does_not_speak_are_sent_again() {
+    for (kind, operation, answers) in
+        [("kinesis", "PutRecords", "Records"), ("firehose", "PutRecordBatch", "RequestResponses")]
+    {
+        for spoken_of in [0, 1, 3] {
+            let server = server(move |number, _| {
+                let records = vec![json!({}); if number == 0 { spoken_of } else { 2 }];
+                format!("200 OK\n{}", json!({ answers: records }))
+            })
+            .await;
+            let (mut stage, _task) = start(kind, &server, "stream = \"s\"");
+            let sequence = stage.frame(&[document("x", 0), document("x", 1)]);
+            let said = stage.until_paused().await;
+            let wanted =
+                format!("it speaks of {spoken_of} records, and 2 were sent; look at `endpoint`");
+            assert!(said.contains(&wanted), "{said}");
+            stage.until_done(sequence).await;
+            assert_eq!(calls(&server, operation).len(), 2, "{spoken_of}");
+            assert_eq!(stage.counted("logweir_output_documents_total{result=\"delivered\"}"), 2);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_none_of_the_service_is_no_success() {
+    let settings = "log_group = \"g\"\nlog_stream = \"s\"";
+    for (kind, settings, operation, good) in [
+        ("cloudwatch_logs", settings, "PutLogEvents", "{}"),
+        ("kinesis", "stream = \"s\"", "PutRecords", "{\"Records\":[{}]}"),
+    ] {
+        let server = server(move |number, _| {
+            let page = "<html>Sign in to the network</html>";
+            format!("200 OK\n{}", if number == 0 { page } else { good })
+        })
+        .await;
+        let (mut stage, _task) = start(kind, &server, settings);
+        let sequence = stage.frame(&[document("g\u{1f}s", 0)]);
+        let said = stage.until_paused().await;
+        assert!(
+            said.contains("answers 200, but not as the service does: expected value"),
+            "{said}"
+        );
+        stage.until_done(sequence).await;
+        assert_eq!(calls(&server, operation).len(), 2);
+    }
+}
+
+#[tokio::test]
 async fn objects_are_named_after_their_first_document() {
     let server = server(|_, _| "200 OK".into()).await;
     let settings = "bucket = \"b\"\nprefix = \"{app} x/\"\nmax_wait = \"1ms\"";
@@ -205,7 +253,7 @@ async fn keys_come_from_the_instance_or_a_token_of_kubernetes() {
              <SessionToken>WT</SessionToken></Credentials></R>"
                 .into()
         }
-        _ => "200 OK\n{\"Records\":[]}".to_string(),
+        _ => "200 OK\n{\"Records\":[{\"SequenceNumber\":\"1\"}]}".to_string(),
     })
     .await;
     let address = format!("http://{}", server.address);
