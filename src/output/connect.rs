@@ -1,14 +1,16 @@
 //! Connections to servers, plain or with TLS.
 //!
-//! In: a host and a port. Out: a stream. Promises: names are resolved as everywhere in the process; a connection that
-//! does not come about ends within ten seconds. On failure: a sentence for health.
+//! In: a host and a port. Out: a stream, and a way to write into it. Promises: names are resolved as everywhere in the
+//! process; a connection that does not come about ends within ten seconds; a server that takes nothing is given up, and
+//! what it took is known. On failure: a sentence for health.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -21,6 +23,35 @@ pub(super) const OPENING: Duration = Duration::from_secs(10);
 pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+/// Writes bytes; `taken`: how many of them the system has so far, also if not all.
+///
+/// # Errors
+/// The connection broke, or nothing was taken for as long as `patience`.
+pub(super) async fn write(
+    stream: &mut dyn Duplex,
+    bytes: &[u8],
+    patience: Duration,
+    taken: &mut usize,
+) -> Result<(), String> {
+    while *taken < bytes.len() {
+        let step = async {
+            let count = stream.write(&bytes[*taken..]).await?;
+            // TLS holds back what the system has no room for.
+            stream.flush().await?;
+            Ok(count)
+        };
+        let step = tokio::time::timeout(patience, step).await;
+        let seconds = patience.as_secs();
+        let step =
+            step.map_err(|_| format!("it took nothing for {seconds} seconds (is it overloaded?)"))?;
+        match step.map_err(|why: io::Error| format!("the connection broke: {why}"))? {
+            0 => return Err("the connection takes no more".to_string()),
+            count => *taken += count,
+        }
+    }
+    Ok(())
+}
 
 /// A receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]

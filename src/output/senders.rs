@@ -2,20 +2,21 @@
 //!
 //! In: frames. Out: lines, datagrams, messages of syslog, messages of GELF. Promises: events go in the order of the
 //! journal, one connection at a time; what has no connection waits in the journal and is tried again with growing
-//! pauses,
-//! for ever. A document is done when the system has taken it for sending: these protocols have no acknowledgement, so
-//! what is under way when a connection breaks, and every datagram that is lost, is lost (use `forward`, `http` or
-//! `elasticsearch` where that matters). A connection that the other end closed is noticed before the next batch. A
-//! document that fits into no datagram is a dead letter. On failure: health says `paused` with the cause.
+//! pauses, for ever. A document is done when the system has taken it for sending: these protocols have no
+//! acknowledgement, so what is under way when a connection breaks, and every datagram that is lost, is lost (use
+//! `forward`, `http` or `elasticsearch` where that matters). What the system took of a batch before it broke off is not
+//! sent again; a message that was taken in part is, whole. A connection that the other end closed is noticed before the
+//! next batch; one that takes nothing for the timeout is given up. A document that fits into no datagram is a dead
+//! letter. On failure: health says `paused` with the cause.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::UdpSocket;
 
-use super::connect::{Duplex, OPENING, Server};
+use super::connect::{self, Duplex, OPENING, Server};
 use super::post::{self, Answer, Batch, Limits, Partly, Service};
 use super::{Output, OutputLoad};
 use crate::delivery::{BoxFuture, OutputContext};
@@ -39,6 +40,8 @@ const DATAGRAM_MAX: usize = 65_507;
 
 /// How long the other end may take to say that it closed the connection, before each batch.
 const LISTENING: Duration = Duration::from_millis(1);
+/// How often it is listened to before each batch, though it says something else each time.
+const LISTENED_MAX: usize = 100;
 
 /// What documents become.
 enum Form {
@@ -63,6 +66,15 @@ enum Framing {
 enum Way {
     Datagrams(Option<UdpSocket>),
     Stream { framing: Framing, tls: Option<Arc<ClientConfig>>, open: Option<Box<dyn Duplex>> },
+}
+
+/// How far a batch has got.
+#[derive(Default)]
+struct Progress {
+    /// So many messages, the first ones, are with the system or refused.
+    done: usize,
+    /// Messages that can never be sent, and why.
+    refused: Vec<(usize, String)>,
 }
 
 struct Sender {
@@ -189,26 +201,22 @@ impl Service for Sender {
         Box::pin(async move {
             let messages: Vec<Vec<u8>> =
                 batch.iter().map(|document| self.form.message(&document, batch.bit)).collect();
-            let work = match &mut self.way {
+            let mut progress = Progress::default();
+            let chunked = matches!(self.form, Form::Gelf(_));
+            let worked = match &mut self.way {
                 Way::Datagrams(socket) => {
-                    let chunked = matches!(self.form, Form::Gelf(_));
-                    let work = datagrams(&self.server, socket, &messages, chunked);
-                    tokio::time::timeout(self.timeout, work).await
+                    let to = (&self.server, self.timeout);
+                    datagrams(to, socket, &messages, chunked, &mut progress).await
                 }
                 Way::Stream { framing, tls, open } => {
-                    let bytes = framing.joined(&messages);
-                    let work = written(&self.server, tls.as_ref(), open, &bytes);
-                    tokio::time::timeout(self.timeout + OPENING, work).await
+                    let to = (&self.server, self.timeout);
+                    written(to, tls.as_ref(), open, &framing.joined(&messages), &mut progress).await
                 }
             };
-            let seconds = self.timeout.as_secs();
-            match work.unwrap_or_else(|_| Err(format!("not sent within {seconds} seconds"))) {
-                Ok(answer) => answer,
-                Err(why) => {
-                    self.way.close();
-                    Answer::Later(format!("{}: {why}", self.server), None)
-                }
+            if worked.is_err() {
+                self.way.close();
             }
+            progress.answer(worked.map_err(|why| format!("{}: {why}", self.server)), messages.len())
         })
     }
 }
@@ -224,8 +232,9 @@ impl Form {
 }
 
 impl Framing {
-    fn joined(self, messages: &[Vec<u8>]) -> Vec<u8> {
-        let mut out = Vec::new();
+    /// The bytes of messages, and where each ends.
+    fn joined(self, messages: &[Vec<u8>]) -> (Vec<u8>, Vec<usize>) {
+        let (mut out, mut ends) = (Vec::new(), Vec::with_capacity(messages.len()));
         for message in messages {
             match self {
                 Framing::Octets => out.extend_from_slice(format!("{} ", message.len()).as_bytes()),
@@ -237,8 +246,9 @@ impl Framing {
                 Framing::Zeros => out.push(0),
                 Framing::Octets => {}
             }
+            ends.push(out.len());
         }
-        out
+        (out, ends)
     }
 }
 
@@ -251,35 +261,48 @@ impl Way {
     }
 }
 
+impl Progress {
+    /// What becomes of a batch of so many messages.
+    fn answer(self, worked: Result<(), String>, messages: usize) -> Answer {
+        let Progress { done, refused } = self;
+        match worked {
+            Ok(()) if refused.is_empty() => Answer::Accepted,
+            Ok(()) => Answer::Partly(Partly { refused, ..Partly::default() }),
+            Err(why) if done == 0 => Answer::Later(why, None),
+            Err(why) => Answer::Partly(Partly { again: (done..messages).collect(), why, refused }),
+        }
+    }
+}
+
 /// Sends a datagram for each message; those that are too long are refused.
 async fn datagrams(
-    server: &Server,
+    (server, patience): (&Server, Duration),
     socket: &mut Option<UdpSocket>,
     messages: &[Vec<u8>],
     chunked: bool,
-) -> Result<Answer, String> {
+    progress: &mut Progress,
+) -> Result<(), String> {
+    let late = |_| format!("not sent within {} seconds", patience.as_secs());
     let open = match socket.take() {
         Some(open) => open,
-        None => connected(server).await?,
+        None => tokio::time::timeout(patience, connected(server)).await.map_err(late)??,
     };
     let open = socket.insert(open);
-    let mut refused = Vec::new();
     for (at, message) in messages.iter().enumerate() {
         let parts = if chunked { gelf::chunks(message)? } else { Some(vec![message.clone()]) };
         let fits = |parts: &Vec<Vec<u8>>| parts.iter().all(|part| part.len() <= DATAGRAM_MAX);
-        let Some(parts) = parts.filter(fits) else {
+        if let Some(parts) = parts.filter(fits) {
+            for part in parts {
+                let sent = tokio::time::timeout(patience, open.send(&part)).await;
+                sent.map_err(late)?.map_err(|why| format!("not sent: {why}"))?;
+            }
+        } else {
             let length = message.len();
-            refused.push((at, format!("its {length} bytes do not fit into datagrams")));
-            continue;
-        };
-        for part in parts {
-            open.send(&part).await.map_err(|why| format!("not sent: {why}"))?;
+            progress.refused.push((at, format!("its {length} bytes do not fit into datagrams")));
         }
+        progress.done = at + 1;
     }
-    if refused.is_empty() {
-        return Ok(Answer::Accepted);
-    }
-    Ok(Answer::Partly(Partly { refused, ..Partly::default() }))
+    Ok(())
 }
 
 async fn connected(server: &Server) -> Result<UdpSocket, String> {
@@ -292,13 +315,14 @@ async fn connected(server: &Server) -> Result<UdpSocket, String> {
     Ok(socket)
 }
 
-/// Writes into the connection; one that the other end closed meanwhile is opened anew.
+/// Writes messages into the connection; one that the other end closed meanwhile is opened anew.
 async fn written(
-    server: &Server,
+    (server, patience): (&Server, Duration),
     tls: Option<&Arc<ClientConfig>>,
     open: &mut Option<Box<dyn Duplex>>,
-    bytes: &[u8],
-) -> Result<Answer, String> {
+    (bytes, ends): &(Vec<u8>, Vec<usize>),
+    progress: &mut Progress,
+) -> Result<(), String> {
     if let Some(stream) = open
         && is_closed(stream.as_mut()).await
     {
@@ -311,19 +335,16 @@ async fn written(
             Err(_) => return Err(format!("no connection within {} seconds", OPENING.as_secs())),
         },
     };
-    let stream = open.insert(stream);
-    let work = async {
-        stream.write_all(bytes).await?;
-        stream.flush().await
-    };
-    work.await.map_err(|why: std::io::Error| format!("the connection broke: {why}"))?;
-    Ok(Answer::Accepted)
+    let mut taken = 0;
+    let worked = connect::write(open.insert(stream).as_mut(), bytes, patience, &mut taken).await;
+    progress.done = ends.partition_point(|end| *end <= taken);
+    worked
 }
 
 /// Whether the other end has closed it; what it says is read and forgotten.
 async fn is_closed(stream: &mut dyn Duplex) -> bool {
     let mut said = [0; 512];
-    loop {
+    for _ in 0..LISTENED_MAX {
         let read = std::pin::pin!(stream.read(&mut said));
         tokio::select! {
             biased;
@@ -334,4 +355,5 @@ async fn is_closed(stream: &mut dyn Duplex) -> bool {
             () = tokio::time::sleep(LISTENING) => return false,
         }
     }
+    false
 }

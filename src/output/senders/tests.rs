@@ -2,7 +2,12 @@ use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, UdpSocket};
 
-use super::super::stage::{load, start};
+use std::time::Duration;
+
+use super::super::Output as _;
+use super::super::connect::Server;
+use super::super::stage::{Stage, load, start};
+use super::{Form, Framing, Progress, Sender, Way};
 
 /// So many bytes of the next connection.
 async fn received(listener: &TcpListener, length: usize) -> String {
@@ -51,6 +56,73 @@ async fn what_has_no_connection_waits() {
     let listener = TcpListener::bind(address).await.unwrap();
     assert_eq!(received(&listener, 3).await, "{}\n");
     stage.until_done(sequence).await;
+}
+
+#[tokio::test]
+async fn what_was_taken_before_a_connection_broke_is_not_sent_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (ours, mut theirs) = tokio::io::duplex(36);
+    let framing = Framing::Lines;
+    let sender = Sender {
+        server: Server::parse(&listener.local_addr().unwrap().to_string(), None).unwrap(),
+        form: Form::Plain,
+        way: Way::Stream { framing, tls: None, open: Some(Box::new(ours)) },
+        timeout: Duration::from_secs(5),
+        address: None,
+    };
+    let (mut stage, context) = Stage::new(crate::storage::disk());
+    tokio::spawn(Box::new(sender).run(context));
+    let lines: Vec<String> = (0..10).map(|n| format!("{{\"n\":{n}}}")).collect();
+    let documents: Vec<_> = lines.iter().map(|line| ("x", line.clone())).collect();
+    let sequence = stage.frame(&documents);
+    // Four lines and a half.
+    theirs.read_exact(&mut [0; 36]).await.unwrap();
+    drop(theirs);
+    let wanted = lines[4..].join("\n") + "\n";
+    assert_eq!(received(&listener, wanted.len()).await, wanted);
+    stage.until_done(sequence).await;
+    assert_eq!(stage.counted("logweir_output_documents_total{result=\"delivered\"}"), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_connection_is_waited_for_and_one_that_takes_nothing_is_given_up() {
+    let (ours, mut theirs) = tokio::io::duplex(8);
+    let mut open: Option<Box<dyn super::Duplex>> = Some(Box::new(ours));
+    let server = Server { host: "a".to_string(), port: 1 };
+    let messages = Framing::Lines.joined(&vec![b"{\"n\":1}".to_vec(); 10]);
+    tokio::spawn(async move {
+        // One message each time, for longer than the timeout; then no more.
+        for _ in 0..15 {
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            theirs.read_exact(&mut [0; 8]).await.unwrap();
+        }
+        std::future::pending::<()>().await;
+    });
+    let to = (&server, Duration::from_secs(5));
+    let mut progress = Progress::default();
+    let worked = super::written(to, None, &mut open, &messages, &mut progress).await;
+    assert_eq!((worked, progress.done), (Ok(()), 10));
+    let mut progress = Progress::default();
+    let worked = super::written(to, None, &mut open, &messages, &mut progress).await;
+    let wanted = "it took nothing for 5 seconds (is it overloaded?)".to_string();
+    assert_eq!((worked, progress.done), (Err(wanted), 6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn datagrams_that_were_sent_before_one_that_could_not_be_are_not_sent_again() {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    drop(socket);
+    let (mut stage, _task) = start("udp", &format!("server = \"{address}\""));
+    // Nobody is there: the first is lost, and the system says so at the next one. One between them is too long.
+    let documents = ["{\"n\":0}".to_string(), "x".repeat(70_000), "{\"n\":2}".to_string()];
+    let sequence = stage.frame(&documents.map(|document| ("x", document)));
+    stage.until_paused().await;
+    let socket = UdpSocket::bind(address).await.unwrap();
+    stage.until_done(sequence).await;
+    assert_eq!(datagram(&socket).await, b"{\"n\":2}");
+    assert_eq!(stage.letters().len(), 1);
+    assert_eq!(stage.counted("logweir_output_documents_total{result=\"delivered\"}"), 2);
 }
 
 #[tokio::test]
