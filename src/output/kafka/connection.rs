@@ -1,16 +1,16 @@
 //! A connection to one broker.
 //!
 //! In: a server, TLS, a login; requests. Out: replies. Promises: what a broker sends costs bounded memory; a broker
-//! that says nothing is given up after a time. On failure: a sentence for health, and the connection is of no use any
-//! more.
+//! that says nothing, or takes nothing, is given up after a time. On failure: a sentence for health, and the connection
+//! is of no use any more.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 
-use super::super::connect::{Duplex, OPENING, Server};
+use super::super::connect::{self, Duplex, OPENING, Server};
 use super::super::random;
 use super::error::Code;
 use super::login::{Login, Mechanism};
@@ -25,7 +25,7 @@ const REPLY_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub(super) struct Way {
     pub(super) tls: Option<Arc<ClientConfig>>,
     pub(super) login: Option<Login>,
-    /// How long a broker may take to answer.
+    /// How long a broker may take to answer, or take nothing of a request.
     pub(super) timeout: Duration,
 }
 
@@ -65,23 +65,20 @@ impl Connection {
         patience: Duration,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Result<Vec<u8>, String> {
-        self.send(kind, write).await?;
+        self.send(kind, patience, write).await?;
         self.reply(patience).await
     }
 
-    /// Sends a request.
+    /// Sends a request; `patience`: how long the broker may take nothing of it.
     pub(super) async fn send(
         &mut self,
         kind: Kind,
+        patience: Duration,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), String> {
         self.number = self.number.wrapping_add(1);
         let request = requests::request(kind, self.number, write);
-        let sending = async {
-            self.stream.write_all(&request).await?;
-            self.stream.flush().await
-        };
-        sending.await.map_err(|why: std::io::Error| broke(&why))
+        connect::write(self.stream.as_mut(), &request, patience, &mut 0).await
     }
 
     /// The reply to the last request.

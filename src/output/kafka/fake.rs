@@ -46,6 +46,8 @@ pub(super) struct State {
     pub(super) plan: VecDeque<Plan>,
     /// Longest batch.
     pub(super) bytes_max: Option<usize>,
+    /// A longer request is not read.
+    pub(super) read_max: Option<i32>,
     /// Whom a broker lets in; nobody is asked if none.
     pub(super) user: Option<(Mechanism, &'static str, &'static str)>,
     pub(super) producers: i64,
@@ -99,6 +101,9 @@ impl Fake {
         let mut known = self.with(|state| state.user.is_none());
         let mut scram = None;
         while let Ok(length) = stream.read_i32().await {
+            if self.with(|state| state.read_max.is_some_and(|most| length > most)) {
+                std::future::pending::<()>().await;
+            }
             let mut request = vec![0; length as usize];
             stream.read_exact(&mut request).await.unwrap();
             let mut reader = Reader::new(&request);

@@ -233,7 +233,7 @@ impl Round {
                 requests::write_produce(manner.acks, timeout.as_millis() as i32, &batches, out);
             };
             let sent = match cluster.broker(*leader, batch.now_ns).await {
-                Ok(connection) => connection.send(PRODUCE, write).await,
+                Ok(connection) => connection.send(PRODUCE, timeout, write).await,
                 Err(said) => {
                     why.get_or_insert(said);
                     continue;

@@ -145,6 +145,22 @@ async fn numbers_of_many_partitions_are_forgotten_between_two_rounds_only() {
 }
 
 #[tokio::test]
+async fn a_broker_that_reads_nothing_is_given_up() {
+    let fake = Fake::start(&[("a", 1)]).await;
+    let settings = "topic = \"a\"\ntimeout = \"1s\"\nbatch_size = \"64MB\"";
+    let mut stage = start(&fake, settings);
+    fake.with(|state| state.read_max = Some(1_000_000));
+    // More than the system takes for a connection.
+    let sequence = stage.frame(&[("a", format!("{{\"m\":\"{}\"}}", "x".repeat(32 << 20)))]);
+    let said = stage.until_paused().await;
+    let wanted = format!("broker 0, {}: it took nothing for 1 seconds", fake.address());
+    assert!(said.starts_with(&wanted), "{said}");
+    fake.with(|state| state.read_max = None);
+    stage.until_done(sequence).await;
+    assert_eq!(fake.stored("a", 0).len(), 1);
+}
+
+#[tokio::test]
 async fn what_is_too_large_is_a_dead_letter_and_the_rest_is_stored() {
     let fake = Fake::start(&[("a", 1)]).await;
     fake.with(|state| state.bytes_max = Some(400));
