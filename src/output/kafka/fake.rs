@@ -48,6 +48,8 @@ pub(super) struct State {
     pub(super) bytes_max: Option<usize>,
     /// A longer request is not read.
     pub(super) read_max: Option<i32>,
+    /// Behind what it was asked for, each answer says this of every partition of the topic.
+    pub(super) gossip: Option<i16>,
     /// Whom a broker lets in; nobody is asked if none.
     pub(super) user: Option<(Mechanism, &'static str, &'static str)>,
     pub(super) producers: i64,
@@ -227,13 +229,20 @@ impl Fake {
             for _ in 0..topics {
                 let topic = reader.string().unwrap();
                 write_string(topic, reply);
-                let partitions = reader.count().unwrap();
-                reply.extend((partitions as i32).to_be_bytes());
-                for _ in 0..partitions {
+                let mut said = Vec::new();
+                for _ in 0..reader.count().unwrap() {
                     let partition = reader.int32().unwrap();
                     let batch = reader.bytes().unwrap();
                     let (code, stays) = state.take(topic, partition, batch);
                     open &= stays;
+                    said.push((partition, code));
+                }
+                if let Some(code) = state.gossip {
+                    let all = state.topics[topic].len() as i32;
+                    said.extend((0..all).map(|partition| (partition, code)));
+                }
+                reply.extend((said.len() as i32).to_be_bytes());
+                for (partition, code) in said {
                     reply.extend(partition.to_be_bytes());
                     reply.extend(code.to_be_bytes());
                     reply.extend([0; 16]);

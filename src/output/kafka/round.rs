@@ -3,8 +3,9 @@
 //! In: a batch of documents, and what is known of their topics. Out: what became of each. Promises: a partition's
 //! batches go one after another, and each keeps its number among the producer's until it is stored, so that one that a
 //! broker has already is not stored again; of a batch that is refused the halves are tried, until what will not be had
-//! stands alone. A partition that forgot its producer gets another one, the others keep theirs: of them the fate of a
-//! batch may be open. On failure: what is left to do stays here, and is tried again.
+//! stands alone; of an answer counts what it says of batches that its broker was sent, once of each. A partition that
+//! forgot its producer gets another one, the others keep theirs: of them the fate of a batch may be open. On failure:
+//! what is left to do stays here, and is tried again.
 
 use std::collections::HashMap;
 
@@ -222,7 +223,7 @@ impl Round {
             }
         }
         let timeout = cluster.way.timeout;
-        let mut waiting = Vec::new();
+        let mut waiting: Vec<(i32, Vec<Place>)> = Vec::new();
         for (leader, parts) in &asked {
             let batches: Vec<(&str, i32, &Records)> = parts
                 .iter()
@@ -240,12 +241,15 @@ impl Round {
                 }
             };
             match sent {
-                Ok(()) => waiting.push(*leader),
+                Ok(()) => {
+                    let places = parts.iter().map(|at| self.parts[*at].place.clone());
+                    waiting.push((*leader, places.collect()));
+                }
                 Err(said) => why = Some(cluster.failed(*leader, said)),
             }
         }
         let mut produced = Vec::new();
-        for leader in waiting {
+        for (leader, mut open) in waiting {
             // The broker waits as long for its replicas; it may be a little late.
             let patience = timeout + timeout / 4;
             let reply = match cluster.broker(leader, batch.now_ns).await {
@@ -253,32 +257,42 @@ impl Round {
                 Err(said) => Err(said),
             };
             match reply.and_then(|reply| Ok(requests::read_produce(&reply)?)) {
-                Ok(some) => produced.extend(some),
+                Ok(some) => {
+                    for Produced { topic, partition, code } in some {
+                        let is_it =
+                            |(name, number): &Place| *name == topic && *number as i32 == partition;
+                        // What it was not asked for, or says again, would settle a batch that it never got.
+                        let Some(at) = open.iter().position(is_it) else { continue };
+                        produced.push((open.swap_remove(at), code));
+                    }
+                    if let Some((topic, partition)) = open.first() {
+                        let said =
+                            format!("its answer leaves out topic `{topic}`, partition {partition}");
+                        why.get_or_insert(cluster.failed(leader, said));
+                    }
+                }
                 Err(said) => why = Some(cluster.failed(leader, said)),
             }
         }
-        if why.is_none() && produced.len() < asked.iter().map(|(_, parts)| parts.len()).sum() {
-            why =
-                Some("a broker's answer leaves out a partition that it was asked for".to_string());
-        }
-        for outcome in produced {
-            if let Err(said) = self.judge(batch, &outcome, identity, manner.gzip) {
+        for (place, code) in produced {
+            if let Err(said) = self.judge(batch, &place, code, identity, manner.gzip) {
                 why.get_or_insert(said);
             }
         }
         why.map_or(Ok(()), Err)
     }
 
-    /// Takes what a broker says of a partition's batch.
+    /// Takes what a broker says of the first batch of a partition, which it was sent.
     fn judge(
         &mut self,
         batch: &Batch<'_>,
-        outcome: &Produced,
+        place: &Place,
+        code: Code,
         identity: &mut Identity,
         gzip: bool,
     ) -> Result<(), String> {
-        let Produced { topic, partition, code } = outcome;
-        let is_it = |part: &Part| part.place.0 == *topic && part.place.1 as i32 == *partition;
+        let (topic, partition) = place;
+        let is_it = |part: &Part| part.place == *place;
         let Some(at) = self.parts.iter().position(is_it) else { return Ok(()) };
         let said = || format!("topic `{topic}`, partition {partition}: {code}");
         match code.meaning() {

@@ -19,6 +19,10 @@ fn start(fake: &Fake, settings: &str) -> Stage {
     stage::start("kafka", &(servers + settings)).0
 }
 
+/// Addresses of topic `a` whose keys belong to the first and the second of two partitions.
+const FIRST: &str = "a\u{1f}foobar";
+const SECOND: &str = "a\u{1f}lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8";
+
 fn document(address: &'static str, n: usize) -> (&'static str, String) {
     (address, format!("{{\"n\":{n}}}"))
 }
@@ -142,6 +146,24 @@ async fn numbers_of_many_partitions_are_forgotten_between_two_rounds_only() {
     stage.until_done(sequence).await;
     assert_eq!(topics.map(|topic| fake.stored(topic, 0).len()), [2; 4]);
     assert_eq!(fake.with(|state| state.producers), 2);
+}
+
+#[tokio::test]
+async fn what_an_answer_says_again_or_of_a_batch_that_its_broker_never_got_settles_nothing() {
+    // What is said of the first batch, and beside it of all partitions: it is stored, too large.
+    for (first, beside) in [(7, 0), (10, 0), (7, 10), (10, 10)] {
+        let fake = Fake::start(&[("a", 2)]).await;
+        fake.with(|state| {
+            state.plan.push_back(Plan::Code(first));
+            state.gossip = Some(beside);
+        });
+        let mut stage = start(&fake, "topic = \"a\"");
+        let sequence =
+            stage.frame(&[0, 1, 2, 3, 4, 5, 6, 7].map(|n| document([FIRST, SECOND][n % 2], n)));
+        stage.until_done(sequence).await;
+        let stored = [0, 1].map(|partition| fake.stored("a", partition).len());
+        assert_eq!((stored, stage.letters().len()), ([4, 4], 0), "{first}, {beside}");
+    }
 }
 
 #[tokio::test]
