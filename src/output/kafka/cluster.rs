@@ -2,13 +2,15 @@
 //!
 //! In: names of topics, requests for the broker of a partition. Out: partitions and their brokers, replies. Promises:
 //! what is known of topics is asked anew from time to time and after each failure, so that new partitions and other
-//! brokers are found; what is kept is bounded. On failure: a sentence for health that names the broker.
+//! brokers are found; what is kept is bounded; a name that no topic can have holds up no other. On failure: a sentence
+//! for health that names the broker.
 
 use std::collections::HashMap;
 use std::fmt::Display;
 
 use super::super::connect::Server;
 use super::connection::{Connection, Way};
+use super::error::Code;
 use super::records::Producer;
 use super::requests::{self, INIT_PRODUCER_ID, METADATA, Metadata};
 
@@ -30,8 +32,8 @@ pub(super) struct Cluster {
     /// Whether the brokers may make topics that are missing.
     create: bool,
     brokers: HashMap<i32, Server>,
-    /// The broker of each partition of a topic.
-    topics: HashMap<String, Vec<i32>>,
+    /// The broker of each partition of a topic, or why there will never be one of this name.
+    topics: HashMap<String, Result<Vec<i32>, Code>>,
     asked_ns: i64,
     /// With when each was used.
     connections: HashMap<i32, (Connection, i64)>,
@@ -53,13 +55,18 @@ impl Cluster {
 
     /// The broker of each partition of a topic; see [`Cluster::learn`].
     pub(super) fn leaders(&self, topic: &str) -> Option<&[i32]> {
-        self.topics.get(topic).map(Vec::as_slice)
+        self.topics.get(topic)?.as_deref().ok()
+    }
+
+    /// Why there will never be a topic of this name; see [`Cluster::learn`].
+    pub(super) fn refusal(&self, topic: &str) -> Option<Code> {
+        self.topics.get(topic)?.as_ref().err().copied()
     }
 
     /// Asks for the topics that are not known, or were asked for too long ago.
     ///
     /// # Errors
-    /// No broker answers, or one of the topics is not to be had.
+    /// No broker answers, or one of the topics is not to be had now.
     pub(super) async fn learn(&mut self, topics: &[String], now_ns: i64) -> Result<(), String> {
         let age = now_ns.saturating_sub(self.asked_ns);
         if !(0..BELIEVED_NS).contains(&age) || self.topics.len() > TOPICS_MAX {
@@ -90,11 +97,15 @@ impl Cluster {
         for name in wanted {
             let topic = metadata.topics.iter().find(|topic| topic.name == *name);
             let topic = topic.ok_or_else(|| format!("it says nothing of the topic `{name}`"))?;
+            if topic.code == Code::INVALID_TOPIC {
+                self.topics.insert(name.clone(), Err(topic.code));
+                continue;
+            }
             topic.code.checked().map_err(|why| format!("topic `{name}`: {why}"))?;
             if topic.leaders.is_empty() {
                 return Err(format!("topic `{name}` has no partitions"));
             }
-            self.topics.insert(name.clone(), topic.leaders.clone());
+            self.topics.insert(name.clone(), Ok(topic.leaders.clone()));
         }
         Ok(())
     }

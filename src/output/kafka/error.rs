@@ -41,7 +41,11 @@ const KNOWN: &[(i16, &str, &str)] = &[
         "raise the topic's `max.message.bytes`, or cut with the filter `truncate`",
     ),
     (13, "NETWORK_EXCEPTION", ""),
-    (17, "INVALID_TOPIC_EXCEPTION", "a topic has at most 249 of the characters a-z A-Z 0-9 . _ -"),
+    (
+        17,
+        "INVALID_TOPIC_EXCEPTION",
+        "a topic has at most 249 of the characters a-z A-Z 0-9 . _ -, and `a.b` and `a_b` are one name",
+    ),
     (18, "RECORD_LIST_TOO_LARGE", "raise the topic's `segment.bytes`"),
     (
         19,
@@ -84,6 +88,8 @@ const KNOWN: &[(i16, &str, &str)] = &[
 
 impl Code {
     pub(super) const NONE: Code = Code(0);
+    /// No topic can have this name.
+    pub(super) const INVALID_TOPIC: Code = Code(17);
 
     /// What it means for a batch.
     pub(super) fn meaning(self) -> Meaning {

@@ -40,6 +40,8 @@ pub(super) struct State {
     brokers: Vec<SocketAddr>,
     /// The broker of each partition of a topic.
     pub(super) topics: HashMap<String, Vec<i32>>,
+    /// Names that it calls none of a topic.
+    pub(super) never: Vec<&'static str>,
     pub(super) stored: HashMap<(String, i32), Vec<Stored>>,
     /// First and last number of a producer's last batch in a partition.
     numbers: HashMap<(i64, String, i32), (i32, i32)>,
@@ -188,7 +190,8 @@ impl Fake {
             for _ in 0..count {
                 let name = reader.string().unwrap();
                 let leaders = state.topics.get(name);
-                reply.extend((if leaders.is_some() { 0_i16 } else { 3 }).to_be_bytes());
+                let code = if state.never.contains(&name) { 17 } else { 3 };
+                reply.extend((if leaders.is_some() { 0_i16 } else { code }).to_be_bytes());
                 write_string(name, reply);
                 reply.push(0);
                 let leaders = leaders.cloned().unwrap_or_default();

@@ -7,7 +7,7 @@
 //! forgot its producer gets another one, the others keep theirs: of them the fate of a batch may be open. On failure:
 //! what is left to do stays here, and is tried again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::super::post::{Batch, Held};
 use super::cluster::Cluster;
@@ -46,7 +46,9 @@ pub(super) struct Round {
     /// What it was made of.
     documents: Vec<Held>,
     sequence: u64,
-    /// What is not stored yet, in order.
+    /// Which round it is.
+    turn: usize,
+    /// What is not stored yet, in the order of the places, and for each in that of the documents.
     parts: Vec<Part>,
     /// Places in the batch of documents, and why they will not be had.
     refused: Vec<(usize, String)>,
@@ -124,48 +126,59 @@ impl Round {
         manner: &Manner,
         turn: usize,
     ) -> Result<Round, String> {
+        let mut topics = BTreeSet::new();
+        for document in batch.iter() {
+            topics.extend(is_topic(split(document.address(batch.bit).unwrap_or_default()).0));
+        }
+        let topics: Vec<String> = topics.into_iter().map(str::to_string).collect();
+        cluster.learn(&topics, batch.now_ns).await?;
         let mut round = Round {
             documents: batch.documents.to_vec(),
             sequence: sequence(batch),
+            turn,
             parts: Vec::new(),
             refused: Vec::new(),
         };
-        let mut topics = Vec::<String>::new();
-        let mut addressed = Vec::with_capacity(batch.documents.len());
-        for (at, document) in batch.iter().enumerate() {
-            let (topic, key) = split(document.address(batch.bit).unwrap_or_default());
-            let Some(topic) = is_topic(topic) else {
-                let why = format!("`{}` is no topic: {}", String::from_utf8_lossy(topic), Code(17));
-                round.refused.push((at, why));
-                continue;
-            };
-            let known = topics.iter().position(|known| known == topic);
-            let topic = known.unwrap_or_else(|| {
-                topics.push(topic.to_string());
-                topics.len() - 1
-            });
-            addressed.push((at, topic, key));
-        }
-        cluster.learn(&topics, batch.now_ns).await?;
-        let mut places: HashMap<(usize, usize), Vec<usize>> = HashMap::new();
-        for (at, topic, key) in addressed {
-            let leaders = cluster.leaders(&topics[topic]).unwrap_or(&[-1]);
+        round.put(batch, 0..batch.documents.len(), cluster, manner);
+        Ok(round)
+    }
+
+    /// Puts documents into batches, behind those that their partitions have.
+    fn put(
+        &mut self,
+        batch: &Batch<'_>,
+        documents: impl IntoIterator<Item = usize>,
+        cluster: &Cluster,
+        manner: &Manner,
+    ) {
+        let mut places: BTreeMap<(&str, usize), Vec<usize>> = BTreeMap::new();
+        for at in documents {
             let (frame, number) = batch.documents[at];
             let document = batch.frames[frame].document(number);
+            let (name, key) = split(document.address(batch.bit).unwrap_or_default());
+            let topic = is_topic(name).ok_or(Code::INVALID_TOPIC);
+            let topic = topic.and_then(|topic| cluster.refusal(topic).map_or(Ok(topic), Err));
+            let topic = match topic {
+                Ok(topic) => topic,
+                Err(code) => {
+                    let why = format!("`{}` is no topic: {code}", String::from_utf8_lossy(name));
+                    self.refused.push((at, why));
+                    continue;
+                }
+            };
+            let leaders = cluster.leaders(topic).unwrap_or(&[-1]);
             let partition = match (document.prefix(), manner.spread) {
                 _ if !key.is_empty() => partition::of_bytes(key, leaders.len()),
                 (Some(source), Spread::Source) => partition::of_bytes(source, leaders.len()),
-                _ => partition::in_turn(turn, leaders),
+                _ => partition::in_turn(self.turn, leaders),
             };
             places.entry((topic, partition)).or_default().push(at);
         }
-        let mut places: Vec<_> = places.into_iter().collect();
-        places.sort_unstable();
         for ((topic, partition), documents) in places {
-            let place = (topics[topic].clone(), partition);
-            round.parts.push(Part::new(batch, place, documents, manner.gzip));
+            let part = Part::new(batch, (topic.to_string(), partition), documents, manner.gzip);
+            let behind = self.parts.partition_point(|known| known.place <= part.place);
+            self.parts.insert(behind, part);
         }
-        Ok(round)
     }
 
     /// Sends what is left until the brokers have all that they will take: those documents that they do not.

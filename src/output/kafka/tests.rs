@@ -215,6 +215,18 @@ async fn a_name_that_no_topic_has_is_a_dead_letter() {
 }
 
 #[tokio::test]
+async fn a_name_that_the_cluster_calls_none_of_a_topic_holds_up_no_other() {
+    let fake = Fake::start(&[("a.b", 1)]).await;
+    fake.with(|state| state.never = vec!["a_b"]);
+    let mut stage = start(&fake, "topic = \"{service}\"");
+    let sequence = stage.frame(&[document("a_b", 0), document("a.b", 1)]);
+    stage.until_done(sequence).await;
+    assert_eq!(values(&fake.stored("a.b", 0)), ["{\"n\":1}"]);
+    let [letter] = &stage.letters()[..] else { panic!("{:?}", stage.letters()) };
+    assert!(letter.reason.starts_with("`a_b` is no topic: INVALID_TOPIC"), "{}", letter.reason);
+}
+
+#[tokio::test]
 async fn a_topic_that_is_missing_is_waited_for() {
     let fake = Fake::start(&[]).await;
     let mut stage = start(&fake, "topic = \"later\"\ncreate = false");
