@@ -4,8 +4,9 @@
 //! batches go one after another, and each keeps its number among the producer's until it is stored, so that one that a
 //! broker has already is not stored again; of a batch that is refused the halves are tried, until what will not be had
 //! stands alone; of an answer counts what it says of batches that its broker was sent, once of each. A partition that
-//! forgot its producer gets another one, the others keep theirs: of them the fate of a batch may be open. On failure:
-//! what is left to do stays here, and is tried again.
+//! forgot its producer gets another one, the others keep theirs: of them the fate of a batch may be open. What was
+//! meant for a partition that is gone goes to those that are there. On failure: what is left to do stays here, and is
+//! tried again.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -181,6 +182,30 @@ impl Round {
         }
     }
 
+    /// Puts anew what is meant for a partition that is not there any more: its topic was made anew with fewer
+    /// partitions, or its name is none of a topic now.
+    fn put_anew(
+        &mut self,
+        batch: &Batch<'_>,
+        cluster: &Cluster,
+        identity: &mut Identity,
+        manner: &Manner,
+    ) {
+        let is_gone = |part: &mut Part| {
+            let (topic, partition) = &part.place;
+            let leaders = cluster.leaders(topic);
+            cluster.refusal(topic).is_some() || leaders.is_some_and(|l| *partition >= l.len())
+        };
+        let mut documents = Vec::new();
+        for part in self.parts.extract_if(.., is_gone) {
+            // Its numbers were those of the old one.
+            identity.forget(&part.place);
+            documents.extend(part.documents);
+        }
+        documents.sort_unstable();
+        self.put(batch, documents, cluster, manner);
+    }
+
     /// Sends what is left until the brokers have all that they will take: those documents that they do not.
     ///
     /// # Errors
@@ -196,6 +221,7 @@ impl Round {
             let mut topics: Vec<String> = self.parts.iter().map(|p| p.place.0.clone()).collect();
             topics.dedup();
             cluster.learn(&topics, batch.now_ns).await?;
+            self.put_anew(batch, cluster, identity, manner);
             let producer = identity.producer(cluster).await?;
             if let Err(why) = self.pass(batch, cluster, identity, producer, manner).await {
                 cluster.doubt();

@@ -224,6 +224,38 @@ async fn a_name_that_the_cluster_calls_none_of_a_topic_holds_up_no_other() {
     assert_eq!(values(&fake.stored("a.b", 0)), ["{\"n\":1}"]);
     let [letter] = &stage.letters()[..] else { panic!("{:?}", stage.letters()) };
     assert!(letter.reason.starts_with("`a_b` is no topic: INVALID_TOPIC"), "{}", letter.reason);
+    // It may also come to that while a batch is under way.
+    let fake = Fake::start(&[("a", 1), ("b", 1)]).await;
+    fake.with(|state| state.plan.push_back(Plan::Code(7)));
+    let mut stage = start(&fake, "topic = \"{service}\"");
+    let sequence = stage.frame(&[document("a", 0), document("b", 1)]);
+    stage.until_paused().await;
+    fake.with(|state| (state.topics.remove("a"), state.never.push("a")));
+    stage.until_done(sequence).await;
+    assert_eq!((stage.letters().len(), fake.stored("b", 0).len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_topic_that_is_made_anew_with_fewer_partitions_holds_nothing_up() {
+    let fake = Fake::start(&[("a", 2)]).await;
+    // The second partition's broker is asked last.
+    fake.with(|state| state.plan.extend([Plan::Code(7), Plan::Code(7)]));
+    let mut stage = start(&fake, "topic = \"a\"");
+    let sequence = stage.frame(&[0, 1, 2, 3].map(|n| document([FIRST, SECOND][n % 2], n)));
+    stage.until_paused().await;
+    fake.add("a", 1);
+    stage.until_done(sequence).await;
+    let stored = fake.stored("a", 0);
+    assert_eq!(values(&stored), [0, 2, 1, 3].map(|n| format!("{{\"n\":{n}}}")));
+    // It grows again: the numbers of the partition that was there before are gone.
+    fake.add("a", 2);
+    fake.with(|state| state.plan.push_back(Plan::Code(7)));
+    let sequence = stage.frame(&[document(FIRST, 4)]);
+    stage.until_done(sequence).await;
+    let sequence = stage.frame(&[document(SECOND, 5)]);
+    stage.until_done(sequence).await;
+    assert_eq!((fake.stored("a", 0).len(), fake.stored("a", 1).len()), (5, 1));
+    assert_eq!(stage.letters(), []);
 }
 
 #[tokio::test]
