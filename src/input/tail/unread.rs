@@ -176,11 +176,27 @@ impl Tailer {
         {
             generation.after = Some(id);
             self.successors.entry(id).or_default().push(current);
+            self.waits_for(id, current);
         }
         self.new_files.push(path.to_path_buf());
         self.tell_position(id);
         self.queue(id);
         self.count_lag(id);
+    }
+
+    // `current` waits for `unread`. It may have been on its way out itself, so that `unread` waits for it, by itself or
+    // through others: who of them waits for it goes on, or none of them ever would.
+    fn waits_for(&mut self, unread: u64, current: u64) {
+        let mut at = unread;
+        while let Some(before) = self.generations.get(&at).and_then(|generation| generation.after) {
+            if before == current {
+                if let Some(generation) = self.generations.get_mut(&at) {
+                    generation.after = None;
+                }
+                return self.queue(at);
+            }
+            at = before;
+        }
     }
 
     // An unread file may be as old as the oldest of its family, but is younger than what was in the same file before

@@ -652,3 +652,23 @@ fn an_archive_of_another_log_that_begins_like_one_whose_end_a_power_cut_took_is_
         assert_eq!(missing, [""; 0], "{glob}");
     }
 }
+
+#[test]
+fn two_rotations_seen_in_the_wrong_order_do_not_wait_for_one_another() {
+    let mut bench = Bench::new(&["app.log"]);
+    bench.append("app.log", "2\n");
+    // The pipeline takes nothing for now.
+    bench.tailer.start(&[]);
+    bench.rename("app.log", "app.log.1");
+    bench.look(vec![Wake::Changed(bench.path("app.log")), Wake::Appeared(bench.path("app.log.1"))]);
+    bench.rename("app.log.1", "app.log");
+    bench.look(vec![Wake::Changed(bench.path("app.log.1")), Wake::Appeared(bench.path("app.log"))]);
+    model::tick(&bench);
+    bench.append("app.log.2", "1\n");
+    bench.look(vec![Wake::Appeared(bench.path("app.log.2"))]);
+    bench.drain();
+    bench.append("app.log", "3\n");
+    bench.step();
+    bench.pass(20);
+    assert_eq!(bench.sorted(), ["1", "2", "3"]);
+}
