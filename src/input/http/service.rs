@@ -1,8 +1,8 @@
 //! The requests of one connection.
 //!
 //! In: a connection. Out: chunks, and an answer to each request once its events are stored. Promises: a body is taken
-//! whole or not at all; a connection that sends no request for `idle_timeout` is closed; a request that is under way
-//! when the agent stops is answered. On failure: a status and a sentence for the client.
+//! whole or not at all; a connection that sends no request, or nothing of a body, for `idle_timeout` is closed; a
+//! request that is under way when the agent stops is answered. On failure: a status and a sentence for the client.
 
 use std::future::poll_fn;
 use std::io::Read;
@@ -170,8 +170,14 @@ impl Client {
     async fn body(&self, body: Incoming, memory: &mut Memory) -> Result<Vec<u8>, Answer> {
         let most = self.shared.body_bytes_max;
         let mut body = pin!(body);
-        let (mut whole, mut next) = (Vec::new(), next_bytes(body.as_mut()).await?);
-        while let Some(bytes) = next {
+        let mut whole = Vec::new();
+        loop {
+            let read = timeout(self.shared.idle, next_bytes(body.as_mut())).await;
+            let Ok(read) = read else {
+                self.shared.traffic.silent();
+                return Err((StatusCode::REQUEST_TIMEOUT, "the body did not come".into()));
+            };
+            let Some(bytes) = read? else { return Ok(whole) };
             self.shared.traffic.bytes.add(bytes.len() as u64);
             if whole.len() + bytes.len() > most {
                 let why = format!("the body is longer than {most} bytes; raise `max_body`");
@@ -180,14 +186,7 @@ impl Client {
             whole.extend_from_slice(&bytes);
             memory.set(whole.capacity() as u64);
             self.within_share(memory)?;
-            let read = timeout(self.shared.idle, next_bytes(body.as_mut())).await;
-            let Ok(read) = read else {
-                self.shared.traffic.silent();
-                return Err((StatusCode::REQUEST_TIMEOUT, "the body did not come".into()));
-            };
-            next = read?;
         }
-        Ok(whole)
     }
 
     /// When all clients together hold too much, who holds more than anybody may comes again later.

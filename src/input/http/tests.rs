@@ -112,3 +112,19 @@ fn a_login_needs_both() {
     let (http, said) = load(text, std::path::Path::new("/"), Http::read);
     assert!(http.is_none() && said[0].contains("`user` is set, but `password` is not"), "{said:?}");
 }
+
+#[tokio::test]
+async fn a_client_whose_body_does_not_come_is_closed_as_a_silent_one() {
+    for begin in ["", "{\""] {
+        let running = start("idle_timeout = \"200ms\"\n").await;
+        let mut client = TcpStream::connect(running.address).await.unwrap();
+        let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n";
+        client.write_all(format!("{head}{begin}").as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        soon(client.read_to_end(&mut answer)).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        let line = "logweir_input_connections_closed_total{reason=\"silent\"} 1";
+        running.pipeline.metric(line).await;
+    }
+}
