@@ -132,6 +132,7 @@ impl Archive {
         }
         let mut waste = [0; 16 * 1024];
         while self.offset < offset {
+            pulse::beat();
             let want = (offset - self.offset).min(waste.len() as u64) as usize;
             match self.step(&mut waste[..want])? {
                 0 => return Ok(0),
@@ -241,10 +242,11 @@ impl Read for Zstd {
 mod tests {
     use std::io::Write as _;
     use std::path::Path;
+    use std::sync::Mutex;
 
     use super::*;
-    use crate::storage::Storage as _;
     use crate::storage::simulated::SimulatedStorage;
+    use crate::storage::{FileFacts, Storage as _};
 
     type Pack = fn(&[u8]) -> Vec<u8>;
     const PACKS: [Pack; 4] = [gzip, zstd, xz, bzip2];
@@ -341,6 +343,54 @@ mod tests {
                 assert!(text().starts_with(&beginning), "{nth} cut at {cut}");
             }
         }
+    }
+
+    /// A file that looks at the thread that reads it: how often it was found at what it was doing the last time.
+    struct Looking {
+        file: Box<dyn File>,
+        watch: Arc<Mutex<(pulse::Watch, usize)>>,
+    }
+
+    impl File for Looking {
+        fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+            let (watch, stuck) = &mut *self.watch.lock().unwrap();
+            *stuck += watch.stuck().len();
+            self.file.read_at(buffer, offset)
+        }
+        fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+            self.file.write_all_at(bytes, offset)
+        }
+        fn sync(&self) -> io::Result<()> {
+            self.file.sync()
+        }
+        fn set_len(&self, length: u64) -> io::Result<()> {
+            self.file.set_len(length)
+        }
+        fn facts(&self) -> io::Result<FileFacts> {
+            self.file.facts()
+        }
+    }
+
+    #[test]
+    fn going_far_into_an_archive_is_no_hang() {
+        // Nothing that could be made much smaller: each read of the file gives a few kilobytes.
+        let mixed = |n: u64| {
+            let n = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            ((n ^ (n >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 56) as u8
+        };
+        let text: Vec<u8> = (0..500_000).map(mixed).collect();
+        let storage = SimulatedStorage::default();
+        storage.put(Path::new("/a"), &gzip(&text));
+        let pulses = pulse::Pulses::default();
+        let _joined = pulses.join("tail");
+        let watch = Arc::new(Mutex::new((pulses.watch(), 0)));
+        let file = storage.open_read(Path::new("/a")).unwrap();
+        let mut archive = Archive::new(Box::new(Looking { file, watch: Arc::clone(&watch) }));
+        let mut byte = [0];
+        let read = archive.read_at(&mut byte, text.len() as u64 - 1).unwrap();
+        assert_eq!((read, byte[0]), (1, text[text.len() - 1]));
+        let stuck = watch.lock().unwrap().1;
+        assert!(stuck <= 2, "found at the same {stuck} times");
     }
 
     #[test]
