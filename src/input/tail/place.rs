@@ -377,6 +377,8 @@ impl Tailer {
             // Mostly it is the only one.
             generation.names.reserve_exact(1);
             generation.names.push(Arc::clone(path));
+            // It may be a symbolic link, whose place is to be watched.
+            self.new_files.push(path.to_path_buf());
         }
         self.inodes.insert(generation.inode, id);
         self.paths.insert(Arc::clone(path), Place::Generation(id));
@@ -387,7 +389,6 @@ impl Tailer {
     fn create(&mut self, path: &Arc<Path>, facts: &FileFacts, compressed: bool) {
         let id = self.add(path, facts, compressed);
         self.bind(id, path);
-        self.new_files.push(path.to_path_buf());
         let adopted = !compressed && self.start_at_adopted(id, path, facts);
         if !adopted && self.first_start && self.settings.start_at == StartAt::End && !compressed {
             self.start_at_end(id, path, facts);

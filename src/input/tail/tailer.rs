@@ -206,7 +206,7 @@ impl Tailer {
         self.now()
     }
 
-    /// Files found since the last call.
+    /// Places of files that were found since the last call, also of those that the journal knew.
     pub fn new_files(&mut self) -> Vec<PathBuf> {
         std::mem::take(&mut self.new_files)
     }

@@ -178,7 +178,6 @@ impl Tailer {
             self.successors.entry(id).or_default().push(current);
             self.waits_for(id, current);
         }
-        self.new_files.push(path.to_path_buf());
         self.tell_position(id);
         self.queue(id);
         self.count_lag(id);

@@ -28,6 +28,15 @@ struct Live {
 
 impl Live {
     fn start(folder: tempfile::TempDir, paths: &[&str], storage: SharedStorage) -> Live {
+        Live::start_from(folder, paths, storage, Vec::new())
+    }
+
+    fn start_from(
+        folder: tempfile::TempDir,
+        paths: &[&str],
+        storage: SharedStorage,
+        positions: Vec<Position>,
+    ) -> Live {
         let mut settings = Settings::of(globs(folder.path(), paths));
         // Only inotify can be as fast as these tests want it.
         settings.rescan_ns = 3_600_000_000_000;
@@ -45,7 +54,7 @@ impl Live {
         let task = runtime.spawn(input.run(InputContext {
             name: "app".into(),
             intake,
-            positions: Vec::new(),
+            positions,
             clock: Arc::clone(&clock),
             storage,
             metrics: metrics.clone(),
@@ -314,4 +323,25 @@ fn the_settings_are_read_and_every_mistake_is_told() {
     let (settings, told) = load("paths = [\"[\"]\nmax_line = 1\nstart_at = \"middle\"\n");
     assert!(settings.is_none());
     assert_eq!(told.len(), 3, "{told:?}");
+}
+
+#[test]
+fn what_is_written_behind_a_link_that_the_journal_knows_is_told_at_once() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let target = other.path().join("0.log");
+    fs::write(&target, "one\n").unwrap();
+    std::os::unix::fs::symlink(&target, folder.path().join("pod.log")).unwrap();
+    let mut bench = Bench::new(&["unused"]);
+    bench.settings = Settings::of(globs(folder.path(), &["*.log"]));
+    bench.start();
+    assert_eq!(bench.text(), "one\n");
+    let positions: Vec<Position> = bench.journal.values().cloned().collect();
+    let mut live = Live::start_from(folder, &["*.log"], disk(), positions);
+    live.await_state(|state| *state == State::Fine);
+    // The first look at everything is over.
+    std::thread::sleep(Duration::from_millis(500));
+    let mut file = fs::OpenOptions::new().append(true).open(&target).unwrap();
+    file.write_all(b"two\n").unwrap();
+    live.expect("two\n");
+    live.stop();
 }
