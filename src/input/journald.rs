@@ -4,9 +4,9 @@
 //! machine, of containers, copied from elsewhere; no `journalctl` and no library is needed. Out: chunks with one
 //! line of JSON for each entry. Promises: each file's entries in order, each once; where reading stopped is in our
 //! journal, with the lines; a file is known by its own number, so a rotation changes nothing; ids are the same when
-//! an entry is read again. On failure: health says what is wrong with which file; a damaged entry is passed over
-//! and counted; a file that is removed while it is open is read to its end, one that went while logweir did not run
-//! cannot be.
+//! an entry is read again; a file is forgotten when it is removed, not because a listing misses it. On failure: health
+//! says what is wrong with which file; a damaged entry is passed over and counted; a file that is removed while it is
+//! open is read to its end, one that went while logweir did not run cannot be.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -317,11 +317,12 @@ impl Reading {
         Ok(file.mark.entries < entries)
     }
 
-    /// Forgets files that are gone and were read as far as they can be.
+    /// Forgets files that were removed and were read as far as they can be.
     fn forget(&mut self, there: &HashSet<(u64, u64)>) -> Result<(), Closed> {
         let mut at = 0;
         while at < self.files.len() {
-            if there.contains(&self.files[at].inode) {
+            // A listing that fails, or a folder that is away for a while, says nothing.
+            if there.contains(&self.files[at].inode) || !self.files[at].journal.is_removed() {
                 at += 1;
                 continue;
             }

@@ -133,6 +133,11 @@ impl JournalFile {
         }))
     }
 
+    /// Whether it was removed: no name leads to it any more. A device that does not say counts as no.
+    pub(super) fn is_removed(&self) -> bool {
+        self.file.facts().is_ok_and(|facts| facts.links == 0)
+    }
+
     /// How many entries there are now, and whether there will be no more.
     pub(super) fn entries(&mut self) -> Result<(u64, bool), Broken> {
         let mut header = [0; HEADER_BYTES];

@@ -1,13 +1,15 @@
 //! Files that systemd-journal-remote 252 made, in both forms of the format, read as they are and damaged.
 
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::sync::LazyLock;
+use std::sync::atomic::Ordering;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::input::fixture::{self, soon};
+use crate::storage::{File, FileFacts, Storage, disk};
 
 const PLAIN: &[u8] = include_bytes!("tests/plain.journal.gz");
 const COMPACT: &[u8] = include_bytes!("tests/compact.journal.gz");
@@ -29,7 +31,7 @@ fn lines_with(bytes: &[u8], names: render::Names) -> (Vec<u8>, usize) {
     let path = folder.path().join("a.journal");
     std::fs::write(&path, bytes).unwrap();
     let (mut out, mut faults) = (Vec::new(), 0);
-    let file = crate::storage::disk().open_read(&path).unwrap();
+    let file = disk().open_read(&path).unwrap();
     let Ok(Some(mut journal)) = JournalFile::open(file) else { return (out, 1) };
     let Ok((entries, _)) = journal.entries() else { return (out, 1) };
     let mut entry = Entry::default();
@@ -106,7 +108,7 @@ fn lz4_is_unpacked_and_a_size_that_lies_is_refused() {
 fn xz_is_unpacked_and_what_is_none_is_refused() {
     let mut writer =
         lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::with_preset(6)).unwrap();
-    std::io::Write::write_all(&mut writer, b"hello").unwrap();
+    io::Write::write_all(&mut writer, b"hello").unwrap();
     assert_eq!(file::unpack_xz(&writer.finish().unwrap()).unwrap(), b"hello");
     assert!(file::unpack_xz(b"\xFD7zXZ\0short").is_none());
 }
@@ -117,7 +119,7 @@ fn what_is_no_file_of_journald_is_said() {
     let path = folder.path().join("a.journal");
     let open = |bytes: &[u8]| {
         std::fs::write(&path, bytes).unwrap();
-        JournalFile::open(crate::storage::disk().open_read(&path).unwrap())
+        JournalFile::open(disk().open_read(&path).unwrap())
     };
     assert!(open(b"LPKSHHRH").unwrap().is_none(), "not written yet");
     let fault = open(&[b'x'; 300]).err().unwrap().to_string();
@@ -254,4 +256,70 @@ fn mistakes_in_settings_are_said() {
     let said = settings("priority = \"warn\"").err().unwrap().join("\n");
     assert!(said.contains("warning"), "{said}");
     assert_eq!(settings("").unwrap().paths.len(), 2);
+}
+
+/// The disk, whose folders cannot be listed now and then.
+#[derive(Default)]
+struct Unlisted(std::sync::atomic::AtomicBool);
+
+impl Storage for Unlisted {
+    fn open_read(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        disk().open_read(path)
+    }
+    fn open_write(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        disk().open_write(path)
+    }
+    fn facts(&self, path: &Path) -> io::Result<FileFacts> {
+        disk().facts(path)
+    }
+    fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
+        if self.0.load(Ordering::Relaxed) {
+            // Too many open files.
+            return Err(io::Error::from_raw_os_error(24));
+        }
+        disk().list(directory)
+    }
+    fn create_directory(&self, directory: &Path) -> io::Result<()> {
+        disk().create_directory(directory)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        disk().rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        disk().remove(path)
+    }
+    fn sync_directory(&self, directory: &Path) -> io::Result<()> {
+        disk().sync_directory(directory)
+    }
+    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+        disk().free_bytes(path)
+    }
+}
+
+#[test]
+fn a_file_that_a_listing_misses_is_not_read_again_and_one_that_is_removed_is_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("system.journal"), unpacked(PLAIN)).unwrap();
+    let text = format!("paths = \"{}\"", folder.path().display());
+    let (mut context, mut pipeline) = fixture::pipeline(64);
+    let storage = Arc::new(Unlisted::default());
+    let clock = Arc::new(crate::clock::ManualClock::at(1_800_000_000_000_000_000));
+    context.storage = storage.clone();
+    context.clock = clock.clone();
+    let mut reading = Reading::new(input(&text), context);
+    let mut look = |unlisted| {
+        storage.0.store(unlisted, Ordering::Relaxed);
+        reading.look().unwrap();
+        clock.advance_ns(10_000_000_000);
+        let (mut lines, mut gone) = (0, 0);
+        while let Ok(chunk) = pipeline.chunks.try_recv() {
+            lines += chunk.text.iter().filter(|b| **b == b'\n').count();
+            gone += usize::from(chunk.last);
+        }
+        (lines, gone)
+    };
+    assert_eq!(look(false), (ENTRIES, 0));
+    assert_eq!([look(true), look(false), look(false)], [(0, 0); 3]);
+    std::fs::remove_file(folder.path().join("system.journal")).unwrap();
+    assert_eq!(look(false), (0, 1));
 }
