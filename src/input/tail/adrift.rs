@@ -77,9 +77,8 @@ impl Tailer {
             if self.is_bound(&path, &facts) {
                 continue;
             }
-            let fits = name_of(&path).is_some_and(|name| {
-                names::originals(name).iter().any(|original| bases.contains(original))
-            });
+            let fits = name_of(&path)
+                .is_some_and(|name| names::may_come_from(name, |base| bases.contains(base)));
             let found = inodes.contains(&Inode::from(&facts));
             let path: Arc<Path> = path.into();
             if self.unread_of(&path, &facts).is_some() && !self.wants(&path) {
@@ -339,7 +338,7 @@ impl Tailer {
                 && generation.size > 0
                 && sibling.facts.size >= generation.size
                 && sibling.facts.born_ns >= generation.inode.born_ns);
-        proved && names::originals(name).iter().any(|original| bases.contains(original))
+        proved && names::may_come_from(name, |base| bases.iter().any(|own| own == base))
     }
 
     fn is_compressed(&self, path: &Path) -> bool {

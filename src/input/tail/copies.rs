@@ -64,18 +64,17 @@ impl Tailer {
             let mut places = folders.into_iter().flatten().map(|folder| folder.join(base));
             places.any(|place| self.generation_at(&place).is_some())
         };
-        let originals = names::originals(name);
-        originals.iter().any(known)
-            || self.nameless.iter().any(|id| self.may_be_from(*id, path, &originals))
+        names::originals(name).iter().any(known)
+            || self.nameless.iter().any(|id| self.may_be_from(*id, path, name))
     }
 
     // Whether a file without a name may have been copied to a path.
-    fn may_be_from(&self, id: u64, path: &Path, originals: &[String]) -> bool {
+    fn may_be_from(&self, id: u64, path: &Path, name: &str) -> bool {
         self.generations.get(&id).is_some_and(|generation| {
             let family = super::adrift::family(generation);
             generation.last.parent() == path.parent()
                 && !generation.compressed
-                && originals.iter().any(|original| family.contains(original))
+                && names::may_come_from(name, |base| family.iter().any(|own| own == base))
         })
     }
 
@@ -124,8 +123,7 @@ impl Tailer {
         facts: &FileFacts,
         compressed: bool,
     ) -> Option<(u64, Original)> {
-        let originals = names::originals(name);
-        let related = |id: &u64| self.may_be_from(*id, path, &originals);
+        let related = |id: &u64| self.may_be_from(*id, path, name);
         let mut ids: Vec<u64> = self.nameless.iter().copied().filter(related).collect();
         let head = if ids.is_empty() { None } else { self.head(path, compressed) };
         if let Some(head) = &head {

@@ -60,6 +60,12 @@ fn is_stamp(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(part)
 }
 
+/// Whether `name` is one that is known, or may have been rotated from one. A log that was copied, or whose device has
+/// another number since the last start, has its own name; that of `messages` or `syslog` comes from no other.
+pub fn may_come_from(name: &str, is_known: impl Fn(&str) -> bool) -> bool {
+    is_known(name) || originals(name).iter().any(|original| is_known(original))
+}
+
 /// The names that `name` may have been rotated from, the longest first.
 pub fn originals(name: &str) -> Vec<String> {
     let plain = unpacked(name).unwrap_or(name);

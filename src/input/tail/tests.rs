@@ -23,6 +23,7 @@ mod blinking;
 mod live;
 mod model;
 mod rotation;
+mod troubled;
 
 /// A tailer without threads: the test says what changed and when time passes.
 pub struct Bench {

@@ -672,3 +672,34 @@ fn two_rotations_seen_in_the_wrong_order_do_not_wait_for_one_another() {
     bench.pass(20);
     assert_eq!(bench.sorted(), ["1", "2", "3"]);
 }
+
+#[test]
+fn a_log_is_known_by_its_content_when_its_device_has_another_number_whatever_it_is_called() {
+    for name in ["app.log", "messages"] {
+        let storage = Arc::new(troubled::Troubled::default());
+        let mut bench = Bench::with(&[name], |_| {}, storage.clone());
+        bench.append(name, numbered(0, 100));
+        bench.start();
+        storage.renumber();
+        bench.append(name, numbered(100, 200));
+        bench.start();
+        bench.pass(60);
+        assert_eq!(bench.text(), numbered(0, 200), "{name}");
+    }
+}
+
+#[test]
+fn a_log_that_is_replaced_by_its_copy_goes_on_whatever_it_is_called() {
+    for name in ["app.log", "messages"] {
+        let mut bench = Bench::new(&[name]);
+        bench.append(name, numbered(0, 100));
+        bench.start();
+        bench.pass(10);
+        fs::copy(bench.path(name), bench.path("x")).unwrap();
+        bench.rename("x", name);
+        bench.append(name, numbered(100, 200));
+        bench.step();
+        bench.pass(60);
+        assert_eq!(bench.text(), numbered(0, 200), "{name}");
+    }
+}
