@@ -2,7 +2,8 @@
 //!
 //! In: generations without a name. Out: each is bound to a sibling, goes on at its open descriptor, or is forgotten.
 //! Promises: a folder is listed once for all of its lost files; an inode is believed before a name, and a name only
-//! with the content's consent. On failure: a sibling that cannot be read is not the one.
+//! with the content's consent; nothing is given up while its folder cannot be listed. On failure: a sibling that cannot
+//! be read is not the one; a folder that cannot be listed is named in [`Tailer::problem`] and listed again.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashSet};
@@ -14,6 +15,7 @@ use super::compressed::{Archive, MAGIC_BYTES, is_archive};
 use super::generation::Generation;
 use super::identity::{Content, HEAD_BYTES, Inode, Marker, ReadAt, fill, same_start};
 use super::names;
+use super::place::is_absence;
 use super::tailer::Tailer;
 use crate::storage::{File, FileFacts};
 
@@ -55,9 +57,10 @@ impl Tailer {
         for (folder, mut ids) in folders {
             // What content proves chooses first: of where nothing was read, age and size alone speak.
             ids.sort_by_key(|id| self.generations.get(id).is_some_and(|g| g.offset == 0));
-            let (siblings, unread) = self.siblings(&folder, &ids);
+            let (names, listed) = self.names_in(&folder);
+            let (siblings, unread) = self.siblings(names, &ids);
             for id in ids {
-                self.place_one(id, &siblings);
+                self.place_one(id, &siblings, listed);
             }
             // A rotation may have brought more than the one generation that was known.
             self.again.extend(unread);
@@ -65,14 +68,29 @@ impl Tailer {
         }
     }
 
+    // The names in a folder, and whether that says what is there: where they cannot be had now, nothing is known. Who
+    // may not list a folder never sees a rotated file, so it has none.
+    fn names_in(&mut self, folder: &Path) -> (Vec<PathBuf>, bool) {
+        match self.parts.storage.list(folder) {
+            Err(why) if !is_absence(&why) && why.kind() != io::ErrorKind::PermissionDenied => {
+                self.say(folder.to_path_buf(), &why);
+                (Vec::new(), false)
+            }
+            names => {
+                self.problems.remove(folder);
+                (names.unwrap_or_default(), true)
+            }
+        }
+    }
+
     // The files of a folder that could be one of the lost: not bound, and either of a lost inode or a fitting name.
     // And those that nobody has read.
-    fn siblings(&self, folder: &Path, ids: &[u64]) -> (Vec<Sibling>, Vec<Arc<Path>>) {
+    fn siblings(&self, names: Vec<PathBuf>, ids: &[u64]) -> (Vec<Sibling>, Vec<Arc<Path>>) {
         let lost = || ids.iter().filter_map(|id| self.generations.get(id));
         let inodes: HashSet<Inode> = lost().map(|g| g.inode).collect();
         let bases: HashSet<String> = lost().flat_map(|g| family(g)).collect();
         let (mut siblings, mut unread) = (Vec::new(), Vec::new());
-        for path in self.parts.storage.list(folder).unwrap_or_default() {
+        for path in names {
             let Ok(facts) = self.parts.storage.facts(&path) else { continue };
             if self.is_bound(&path, &facts) {
                 continue;
@@ -92,7 +110,7 @@ impl Tailer {
         (siblings, unread)
     }
 
-    fn place_one(&mut self, id: u64, siblings: &[Sibling]) {
+    fn place_one(&mut self, id: u64, siblings: &[Sibling], listed: bool) {
         if let Some(sibling) = self.own_file(id, siblings)
             && self.place_own(id, sibling)
         {
@@ -102,7 +120,11 @@ impl Tailer {
         let held = generation.body.as_ref().filter(|_| !generation.lost);
         let removed = held.is_none_or(|body| body.facts().is_ok_and(|facts| facts.links == 0));
         let held = held.is_some();
-        let found = if removed { self.find_copy(id, siblings) } else { Found::Nowhere };
+        let found = match listed {
+            false => Found::Perhaps,
+            true if removed => self.find_copy(id, siblings),
+            true => Found::Nowhere,
+        };
         if found == Found::Here {
             return;
         }
@@ -116,7 +138,7 @@ impl Tailer {
             return;
         }
         // A folder that was listed in the middle of a rotation may have hidden it.
-        let due = generation.search_again(now);
+        let due = generation.search_again(now, listed);
         self.set_timer(id, due);
         if held {
             // Its descriptor is read to the end and then held for a while.

@@ -85,10 +85,12 @@ pub struct Awaited {
 /// The search for a file that has no name: one look at a folder in the middle of a rotation proves nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Search {
-    /// When it began, in elapsed nanoseconds.
+    /// When it began, in elapsed nanoseconds; or when the folder could not be listed last.
     pub since: u64,
-    /// How often the folder was listed.
+    /// How often the folder was listed, or could not be.
     pub tries: u32,
+    /// Whether it could be listed the last time.
+    pub listed: bool,
     /// When it is listed next.
     pub due: u64,
 }
@@ -269,12 +271,14 @@ impl Generation {
         self.modified_ns.max(self.awaited.map_or(0, |awaited| awaited.modified_ns))
     }
 
-    /// Plans the next search for a file that has no name; often at first, as a rotation takes no time.
-    pub fn search_again(&mut self, now: u64) -> u64 {
+    /// Plans the next search for a file that has no name; often at first, as a rotation takes no time. `listed`: the
+    /// folder could be listed; otherwise the time for which it is looked for begins anew.
+    pub fn search_again(&mut self, now: u64, listed: bool) -> u64 {
         let (since, tries) =
             self.search.as_ref().map_or((now, 0), |search| (search.since, search.tries));
+        let since = if listed { since } else { now };
         let pause = (SEARCH_FIRST_NS << tries.min(16)).min(SEARCH_PAUSE_MAX_NS);
-        self.search = Some(Box::new(Search { since, tries: tries + 1, due: now + pause }));
+        self.search = Some(Box::new(Search { since, tries: tries + 1, listed, due: now + pause }));
         now + pause
     }
 

@@ -3,6 +3,7 @@
 //! In: wakes, directories, time. Out: paths to look at. Promises: a rescan goes in small steps and takes at most a
 //! fixed share of the time while inotify works. On failure: a directory that cannot be listed is named.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -57,8 +58,13 @@ impl Tailer {
         for glob in &self.settings.paths {
             glob.walk(&*self.parts.storage, &mut found);
         }
+        let searches = self.nameless.iter().filter_map(|id| self.generations.get(id));
+        let unlisted = searches.filter(|g| g.search.as_ref().is_some_and(|s| !s.listed));
+        let unlisted: BTreeSet<&Path> = unlisted.filter_map(|g| g.last.parent()).collect();
         for directory in self.directories.keys() {
-            self.problems.remove(directory);
+            if !unlisted.contains(directory.as_path()) {
+                self.problems.remove(directory);
+            }
         }
         self.directories = found.directories;
         self.directories_changed = true;

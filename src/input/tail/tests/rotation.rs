@@ -703,3 +703,32 @@ fn a_log_that_is_replaced_by_its_copy_goes_on_whatever_it_is_called() {
         assert_eq!(bench.text(), numbered(0, 200), "{name}");
     }
 }
+
+#[test]
+fn a_folder_that_cannot_be_listed_for_a_while_costs_no_rotated_file() {
+    for paths in [["app.log"], ["app.log*"]] {
+        for told in [vec![Wake::Everything], vec![]] {
+            let storage = Arc::new(troubled::Troubled::default());
+            let mut bench = Bench::with(&paths, |_| {}, storage.clone());
+            bench.append("app.log", numbered(0, 100));
+            bench.start();
+            bench.pass(10);
+            storage.list_nothing(true);
+            bench.append("app.log", numbered(100, 200));
+            bench.rename("app.log", "app.log.1");
+            bench.append("app.log", numbered(200, 300));
+            let mut wakes = vec![Wake::Changed(bench.path("app.log"))];
+            wakes.extend(told);
+            bench.look(wakes);
+            bench.pass(60);
+            let problem = bench.tailer.problem().unwrap_or_default();
+            assert!(problem.contains("LimitNOFILE"), "{problem}");
+            storage.list_nothing(false);
+            bench.step();
+            bench.pass(60);
+            let all: Vec<String> = numbered(0, 300).lines().map(str::to_string).collect();
+            assert_eq!(bench.faults(&all), (vec![], vec![]), "{paths:?}");
+            assert_eq!(bench.tailer.problem(), None);
+        }
+    }
+}
