@@ -2,10 +2,11 @@
 //!
 //! In: positions. Out: generations, each at its last path if it is there; the rest are adrift and looked for.
 //! Promises: where several claim one file, the youngest has it and the others, whose bytes were truncated, are looked
-//! for elsewhere; where several claim a path, the one whose content is there has it. On failure: a position that
-//! cannot be decoded is left out, and its file is read from the start.
+//! for elsewhere; where several claim a path, the one whose content is there has it; what `paths` does not mean any
+//! more, or `exclude` names by now, is not read on and is forgotten. On failure: a position that cannot be decoded is
+//! left out, and its file is read from the start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,8 +17,10 @@ use crate::chunk::Position;
 use crate::storage::FileFacts;
 
 impl Tailer {
-    /// Makes the generations of the journal's positions known, each at its last path if it is still there.
-    pub(super) fn restore(&mut self, positions: &[Position]) {
+    /// Makes the generations of the journal's positions known, each at its last path if it is still there. Gives those
+    /// that `paths` does not mean any more, or `exclude` names by now: they have no place yet.
+    pub(super) fn restore(&mut self, positions: &[Position]) -> BTreeSet<u64> {
+        let mut unwanted = BTreeSet::new();
         let mut by_path: BTreeMap<Arc<Path>, Vec<u64>> = BTreeMap::new();
         for position in positions {
             let decoded = Identity::decode(&position.identity);
@@ -27,10 +30,16 @@ impl Tailer {
             }
             self.first_start = false;
             let generation = Generation::restored(position, identity);
-            by_path.entry(Arc::clone(&generation.last)).or_default().push(generation.id);
+            // What was rotated away is known by the path under which it was first seen.
+            if self.wants(&generation.label) || self.wants(&generation.last) {
+                by_path.entry(Arc::clone(&generation.last)).or_default().push(generation.id);
+            } else {
+                unwanted.insert(generation.id);
+            }
             self.insert(generation);
         }
         self.lose_truncated();
+        self.adrift.retain(|id| !unwanted.contains(id));
         for (path, mut ids) in by_path {
             ids.retain(|id| self.generations.get(id).is_some_and(|generation| !generation.lost));
             ids.sort_by_key(|id| self.since(*id));
@@ -45,6 +54,31 @@ impl Tailer {
                 }
             }
         }
+        unwanted
+    }
+
+    /// Forgets what is not wanted any more, after the first look at everything. What that has found under a name that
+    /// `paths` means, as when a folder is mounted elsewhere by now, goes on under that one.
+    pub(super) fn forget_unwanted(&mut self, ids: BTreeSet<u64>) {
+        for id in ids {
+            let Some(generation) = self.generations.get(&id) else { continue };
+            let wanted = generation.names.iter().find(|path| self.wants(path)).cloned();
+            if let Some(path) = wanted {
+                self.label_anew(id, path);
+            } else if generation.names.is_empty() {
+                let path = generation.last.display();
+                tracing::info!(%path, "not read on: `paths` does not mean it any more, or `exclude` names it");
+                self.forget(id);
+            }
+        }
+    }
+
+    fn label_anew(&mut self, id: u64, path: Arc<Path>) {
+        let Some(mut generation) = self.generations.remove(&id) else { return };
+        self.leave_family(&generation);
+        generation.label = path;
+        generation.source = None;
+        self.insert(*generation);
     }
 
     // A file that was truncated belongs to what came into it then. Its earlier generations may be without any content

@@ -177,11 +177,12 @@ impl Tailer {
 
     /// Finds the files of `positions` again and takes a first look at everything.
     pub fn start(&mut self, positions: &[Position]) {
-        self.restore(positions);
+        let unwanted = self.restore(positions);
         let mut paths = self.walk();
         paths.extend(self.paths.keys().cloned());
         paths.extend(self.all_unread());
         self.look_at(paths);
+        self.forget_unwanted(unwanted);
         self.first_start = false;
         self.rescan_at = self.now() + self.settings.rescan_ns;
     }

@@ -732,3 +732,51 @@ fn a_folder_that_cannot_be_listed_for_a_while_costs_no_rotated_file() {
         }
     }
 }
+
+#[test]
+fn what_is_excluded_or_in_no_glob_any_more_is_not_read_on_after_a_restart() {
+    let exclude = |bench: &mut Bench| {
+        bench.settings.exclude = vec![Exclude::Name(glob::Pattern::new("b.log").unwrap())];
+    };
+    let take_out = |bench: &mut Bench| {
+        bench.settings.paths = globs(bench.folder.path(), &["a.log"]);
+    };
+    for change in [exclude, take_out] as [fn(&mut Bench); 2] {
+        let mut bench = Bench::new(&["*.log"]);
+        bench.append("a.log", "1\n");
+        bench.append("b.log", "1\n");
+        bench.start();
+        // Known by the path under which it was first seen.
+        bench.append("a.log", "2\n");
+        bench.rename("a.log", "a.log.1");
+        bench.append("a.log", "3\n");
+        change(&mut bench);
+        bench.start();
+        assert_eq!(bench.journal.len(), 2, "the journal forgets it");
+        bench.append("b.log", "left out\n");
+        bench.append("a.log.1", "4\n");
+        bench.step();
+        bench.pass(60);
+        assert_eq!(bench.sorted(), ["1", "1", "2", "3", "4"]);
+    }
+}
+
+#[test]
+fn a_file_that_paths_means_by_another_name_now_goes_on() {
+    let mut bench = Bench::new(&["here/*.log"]);
+    fs::create_dir(bench.path("here")).unwrap();
+    bench.append("here/a.log", "1\n");
+    bench.start();
+    bench.rename("here", "there");
+    bench.settings.paths = globs(bench.folder.path(), &["there/*.log"]);
+    bench.append("there/a.log", "2\n");
+    bench.start();
+    bench.append("there/a.log", "3\n");
+    bench.rename("there/a.log", "there/a.log.1");
+    bench.append("there/a.log", "4\n");
+    bench.start();
+    bench.pass(60);
+    assert_eq!(bench.text(), "1\n2\n3\n4\n");
+    let path = bench.path("there/a.log").display().to_string();
+    assert!(bench.chunks[1..].iter().all(|chunk| path_of(chunk).contains(&path)));
+}
