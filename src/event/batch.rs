@@ -205,6 +205,13 @@ impl Batch {
         Some(made)
     }
 
+    /// How many more events can be derived from what this one came from.
+    pub fn derivable(&self, from: usize) -> usize {
+        let origin = self.origins.get(from);
+        let count = origin.and_then(|origin| self.derived.get(*origin as usize));
+        usize::from(u16::MAX - count.copied().unwrap_or(0))
+    }
+
     /// Puts derived events after those that they came from. Gives how many there are.
     pub fn order_derived(&mut self) -> usize {
         if self.origins.is_empty() {

@@ -3,8 +3,9 @@
 //! In: `field` (default `message`): a list, or a text cut at `terminator` (default a line feed). Out: an event for
 //! each item, with all other fields of the first one and the item in `target` (default: the same field). Promises:
 //! the events follow each other where the one stood; a text with one part and an empty list leave the event as it is;
-//! empty parts are left out. On failure: an absent field, and a value that is neither a list nor a text, give the tag
-//! `_split_type_failure`.
+//! empty parts are left out. On failure: an absent field, a value that is neither a list nor a text, and one of more
+//! than 65,536 items (as many as can come of one event) give the tag `_split_type_failure`, and the event stays as it
+//! is.
 
 use std::sync::Arc;
 
@@ -55,6 +56,11 @@ impl Filter for SplitEvent {
             }
             if self.items.is_empty() {
                 batch.events[event].missed = true;
+                continue;
+            }
+            // All of them or none: an event that is left as it is has all that was in it.
+            if self.items.len() - 1 > batch.derivable(event) {
+                plan.failure.mark(batch, event);
                 continue;
             }
             let into = plan.target.as_ref().unwrap_or(&plan.field);
@@ -159,6 +165,24 @@ mod tests {
             [r#"{"a":1,"tags":["_split_type_failure"]}"#]
         );
         assert_eq!(all("", &[r#"{"message":[]}"#]), [r#"{"message":[]}"#]);
+    }
+
+    #[test]
+    fn an_event_of_more_items_than_one_can_give_stays_whole() {
+        let list = |count: u32| {
+            let items: Vec<String> = (0..count).map(|n| n.to_string()).collect();
+            format!("[{}]", items.join(","))
+        };
+        let most = all("", &[&format!("{{\"message\":{}}}", list(65_536))]);
+        assert_eq!((most.len(), &*most[65_535]), (65_536, r#"{"message":65535}"#));
+        let more = list(65_537);
+        let found = all("", &[&format!("{{\"message\":{more}}}")]);
+        assert_eq!(found, [format!("{{\"message\":{more},\"tags\":[\"_split_type_failure\"]}}")]);
+        // What was split before counts, too.
+        let twice = "field = \"a\"\n[[filters]]\ntype = \"split\"\nfield = \"b\"";
+        let found = all(twice, &[&format!("{{\"a\":[1,2],\"b\":{}}}", list(40_000))]);
+        assert_eq!(found.len(), 40_001);
+        assert!(found.iter().any(|event| event.contains("39998,39999],\"tags\"")));
     }
 
     #[test]
