@@ -4,7 +4,8 @@
 //! whole lines, one for each datagram (a line feed within becomes a blank), or as many as it has with `split_lines`;
 //! each sender is a source with `source.ip`.
 //! Promises: datagrams of one sender keep their order; what is held is one chunk. UDP has no acknowledgement and no
-//! back-pressure: what comes while the pipeline is busy waits in the kernel's buffer, and is lost when that is full.
+//! back-pressure: what comes while the pipeline is busy waits in the kernel's buffer, and is lost when that is full. A
+//! stop ends all sources, so that what a codec holds of them goes out.
 //! On failure: an address that is taken is tried again until it is free; health says `paused` with the cause.
 
 use std::collections::HashMap;
@@ -100,13 +101,14 @@ impl Receiver {
                 sleep(Duration::from_millis(limits::RETRY_FIRST_MS)).await;
             }
             self.take_all(&socket, &mut datagram);
-            if self.hand_on().await.is_err() {
+            if self.hand_on(self.senders.len() > SENDERS_MAX).await.is_err() {
                 return;
             }
         }
-        // What the kernel holds already was sent before the stop.
+        // What the kernel holds already was sent before the stop. A codec that holds lines of a sender gives them out:
+        // nothing is read again after the next start.
         self.take_all(&socket, &mut datagram);
-        let _ = self.hand_on().await;
+        let _ = self.hand_on(true).await;
     }
 
     /// What the kernel holds now, up to a chunk.
@@ -136,8 +138,8 @@ impl Receiver {
         append_lines(datagram, self.split_lines, &mut sender.text);
     }
 
-    async fn hand_on(&mut self) -> Result<(), Closed> {
-        let forget = self.senders.len() > SENDERS_MAX;
+    /// Hands on what came; `forget`: these chunks are the last ones of all senders.
+    async fn hand_on(&mut self, forget: bool) -> Result<(), Closed> {
         for sender in self.senders.values_mut() {
             if sender.text.is_empty() && !forget {
                 continue;
@@ -247,6 +249,22 @@ mod tests {
         let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         client.send_to(b"one\ntwo", address).await.unwrap();
         assert_eq!(pipeline.chunk().await.text, b"one\ntwo\n");
+    }
+
+    #[tokio::test]
+    async fn a_stop_gives_every_sender_its_last_chunk() {
+        let (address, mut pipeline) = start("").await;
+        let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let other = UdpSocket::bind("127.0.0.2:0").await.unwrap();
+        client.send_to(b"one", address).await.unwrap();
+        assert!(!pipeline.chunk().await.last);
+        other.send_to(b"two", address).await.unwrap();
+        assert!(!pipeline.chunk().await.last);
+        pipeline.stop.send(true).unwrap();
+        let last = [pipeline.chunk().await, pipeline.chunk().await];
+        assert!(last.iter().all(|chunk| chunk.last && chunk.text.is_empty() && chunk.offset == 4));
+        assert_ne!(last[0].source.id, last[1].source.id);
+        assert!(soon(pipeline.chunks.recv()).await.is_none());
     }
 
     #[tokio::test]
