@@ -1,12 +1,13 @@
 //! `type = "stdin"`: lines from standard input.
 //!
-//! Is: one thread that reads blocks. In: bytes. Out: chunks of one stream. Promises: every byte once, in order; a
-//! line that is too long goes on in pieces. Ends: at the end of the input, with a last chunk, or when told to stop.
-//! On failure: an error of reading is said in health and counts as the end.
+//! Is: one thread that reads blocks. In: bytes. Out: chunks of one stream. Promises: every byte once, in order, also
+//! over a reload: what was read for a pipeline that is no more, and the beginning of a line that had no end yet, goes
+//! to the next one; a line that is too long goes on in pieces. Ends: at the end of the input, with a last chunk, or
+//! when told to stop. On failure: an error of reading is said in health and counts as the end.
 
 use std::io::Read;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::tail::lines::{Cut, cut};
 use super::{Input, InputContext, InputLoad};
@@ -24,15 +25,29 @@ struct StandardInput {
     fields: Vec<(Key, Literal)>,
 }
 
+/// What was read of a stream and not handed on.
+#[derive(Default)]
+struct Carried {
+    /// Bytes after the last cut.
+    rest: Vec<u8>,
+    /// They are within a line whose first pieces were handed on.
+    inside: bool,
+}
+
+/// Of the process's standard input. Who has it is the one that reads: a thread whose pipeline is gone may wait in
+/// `read` for long, and leaves here what it got.
+static CARRIED: Mutex<Carried> = Mutex::new(Carried { rest: Vec::new(), inside: false });
+
+/// The entrance of the pipeline until it is told to stop. The thread does not hold it while it reads, or the pipeline's
+/// queue would never close.
+type Entrance = Arc<Mutex<Option<Intake>>>;
+
 /// Lines of a stream into chunks.
 struct Lines {
     source: Arc<Source>,
     line_max: usize,
     offset: u64,
-    inside: bool,
-    // Bytes after the last cut.
-    rest: Vec<u8>,
-    intake: Intake,
+    entrance: Entrance,
     clock: SharedClock,
     bytes: Counter,
     split: Counter,
@@ -49,13 +64,17 @@ impl Input for StandardInput {
     fn run(self: Box<Self>, context: InputContext) -> BoxFuture<'static, ()> {
         Box::pin(async move {
             let InputContext { name, intake, clock, metrics, health, mut stop, .. } = context;
-            let lines = Lines::new(&name, self.fields, self.line_max, intake, clock, &metrics);
+            let entrance: Entrance = Arc::new(Mutex::new(Some(intake)));
+            let of_thread = Arc::clone(&entrance);
+            let lines = Lines::new(&name, self.fields, self.line_max, of_thread, clock, &metrics);
             let (ended, end) = tokio::sync::oneshot::channel();
             let told = health.clone();
             // The thread may wait in `read` for ever; it is left behind when the agent stops.
             let thread = std::thread::Builder::new().name(format!("stdin-{name}"));
             let spawned = thread.spawn(move || {
-                lines.run(std::io::stdin().lock(), &told);
+                told.set(State::Fine);
+                let mut carried = lock(&CARRIED);
+                lines.run(std::io::stdin().lock(), &mut carried, &told);
                 let _ = ended.send(());
             });
             if let Err(why) = spawned {
@@ -68,6 +87,7 @@ impl Input for StandardInput {
                 _ = end => {}
                 _ = stop.wait_for(|stop| *stop) => {}
             }
+            lock(&entrance).take();
         })
     }
 }
@@ -77,7 +97,7 @@ impl Lines {
         name: &Arc<str>,
         fields: Vec<(Key, Literal)>,
         line_max: usize,
-        intake: Intake,
+        entrance: Entrance,
         clock: SharedClock,
         metrics: &Metrics,
     ) -> Self {
@@ -87,9 +107,7 @@ impl Lines {
             source: Arc::new(source),
             line_max,
             offset: 0,
-            inside: false,
-            rest: Vec::new(),
-            intake,
+            entrance,
             clock,
             bytes: metrics.counter("logweir_input_bytes_total", "Bytes read and handed on."),
             split: metrics.counter(
@@ -99,17 +117,13 @@ impl Lines {
         }
     }
 
-    fn run(mut self, mut from: impl Read, health: &Part) {
-        health.set(State::Fine);
+    fn run(mut self, mut from: impl Read, carried: &mut Carried, health: &Part) {
         let mut block = vec![0; CHUNK_BYTES];
-        loop {
+        // First what was read for a pipeline that is no more.
+        while self.take(carried).is_ok() {
             match from.read(&mut block) {
-                Ok(0) => break,
-                Ok(n) => {
-                    if self.take(&block[..n]).is_err() {
-                        return;
-                    }
-                }
+                Ok(0) => return self.end(carried),
+                Ok(n) => carried.rest.extend_from_slice(&block[..n]),
                 Err(why) if why.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(why) => {
                     let path = PathBuf::from("/dev/stdin");
@@ -119,43 +133,47 @@ impl Lines {
                         path.display()
                     );
                     health.set(State::Degraded(text));
-                    break;
+                    return self.end(carried);
                 }
             }
         }
-        let rest = std::mem::take(&mut self.rest);
-        let piece = self.inside;
-        let _ = self.send(rest, piece, true);
     }
 
-    fn take(&mut self, block: &[u8]) -> Result<(), Closed> {
-        self.rest.extend_from_slice(block);
+    // What is refused stays in `carried`.
+    fn take(&mut self, carried: &mut Carried) -> Result<(), Closed> {
         let mut from = 0;
-        loop {
-            let (length, piece, ends) = match cut(&self.rest[from..], self.line_max, self.inside) {
+        let result = loop {
+            let rest = &carried.rest[from..];
+            let (length, piece, ends) = match cut(rest, self.line_max, carried.inside) {
                 Cut::Lines(length) => (length, false, true),
                 Cut::Piece { length, ends } => (length, true, ends),
-                Cut::More => break,
+                Cut::More => break Ok(()),
             };
-            let mut text = self.intake.buffer();
-            text.extend_from_slice(&self.rest[from..from + length]);
+            if self.send(&rest[..length], piece, false).is_err() {
+                break Err(Closed);
+            }
             from += length;
-            self.inside = piece && !ends;
+            carried.inside = piece && !ends;
             self.split.add(u64::from(piece && ends));
-            self.send(text, piece, false)?;
-        }
-        self.rest.drain(..from);
-        Ok(())
+        };
+        carried.rest.drain(..from);
+        result
     }
 
-    fn send(&mut self, text: Vec<u8>, piece: bool, last: bool) -> Result<(), Closed> {
-        let offset = self.offset;
-        self.offset += text.len() as u64;
-        self.bytes.add(text.len() as u64);
-        self.intake.submit_blocking(Chunk {
+    fn end(&mut self, carried: &mut Carried) {
+        if self.send(&carried.rest, carried.inside, true).is_ok() {
+            *carried = Carried::default();
+        }
+    }
+
+    fn send(&mut self, bytes: &[u8], piece: bool, last: bool) -> Result<(), Closed> {
+        let intake = lock(&self.entrance).clone().ok_or(Closed)?;
+        let mut text = intake.buffer();
+        text.extend_from_slice(bytes);
+        intake.submit_blocking(Chunk {
             text,
             source: Arc::clone(&self.source),
-            offset,
+            offset: self.offset,
             received_ns: self.clock.now_ns(),
             piece,
             last,
@@ -163,8 +181,15 @@ impl Lines {
             told: Vec::new(),
             ack: None,
             memory: None,
-        })
+        })?;
+        self.offset += bytes.len() as u64;
+        self.bytes.add(bytes.len() as u64);
+        Ok(())
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

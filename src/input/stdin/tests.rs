@@ -16,12 +16,19 @@ impl Read for Drops {
     }
 }
 
+// With its entrance, and what comes out.
+fn lines(line_max: usize) -> (Lines, Entrance, tokio::sync::mpsc::Receiver<Chunk>) {
+    let (intake, queue) = chunk::intake(1000, Budget::default());
+    let entrance: Entrance = Arc::new(Mutex::new(Some(intake)));
+    let (name, metrics, of_thread) = ("in".into(), Metrics::default(), Arc::clone(&entrance));
+    let lines = Lines::new(&name, Vec::new(), line_max, of_thread, clock::system(), &metrics);
+    (lines, entrance, queue)
+}
+
 fn read(text: &str, drop: usize, line_max: usize) -> Vec<Chunk> {
-    let (intake, mut queue) = chunk::intake(1000, Budget::default());
-    let metrics = Metrics::default();
-    let name: Arc<str> = "in".into();
-    let lines = Lines::new(&name, Vec::new(), line_max, intake, clock::system(), &metrics);
-    lines.run(Drops(text.into(), drop), &Health::default().part("in"));
+    let (lines, _, mut queue) = lines(line_max);
+    let health = Health::default().part("in");
+    lines.run(Drops(text.into(), drop), &mut Carried::default(), &health);
     let mut chunks = Vec::new();
     while let Ok(chunk) = queue.try_recv() {
         chunks.push(chunk);
@@ -55,5 +62,58 @@ fn a_long_line_goes_in_pieces() {
     assert_eq!(
         pieces,
         [(&b"abcd"[..], true), (b"efgh", true), (b"ij\n", true), (b"k\n", false), (b"", false)]
+    );
+}
+
+/// Blocks that a test sends one by one; whoever reads waits for the next.
+#[derive(Clone)]
+struct Pipe(Arc<Mutex<std::sync::mpsc::Receiver<&'static str>>>);
+
+impl Read for Pipe {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let Ok(text) = lock(&self.0).recv() else { return Ok(0) };
+        buffer[..text.len()].copy_from_slice(text.as_bytes());
+        Ok(text.len())
+    }
+}
+
+#[test]
+fn what_is_read_for_a_pipeline_that_is_no_more_goes_to_the_next_one() {
+    let (write, read) = std::sync::mpsc::channel();
+    let pipe = Pipe(Arc::new(Mutex::new(read)));
+    let carried = Arc::new(Mutex::new(Carried::default()));
+    let run = || {
+        let (lines, entrance, queue) = lines(8);
+        let (pipe, carried) = (pipe.clone(), Arc::clone(&carried));
+        let health = Health::default().part("in");
+        let thread = std::thread::spawn(move || lines.run(pipe, &mut lock(&carried), &health));
+        (thread, entrance, queue)
+    };
+    let (old, entrance, mut old_queue) = run();
+    write.send("one\nt").unwrap();
+    assert_eq!(old_queue.blocking_recv().unwrap().text, b"one\n");
+    // The reload: the thread waits in `read`, and the queue closes all the same.
+    lock(&entrance).take();
+    assert!(old_queue.blocking_recv().is_none());
+    let (never_read, entrance, mut never) = run();
+    lock(&entrance).take();
+    assert!(never.blocking_recv().is_none());
+    let (new, _entrance, mut queue) = run();
+    for text in ["wo\nthree is lo", "ng\nfo", "ur"] {
+        write.send(text).unwrap();
+    }
+    drop(write);
+    for thread in [old, never_read, new] {
+        thread.join().unwrap();
+    }
+    let (mut text, mut last) = (Vec::new(), false);
+    while let Ok(chunk) = queue.try_recv() {
+        assert_eq!(chunk.offset, text.len() as u64);
+        text.extend(chunk.text);
+        last = chunk.last;
+    }
+    assert_eq!(
+        (String::from_utf8(text).unwrap().as_str(), last),
+        ("two\nthree is long\nfour", true)
     );
 }
