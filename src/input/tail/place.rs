@@ -290,6 +290,7 @@ impl Tailer {
         if changed || unread {
             let Some(generation) = self.generations.get_mut(&id) else { return };
             generation.retry = None;
+            generation.end_at = None;
             self.queue(id);
         }
         self.count_lag(id);

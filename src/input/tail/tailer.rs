@@ -467,6 +467,9 @@ impl Tailer {
             && let Some(generation) = self.generations.get_mut(&id)
         {
             generation.awaited = None;
+            if !matches!(turn, Ok(Turn::End)) {
+                generation.end_at = None;
+            }
         }
         match turn {
             Ok(Turn::Text { offset, piece, more, ends }) => {
@@ -530,7 +533,8 @@ impl Tailer {
     fn ended(&mut self, id: u64) {
         let now = self.now();
         let Some(generation) = self.generations.get_mut(&id) else { return };
-        generation.end_at = Some(now);
+        // To come to the same end once more is no growth: a removed file is not held for that.
+        generation.end_at.get_or_insert(now);
         generation.retry = None;
         if !self.problems.is_empty() {
             let path = generation.names.first().unwrap_or(&generation.last);

@@ -409,6 +409,19 @@ fn a_removed_file_is_read_to_its_end() {
 }
 
 #[test]
+fn a_file_that_is_removed_while_it_is_open_is_let_go_after_a_while() {
+    let mut bench = Bench::new(&["*.log"]);
+    bench.append("a.log", "1\n");
+    bench.start();
+    fs::remove_file(bench.path("a.log")).unwrap();
+    bench.step();
+    bench.pass(20);
+    assert_eq!(bench.metric("logweir_input_files_open"), 1);
+    bench.pass(40);
+    assert_eq!((bench.metric("logweir_input_files_open"), bench.journal.len()), (0, 0));
+}
+
+#[test]
 fn start_at_end_counts_once_and_later_files_are_read_whole() {
     let mut bench = Bench::with(&["*.log"], |s| s.start_at = StartAt::End, disk());
     bench.append("a.log", "old\nhalf");
