@@ -2,8 +2,9 @@
 //!
 //! In: generations without a name. Out: each is bound to a sibling, goes on at its open descriptor, or is forgotten.
 //! Promises: a folder is listed once for all of its lost files; an inode is believed before a name, and a name only
-//! with the content's consent; nothing is given up while its folder cannot be listed. On failure: a sibling that cannot
-//! be read is not the one; a folder that cannot be listed is named in [`Tailer::problem`] and listed again.
+//! with the content's consent; nothing is given up while its folder cannot be listed, or for seven days while its file
+//! system is away. On failure: a sibling that cannot be read is not the one; a folder that cannot be listed is named in
+//! [`Tailer::problem`] and listed again.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashSet};
@@ -59,8 +60,9 @@ impl Tailer {
             ids.sort_by_key(|id| self.generations.get(id).is_some_and(|g| g.offset == 0));
             let (names, listed) = self.names_in(&folder);
             let (siblings, unread) = self.siblings(names, &ids);
+            let away = self.devices_away(&folder, &ids);
             for id in ids {
-                self.place_one(id, &siblings, listed);
+                self.place_one(id, &siblings, listed, &away);
             }
             // A rotation may have brought more than the one generation that was known.
             self.again.extend(unread);
@@ -110,7 +112,37 @@ impl Tailer {
         (siblings, unread)
     }
 
-    fn place_one(&mut self, id: u64, siblings: &[Sibling], listed: bool) {
+    // The devices of the lost whose file systems are not where they were: the folder, or what is left of the way to it,
+    // is on another one by now. A folder may hold links to files of other devices, so a known file of such a device
+    // that is still there says that it is not away.
+    fn devices_away(&self, folder: &Path, ids: &[u64]) -> HashSet<u64> {
+        let now = self.now();
+        let there = folder.ancestors().find_map(|above| {
+            let facts = self.parts.storage.facts(above).ok()?;
+            Some((above, facts.device))
+        });
+        let Some((place, device)) = there else { return HashSet::new() };
+        let lost = ids.iter().filter_map(|id| self.generations.get(id));
+        let lost = lost.filter(|generation| generation.may_come_back(now));
+        let mut away: HashSet<u64> = lost.map(|generation| generation.inode.device).collect();
+        away.remove(&device);
+        if away.is_empty() {
+            return away;
+        }
+        for generation in self.generations.values() {
+            let device = generation.inode.device;
+            let within = generation.names.iter().find(|path| path.starts_with(place));
+            let is_there = |path: &Arc<Path>| {
+                self.parts.storage.facts(path).is_ok_and(|facts| facts.device == device)
+            };
+            if away.contains(&device) && within.is_some_and(is_there) {
+                away.remove(&device);
+            }
+        }
+        away
+    }
+
+    fn place_one(&mut self, id: u64, siblings: &[Sibling], listed: bool, away: &HashSet<u64>) {
         if let Some(sibling) = self.own_file(id, siblings)
             && self.place_own(id, sibling)
         {
@@ -130,7 +162,8 @@ impl Tailer {
         }
         let now = self.now();
         let Some(generation) = self.generations.get_mut(&id) else { return };
-        if !held && found == Found::Nowhere && generation.is_searched(now) {
+        let away = away.contains(&generation.inode.device) && generation.may_come_back(now);
+        if !held && !away && found == Found::Nowhere && generation.is_searched(now) {
             // Only now: while its own file may still be found, this may be a copy of its beginning.
             if !self.go_on_in_copy(id, siblings) {
                 self.give_up(id);
@@ -138,7 +171,7 @@ impl Tailer {
             return;
         }
         // A folder that was listed in the middle of a rotation may have hidden it.
-        let due = generation.search_again(now, listed);
+        let due = generation.search_again(now, listed, away);
         self.set_timer(id, due);
         if held {
             // Its descriptor is read to the end and then held for a while.

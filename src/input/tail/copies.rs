@@ -135,7 +135,9 @@ impl Tailer {
         if same.is_some() {
             return same;
         }
-        // Until its own file was looked for long enough, this may be the archive or copy of one that lost its end.
+        // Until its own file was looked for long enough, this may be the archive or copy of one that lost its end. What
+        // is with a file system that is away holds up nothing here.
+        ids.retain(|id| self.generations.get(id).is_some_and(|generation| !generation.is_away()));
         let left = head.and_then(|head| ids.into_iter().find(|id| self.may_be_left(*id, &head)))?;
         let content = Content::Short;
         Some((left, Original { alive: true, content, strong: true, settled: false }))

@@ -21,6 +21,9 @@ const SEARCHES_MIN: u32 = 6;
 /// Pause after the first search; it doubles up to the longest.
 const SEARCH_FIRST_NS: u64 = 50_000_000;
 const SEARCH_PAUSE_MAX_NS: u64 = 5_000_000_000;
+/// How long the file system of a file is waited for: seven days. Positions are not kept for ever for what never comes
+/// again.
+const AWAY_NS: u64 = 7 * 24 * 3_600_000_000_000;
 
 /// The open file of a generation.
 pub enum Body {
@@ -85,12 +88,16 @@ pub struct Awaited {
 /// The search for a file that has no name: one look at a folder in the middle of a rotation proves nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Search {
-    /// When it began, in elapsed nanoseconds; or when the folder could not be listed last.
+    /// When it began, in elapsed nanoseconds.
+    pub began: u64,
+    /// Since when the folder could be listed and its file system was there.
     pub since: u64,
     /// How often the folder was listed, or could not be.
     pub tries: u32,
     /// Whether it could be listed the last time.
     pub listed: bool,
+    /// Whether its file system was away the last time.
+    pub away: bool,
     /// When it is listed next.
     pub due: u64,
 }
@@ -271,15 +278,28 @@ impl Generation {
         self.modified_ns.max(self.awaited.map_or(0, |awaited| awaited.modified_ns))
     }
 
-    /// Plans the next search for a file that has no name; often at first, as a rotation takes no time. `listed`: the
-    /// folder could be listed; otherwise the time for which it is looked for begins anew.
-    pub fn search_again(&mut self, now: u64, listed: bool) -> u64 {
-        let (since, tries) =
-            self.search.as_ref().map_or((now, 0), |search| (search.since, search.tries));
-        let since = if listed { since } else { now };
+    /// Plans the next search for a file that has no name; often at first, as a rotation takes no time. While the folder
+    /// cannot be listed, or its file system is away, the time for which it is looked for begins anew.
+    pub fn search_again(&mut self, now: u64, listed: bool, away: bool) -> u64 {
+        let (began, since, tries) = self
+            .search
+            .as_ref()
+            .map_or((now, now, 0), |search| (search.began, search.since, search.tries));
+        let since = if listed && !away { since } else { now };
         let pause = (SEARCH_FIRST_NS << tries.min(16)).min(SEARCH_PAUSE_MAX_NS);
-        self.search = Some(Box::new(Search { since, tries: tries + 1, listed, due: now + pause }));
-        now + pause
+        let due = now + pause;
+        self.search = Some(Box::new(Search { began, since, tries: tries + 1, listed, away, due }));
+        due
+    }
+
+    /// Whether its file system was away when it was looked for last.
+    pub fn is_away(&self) -> bool {
+        self.search.as_ref().is_some_and(|search| search.away)
+    }
+
+    /// Whether its file system would be waited for, if it were away.
+    pub fn may_come_back(&self, now: u64) -> bool {
+        self.search.as_ref().is_none_or(|search| now < search.began.saturating_add(AWAY_NS))
     }
 
     /// Whether it was looked for long and often enough.

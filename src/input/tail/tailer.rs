@@ -624,6 +624,9 @@ impl Tailer {
                 {
                     self.forget(id);
                     return;
+                } else if now >= end_at.saturating_add(GRACE_NS) && generation.is_away() {
+                    // It is known again when its file system is back, which must not be kept busy.
+                    return self.close(id);
                 }
                 next = next.min(now + POLL_NS);
             } else if now >= end_at.saturating_add(self.settings.close_idle_ns) {

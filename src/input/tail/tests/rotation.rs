@@ -1,3 +1,4 @@
+use super::troubled::Mount;
 use super::*;
 
 fn path_of(chunk: &Chunk) -> String {
@@ -792,4 +793,83 @@ fn a_file_that_paths_means_by_another_name_now_goes_on() {
     assert_eq!(bench.text(), "1\n2\n3\n4\n");
     let path = bench.path("there/a.log").display().to_string();
     assert!(bench.chunks[1..].iter().all(|chunk| path_of(chunk).contains(&path)));
+}
+
+// A folder `d` with a file system of its own and a log in it.
+fn mounted(paths: &[&str]) -> (Bench, Arc<troubled::Troubled>, PathBuf) {
+    let storage = Arc::new(troubled::Troubled::default());
+    let bench = Bench::with(paths, |_| {}, storage.clone());
+    fs::create_dir(bench.path("d")).unwrap();
+    let folder = bench.path("d").canonicalize().unwrap();
+    storage.mount(&folder, Mount::There);
+    bench.append("d/a.log", numbered(0, 100));
+    (bench, storage, folder)
+}
+
+#[test]
+fn what_is_in_a_file_system_that_is_away_for_long_goes_on_when_it_is_back() {
+    for away in [Mount::Empty, Mount::Gone] {
+        for (restart, renumbered) in [(true, false), (true, true), (false, false)] {
+            let (mut bench, storage, folder) = mounted(&["d/*.log"]);
+            bench.start();
+            bench.pass(if restart { 0 } else { 10 });
+            storage.mount(&folder, away);
+            if restart {
+                bench.start();
+            } else {
+                bench.step();
+            }
+            bench.pass(120);
+            assert_eq!(bench.metric("logweir_input_files_open"), 0);
+            if renumbered {
+                storage.renumber();
+            }
+            storage.mount(&folder, Mount::There);
+            bench.append("d/a.log", numbered(100, 200));
+            bench.step();
+            bench.pass(20);
+            assert_eq!(bench.text(), numbered(0, 200), "{restart} {renumbered}");
+        }
+    }
+}
+
+#[test]
+fn a_file_system_that_never_comes_back_is_waited_for_for_a_week() {
+    let (mut bench, storage, folder) = mounted(&["d/*.log"]);
+    bench.start();
+    storage.mount(&folder, Mount::Gone);
+    bench.start();
+    for day in 1..=8 {
+        bench.clock.advance_ns(24 * 3_600_000_000_000);
+        bench.pass(60);
+        assert_eq!(bench.journal.len(), usize::from(day < 7), "after {day} days");
+    }
+    assert_eq!(bench.metric("logweir_input_files_gone_total"), 1);
+}
+
+#[test]
+fn what_is_removed_in_a_file_system_that_is_there_is_forgotten_soon() {
+    // Links to another file system: the folder they are in is on another one as a rule.
+    let (mut bench, _, _) = mounted(&["links/*.log"]);
+    bench.append("d/b.log", "b\n");
+    fs::create_dir(bench.path("links")).unwrap();
+    for name in ["a.log", "b.log"] {
+        let link = bench.path("links").join(name);
+        std::os::unix::fs::symlink(bench.path("d").join(name), link).unwrap();
+    }
+    bench.start();
+    fs::remove_file(bench.path("links/a.log")).unwrap();
+    fs::remove_file(bench.path("d/a.log")).unwrap();
+    bench.step();
+    bench.pass(60);
+    assert_eq!(bench.journal.len(), 1);
+    // A folder that is removed with all that is in it.
+    let (mut bench, _, _) = mounted(&["d/e/*.log", "d/*.log"]);
+    fs::create_dir(bench.path("d/e")).unwrap();
+    bench.append("d/e/b.log", "b\n");
+    bench.start();
+    fs::remove_dir_all(bench.path("d/e")).unwrap();
+    bench.step();
+    bench.pass(60);
+    assert_eq!(bench.journal.len(), 1);
 }
