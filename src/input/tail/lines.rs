@@ -3,7 +3,7 @@
 //! Is: a pure function over the bytes after a position. In: a block, the longest line allowed. Out: how many bytes
 //! go on, and whether they are whole lines or a piece of a line that is too long.
 //! Promises: the cost does not depend on the number of lines; a piece never splits a UTF-8 character and is never
-//! followed by an empty one; no byte is left out. On failure: nothing can fail.
+//! followed by an empty one, also where the line ends in CR and LF; no byte is left out. On failure: nothing can fail.
 
 use memchr::{memchr, memrchr};
 
@@ -51,7 +51,9 @@ fn piece(block: &[u8], line_max: usize) -> Cut {
     match memchr(b'\n', window) {
         Some(at) => Cut::Piece { length: at + 1, ends: true },
         None if window.len() > line_max => {
-            Cut::Piece { length: character_boundary(block, line_max), ends: false }
+            // A line end of two bytes must not be all that is left for the next piece.
+            let at = line_max - usize::from(line_max > 1 && window[line_max] == b'\r');
+            Cut::Piece { length: character_boundary(block, at), ends: false }
         }
         None => Cut::More,
     }

@@ -222,6 +222,11 @@ fn a_long_line_goes_in_pieces_and_no_piece_is_empty_or_splits_a_character() {
     assert_eq!(cut(b"e\nx", 4, true), Cut::Piece { length: 2, ends: true });
     assert_eq!(cut("abc\u{e9}f\n".as_bytes(), 4, false), Cut::Piece { length: 3, ends: false });
     assert_eq!(cut(&[0x80; 9], 4, false), Cut::Piece { length: 4, ends: false });
+    // CR and LF end a line together: something is left for the piece that they are in.
+    assert_eq!(cut(b"abc\r\nx", 4, false), Cut::Lines(5));
+    assert_eq!(cut(b"abcd\r\nx", 4, false), Cut::Piece { length: 3, ends: false });
+    assert_eq!(cut(b"d\r\nx", 4, true), Cut::Piece { length: 3, ends: true });
+    assert_eq!(cut(b"efgh\r\nx", 4, true), Cut::Piece { length: 3, ends: false });
 }
 
 #[test]

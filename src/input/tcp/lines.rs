@@ -3,8 +3,9 @@
 //! In: bytes, the longest line allowed, and whether the bytes begin inside a line that is being split.
 //! Out: the next part to hand on: as many whole lines as there are, or one piece of a line that is too long.
 //! Promises: the parts and the remainder are the bytes, in order; no line in a part of whole lines is longer than
-//! allowed; a piece is never longer than allowed and does not end inside a UTF-8 character; what is left over is
-//! at most one byte longer than the longest line. Linear time. On failure: nothing can fail.
+//! allowed; a piece is never longer than allowed, does not end inside a UTF-8 character, and is never followed by a
+//! line end (LF, or CR and LF) alone; what is left over is at most one byte longer than the longest line. Linear time. On
+//! failure: nothing can fail.
 
 use memchr::{memchr, memrchr};
 
@@ -56,10 +57,9 @@ fn whole_lines(text: &[u8], line_max: usize) -> usize {
 }
 
 fn piece(text: &[u8], line_max: usize) -> Option<Part> {
-    (text.len() > line_max).then(|| Part {
-        len: character_boundary(text, line_max),
-        piece: true,
-        open: true,
+    (text.len() > line_max).then(|| {
+        let at = line_max - usize::from(line_max > 1 && text[line_max] == b'\r');
+        Part { len: character_boundary(text, at), piece: true, open: true }
     })
 }
 
@@ -86,6 +86,8 @@ mod tests {
         let split = vec![(b"1234".to_vec(), true), (b"5\n".to_vec(), true)];
         assert_eq!(parts(b"12345\n", 4), (split, vec![]));
         assert_eq!(parts(b"1234", 4), (vec![], b"1234".to_vec()));
+        let split = vec![(b"123".to_vec(), true), (b"4\r\n".to_vec(), true)];
+        assert_eq!(parts(b"1234\r\n", 4), (split, vec![]));
     }
 
     #[test]
