@@ -47,6 +47,10 @@ pub trait Storage: Send + Sync {
     fn facts(&self, path: &Path) -> io::Result<FileFacts>;
     /// The names in a directory, in no order.
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>>;
+    /// Where a path leads that is a symbolic link, though nothing is there now; `None`: it is no link.
+    fn link_target(&self, _path: &Path) -> Option<PathBuf> {
+        None
+    }
     /// Makes a directory and its parents (mode 0700 for new ones).
     fn create_directory(&self, directory: &Path) -> io::Result<()>;
     /// Renames, replacing what is there.
@@ -167,6 +171,16 @@ impl Storage for DiskStorage {
 
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
         std::fs::read_dir(directory)?.map(|entry| entry.map(|e| e.path())).collect()
+    }
+
+    fn link_target(&self, path: &Path) -> Option<PathBuf> {
+        let target = path.parent()?.join(std::fs::read_link(path).ok()?);
+        let real = std::fs::canonicalize(path);
+        // Of a file that is not there its folder may be.
+        real.ok().or_else(|| {
+            let folder = std::fs::canonicalize(target.parent()?).ok()?;
+            Some(folder.join(target.file_name()?))
+        })
     }
 
     fn create_directory(&self, directory: &Path) -> io::Result<()> {

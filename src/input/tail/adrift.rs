@@ -1,13 +1,13 @@
 //! Looks for the bytes of generations that lost their path: renamed, copied and truncated, or compressed.
 //!
 //! In: generations without a name. Out: each is bound to a sibling, goes on at its open descriptor, or is forgotten.
-//! Promises: a folder is listed once for all of its lost files; an inode is believed before a name, and a name only
-//! with the content's consent; nothing is given up while its folder cannot be listed, or for seven days while its file
-//! system is away. On failure: a sibling that cannot be read is not the one; a folder that cannot be listed is named in
-//! [`Tailer::problem`] and listed again.
+//! Promises: a folder is listed once for all of its lost files, and so is the one that a link leads to; an inode is
+//! believed before a name, and a name only with the content's consent; nothing is given up while its folder cannot be
+//! listed, or for seven days while its file system is away. On failure: a sibling that cannot be read is not the one; a
+//! folder that cannot be listed is named in [`Tailer::problem`] and listed again.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,17 +48,25 @@ impl Tailer {
         let mut ids = std::mem::take(&mut self.adrift);
         ids.dedup();
         for id in ids {
-            let Some(generation) = self.generations.get(&id) else { continue };
+            let Some(generation) = self.generations.get_mut(&id) else { continue };
             if generation.names.is_empty()
                 && let Some(folder) = generation.last.parent()
             {
+                if let Some(target) = self.parts.storage.link_target(&generation.last) {
+                    generation.home = Some(target.into());
+                }
                 folders.entry(folder.to_path_buf()).or_default().push(id);
             }
         }
         for (folder, mut ids) in folders {
             // What content proves chooses first: of where nothing was read, age and size alone speak.
             ids.sort_by_key(|id| self.generations.get(id).is_some_and(|g| g.offset == 0));
-            let (names, listed) = self.names_in(&folder);
+            let (mut names, mut listed) = self.names_in(&folder);
+            for home in self.homes(&folder, &ids) {
+                let (more, all) = self.names_in(&home);
+                names.extend(more);
+                listed &= all;
+            }
             let (siblings, unread) = self.siblings(names, &ids);
             let away = self.devices_away(&folder, &ids);
             for id in ids {
@@ -68,6 +76,13 @@ impl Tailer {
             self.again.extend(unread);
             self.list_again(folder);
         }
+    }
+
+    // The folders where the links lead that generations were lost from.
+    fn homes(&self, folder: &Path, ids: &[u64]) -> BTreeSet<PathBuf> {
+        let lost = ids.iter().filter_map(|id| self.generations.get(id));
+        let homes = lost.filter_map(|generation| generation.home.as_deref()?.parent());
+        homes.filter(|home| *home != folder).map(Path::to_path_buf).collect()
     }
 
     // The names in a folder, and whether that says what is there: where they cannot be had now, nothing is known. Who
@@ -555,9 +570,10 @@ fn compare(
     Ok((same_start(&mut |b, o| archive.read_at(b, o), theirs, length)?, length))
 }
 
-/// The names that a file had, and those that they may have been rotated from.
+/// The names that a file had, also behind a link, and those that they may have been rotated from.
 pub(super) fn family(generation: &Generation) -> Vec<String> {
-    let own = [&generation.label, &generation.last].into_iter().filter_map(|path| name_of(path));
+    let places = [&generation.label, &generation.last].into_iter().chain(&generation.home);
+    let own = places.filter_map(|path| name_of(path));
     own.flat_map(|name| names::originals(name).into_iter().chain([name.to_string()])).collect()
 }
 

@@ -141,6 +141,8 @@ pub struct Generation {
     pub label: Arc<Path>,
     /// The last path it was seen at.
     pub last: Arc<Path>,
+    /// Where the link leads that it was lost from: the rest of it may be there.
+    pub home: Option<Arc<Path>>,
     /// Where it is now; empty: only an open descriptor holds it, or nothing.
     pub names: Vec<Arc<Path>>,
     /// Its file, where it is open.
@@ -201,6 +203,7 @@ impl Generation {
             blank: true,
             last: Arc::clone(&label),
             label,
+            home: None,
             names: Vec::new(),
             body: None,
             source: None,

@@ -873,3 +873,35 @@ fn what_is_removed_in_a_file_system_that_is_there_is_forgotten_soon() {
     bench.pass(60);
     assert_eq!(bench.journal.len(), 1);
 }
+
+#[test]
+fn what_is_rotated_behind_a_link_is_finished() {
+    for restart in [true, false] {
+        for how in 0..2 {
+            let mut bench = Bench::new(&["containers/*.log"]);
+            fs::create_dir(bench.path("containers")).unwrap();
+            fs::create_dir(bench.path("pods")).unwrap();
+            bench.append("pods/0.log", numbered(0, 100));
+            let link = bench.path("containers/x.log");
+            std::os::unix::fs::symlink(bench.path("pods/0.log"), link).unwrap();
+            bench.start();
+            bench.pass(10);
+            bench.append("pods/0.log", numbered(100, 200));
+            match how {
+                0 => bench.rename("pods/0.log", "pods/0.log.20261122-000000"),
+                _ => gzip(&bench, "pods/0.log", "pods/0.log.20261122-000000.gz"),
+            }
+            bench.append("pods/0.log", numbered(200, 300));
+            if restart {
+                bench.start();
+            } else {
+                bench.step();
+            }
+            bench.pass(60);
+            assert_eq!(bench.text(), numbered(0, 300), "{restart} {how}");
+            bench.start();
+            bench.pass(60);
+            assert_eq!(bench.text(), numbered(0, 300), "{restart} {how}, once more");
+        }
+    }
+}
