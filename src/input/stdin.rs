@@ -2,11 +2,12 @@
 //!
 //! Is: one thread that reads blocks. In: bytes. Out: chunks of one stream. Promises: every byte once, in order, also
 //! over a reload: what was read for a pipeline that is no more, and the beginning of a line that had no end yet, goes
-//! to the next one; a line that is too long goes on in pieces. Ends: at the end of the input, with a last chunk, or
-//! when told to stop. On failure: an error of reading is said in health and counts as the end.
+//! to the next one; a line that is too long goes on in pieces. Ends: at the end of the input or when told to stop, with
+//! a last chunk. On failure: an error of reading is said in health and counts as the end.
 
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::tail::lines::{Cut, cut};
@@ -42,13 +43,20 @@ static CARRIED: Mutex<Carried> = Mutex::new(Carried { rest: Vec::new(), inside: 
 /// queue would never close.
 type Entrance = Arc<Mutex<Option<Intake>>>;
 
-/// Lines of a stream into chunks.
-struct Lines {
+/// The stream, as the thread and who ends it know it.
+#[derive(Clone)]
+struct Stream {
     source: Arc<Source>,
-    line_max: usize,
-    offset: u64,
+    /// Bytes handed on.
+    offset: Arc<AtomicU64>,
     entrance: Entrance,
     clock: SharedClock,
+}
+
+/// Lines of a stream into chunks.
+struct Lines {
+    stream: Stream,
+    line_max: usize,
     bytes: Counter,
     split: Counter,
 }
@@ -64,9 +72,8 @@ impl Input for StandardInput {
     fn run(self: Box<Self>, context: InputContext) -> BoxFuture<'static, ()> {
         Box::pin(async move {
             let InputContext { name, intake, clock, metrics, health, mut stop, .. } = context;
-            let entrance: Entrance = Arc::new(Mutex::new(Some(intake)));
-            let of_thread = Arc::clone(&entrance);
-            let lines = Lines::new(&name, self.fields, self.line_max, of_thread, clock, &metrics);
+            let lines = Lines::new(&name, self.fields, self.line_max, intake, clock, &metrics);
+            let stream = lines.stream.clone();
             let (ended, end) = tokio::sync::oneshot::channel();
             let told = health.clone();
             // The thread may wait in `read` for ever; it is left behind when the agent stops.
@@ -84,10 +91,10 @@ impl Input for StandardInput {
                 return;
             }
             tokio::select! {
-                _ = end => {}
+                _ = end => return,
                 _ = stop.wait_for(|stop| *stop) => {}
             }
-            lock(&entrance).take();
+            stream.leave().await;
         })
     }
 }
@@ -97,18 +104,17 @@ impl Lines {
         name: &Arc<str>,
         fields: Vec<(Key, Literal)>,
         line_max: usize,
-        entrance: Entrance,
+        intake: Intake,
         clock: SharedClock,
         metrics: &Metrics,
     ) -> Self {
         let id = super::tail::random_id(&*clock);
         let source = Source { id, input: Arc::clone(name), kind: SourceKind::Stream, fields };
+        let (source, offset) = (Arc::new(source), Arc::default());
+        let entrance = Arc::new(Mutex::new(Some(intake)));
         Lines {
-            source: Arc::new(source),
+            stream: Stream { source, offset, entrance, clock },
             line_max,
-            offset: 0,
-            entrance,
-            clock,
             bytes: metrics.counter("logweir_input_bytes_total", "Bytes read and handed on."),
             split: metrics.counter(
                 "logweir_input_lines_split_total",
@@ -167,24 +173,45 @@ impl Lines {
     }
 
     fn send(&mut self, bytes: &[u8], piece: bool, last: bool) -> Result<(), Closed> {
-        let intake = lock(&self.entrance).clone().ok_or(Closed)?;
+        let intake = lock(&self.stream.entrance).clone().ok_or(Closed)?;
         let mut text = intake.buffer();
         text.extend_from_slice(bytes);
-        intake.submit_blocking(Chunk {
+        let (chunk, length) = (self.stream.chunk(text), bytes.len() as u64);
+        // Before: who ends the stream once the chunk is in the pipeline counts it.
+        self.stream.offset.fetch_add(length, Ordering::Relaxed);
+        let sent = intake.submit_blocking(Chunk { piece, last, ..chunk });
+        match sent {
+            Ok(()) => self.bytes.add(length),
+            Err(Closed) => {
+                self.stream.offset.fetch_sub(length, Ordering::Relaxed);
+            }
+        }
+        sent
+    }
+}
+
+impl Stream {
+    // Nothing of the stream goes into this pipeline any more: a codec gives out what it holds.
+    async fn leave(&self) {
+        let intake = lock(&self.entrance).take();
+        if let Some(intake) = intake {
+            let _ = intake.submit(Chunk { last: true, ..self.chunk(Vec::new()) }).await;
+        }
+    }
+
+    fn chunk(&self, text: Vec<u8>) -> Chunk {
+        Chunk {
             text,
             source: Arc::clone(&self.source),
-            offset: self.offset,
+            offset: self.offset.load(Ordering::Relaxed),
             received_ns: self.clock.now_ns(),
-            piece,
-            last,
+            piece: false,
+            last: false,
             position: None,
             told: Vec::new(),
             ack: None,
             memory: None,
-        })?;
-        self.offset += bytes.len() as u64;
-        self.bytes.add(bytes.len() as u64);
-        Ok(())
+        }
     }
 }
 

@@ -16,13 +16,18 @@ impl Read for Drops {
     }
 }
 
-// With its entrance, and what comes out.
-fn lines(line_max: usize) -> (Lines, Entrance, tokio::sync::mpsc::Receiver<Chunk>) {
+// With what ends it, and what comes out.
+fn lines(line_max: usize) -> (Lines, Stream, tokio::sync::mpsc::Receiver<Chunk>) {
     let (intake, queue) = chunk::intake(1000, Budget::default());
-    let entrance: Entrance = Arc::new(Mutex::new(Some(intake)));
-    let (name, metrics, of_thread) = ("in".into(), Metrics::default(), Arc::clone(&entrance));
-    let lines = Lines::new(&name, Vec::new(), line_max, of_thread, clock::system(), &metrics);
-    (lines, entrance, queue)
+    let (name, metrics) = ("in".into(), Metrics::default());
+    let lines = Lines::new(&name, Vec::new(), line_max, intake, clock::system(), &metrics);
+    let stream = lines.stream.clone();
+    (lines, stream, queue)
+}
+
+// As at a stop.
+fn leave(stream: &Stream) {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(stream.leave());
 }
 
 fn read(text: &str, drop: usize, line_max: usize) -> Vec<Chunk> {
@@ -83,22 +88,24 @@ fn what_is_read_for_a_pipeline_that_is_no_more_goes_to_the_next_one() {
     let pipe = Pipe(Arc::new(Mutex::new(read)));
     let carried = Arc::new(Mutex::new(Carried::default()));
     let run = || {
-        let (lines, entrance, queue) = lines(8);
+        let (lines, stream, queue) = lines(8);
         let (pipe, carried) = (pipe.clone(), Arc::clone(&carried));
         let health = Health::default().part("in");
         let thread = std::thread::spawn(move || lines.run(pipe, &mut lock(&carried), &health));
-        (thread, entrance, queue)
+        (thread, stream, queue)
     };
-    let (old, entrance, mut old_queue) = run();
+    let (old, stream, mut old_queue) = run();
     write.send("one\nt").unwrap();
     assert_eq!(old_queue.blocking_recv().unwrap().text, b"one\n");
-    // The reload: the thread waits in `read`, and the queue closes all the same.
-    lock(&entrance).take();
+    // The reload: the thread waits in `read`, and the queue closes all the same. What a codec holds goes out.
+    leave(&stream);
+    let last = old_queue.blocking_recv().unwrap();
+    assert_eq!((last.text.as_slice(), last.offset, last.last), (&b""[..], 4, true));
     assert!(old_queue.blocking_recv().is_none());
-    let (never_read, entrance, mut never) = run();
-    lock(&entrance).take();
-    assert!(never.blocking_recv().is_none());
-    let (new, _entrance, mut queue) = run();
+    let (never_read, stream, mut never) = run();
+    leave(&stream);
+    assert!(never.blocking_recv().unwrap().last && never.blocking_recv().is_none());
+    let (new, _stream, mut queue) = run();
     for text in ["wo\nthree is lo", "ng\nfo", "ur"] {
         write.send(text).unwrap();
     }
