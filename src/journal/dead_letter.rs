@@ -27,7 +27,7 @@ mod selection;
 use super::recover::{Recovery, recover_at_start};
 use super::shared::{describe, lock};
 use super::writer::{Identity, Writer};
-pub use letters::{LetterKey, Letters, StoredLetter, count, read_all};
+pub use letters::{LetterKey, Letters, StoredLetter, count, read_all, read_every};
 pub use request::{Action, Answer, REQUESTS_NAME, Request, Requests};
 pub use selection::{Selection, kind_of};
 

@@ -3,7 +3,7 @@
 //! Is: an input of the journal whose source is the store of dead letters. In: requests. Out: letters as documents of
 //! their output, with the ids that they had; answers. Promises: a letter leaves the store only after its document is
 //! safe in the journal; how far a request came stands in the frame that holds the documents, so that one that was
-//! interrupted goes on exactly there: nothing lost, nothing journaled twice.
+//! interrupted goes on exactly there: nothing lost, nothing journaled twice. While one cannot be read, none leaves.
 //! On failure: the request stays, and is taken up again: after a pause, or at the next start.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use crate::delivery::Stop;
 use crate::frame::{Draft, Head, WHOLE_ID};
 use crate::journal::Journal;
 use crate::journal::dead_letter::{
-    Action, Answer, LetterKey, Request, Requests, Selection, Store, StoredLetter, read_all,
+    Action, Answer, LetterKey, Request, Requests, Selection, Store, StoredLetter, read_every,
 };
 use crate::limits;
 use crate::metrics::{Counter, Metrics};
@@ -176,7 +176,12 @@ impl Desk {
         let mut without: BTreeMap<String, u64> = BTreeMap::new();
         let mut batch = Batch::new(&self.journal);
         let mut last: Option<Stored> = None;
-        for stored in read_all(&self.storage, &self.letters)?.filter(|s| selection.takes(s)) {
+        // All of them: afterwards whatever the selection takes is removed, also what was not met here.
+        let mut letters = read_every(&self.storage, &self.letters)?;
+        while let Some(stored) = letters.next_or_why()? {
+            if !selection.takes(&stored) {
+                continue;
+            }
             if *self.stop.borrow() {
                 return Err(Interrupted::Closed);
             }

@@ -2,7 +2,8 @@
 //!
 //! Is: the bytes of a letter, and a walk over all of them. In: a store's directory, also of one that is open.
 //! Out: letters with their keys, oldest first. Promises: nothing is changed; what is damaged is passed over.
-//! On failure: only when the directory cannot be listed.
+//! On failure: only when the directory cannot be listed; for whoever needs all letters ([`read_every`]), also when the
+//! device does not give some of them.
 
 use std::io;
 use std::path::Path;
@@ -11,7 +12,7 @@ use crate::delivery::DeadLetter;
 use crate::frame::Frame;
 use crate::storage::SharedStorage;
 
-use super::super::frames::{Frames, frames};
+use super::super::frames::{Frames, every_frame, frames};
 use super::super::recover::{Damaged, Touch, recover};
 
 /// Bits of a key that count the letters of one frame.
@@ -51,6 +52,12 @@ pub fn read_all(storage: &SharedStorage, directory: &Path) -> io::Result<Letters
     Ok(Letters { frames: frames(storage, directory)?, frame: None })
 }
 
+/// As [`read_all`], for whoever removes letters afterwards: what cannot be read now is an error, for it would look like
+/// letters that are not there. To be read with [`Letters::next_or_why`].
+pub fn read_every(storage: &SharedStorage, directory: &Path) -> io::Result<Letters> {
+    Ok(Letters { frames: every_frame(storage, directory)?, frame: None })
+}
+
 /// How many letters a directory holds.
 pub fn count(storage: &SharedStorage, directory: &Path) -> io::Result<u64> {
     let found = recover(storage, directory, Touch::Nothing, Damaged::All)?;
@@ -62,17 +69,30 @@ impl Iterator for Letters {
 
     fn next(&mut self) -> Option<StoredLetter> {
         loop {
+            // What fails is passed over by the next call.
+            if let Ok(next) = self.next_or_why() {
+                return next;
+            }
+        }
+    }
+}
+
+impl Letters {
+    /// The next letter, or what the device did not give before it; the call after that goes on behind it.
+    pub fn next_or_why(&mut self) -> io::Result<Option<StoredLetter>> {
+        loop {
             if let Some((frame, number)) = &mut self.frame
                 && *number < frame.document_count()
             {
                 *number += 1;
                 let found = letter_of(frame, *number - 1);
                 if found.is_some() {
-                    return found;
+                    return Ok(found);
                 }
                 continue;
             }
-            self.frame = Some((self.frames.next()?.frame, 0));
+            let Some(next) = self.frames.next_or_why()? else { return Ok(None) };
+            self.frame = Some((next.frame, 0));
         }
     }
 }

@@ -115,8 +115,8 @@ impl Copy<'_> {
         let start = segment.frames_from;
         self.as_it_is(0, start)?;
         let file = Arc::clone(&self.from);
-        let mut scanner = Scanner::new(file, start, segment.epoch, segment.first);
-        scanner.set_length(scanner.length().min(segment.bytes));
+        // The length that was found: one that is not told now looks like a segment without letters.
+        let mut scanner = Scanner::within(file, segment.bytes, start, segment.epoch, segment.first);
         while let Some(step) = scanner.step() {
             match step {
                 Found::Broken(Broken { unreadable: Some(why), .. }) => {

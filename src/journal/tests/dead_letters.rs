@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::clock::ManualClock;
 use crate::delivery::{DeadLetter, DeadLetters};
-use crate::journal::dead_letter::{Store, count, read_all};
+use crate::journal::dead_letter::{Store, count, read_all, read_every};
 use crate::metrics::Metrics;
 use crate::storage::SharedStorage;
 use crate::storage::simulated::{EIO, ENOSPC, SimulatedStorage};
@@ -170,4 +170,25 @@ fn a_damaged_letter_costs_only_itself() {
     storage.put(&path, &bytes);
     assert_eq!(all(&storage), [letter(1), letter(3)]);
     assert_eq!(open(&storage, 1 << 20).count(), 2);
+}
+
+#[test]
+fn what_cannot_be_opened_or_read_any_more_ends_a_reading_of_every_letter() {
+    let disk = SimulatedStorage::default();
+    let store = open(&disk, 1 << 20);
+    store.put(&[letter(1)]).unwrap();
+    let shared: SharedStorage = Arc::new(disk.clone());
+    let directory = Path::new(DIRECTORY);
+    let mut letters = read_every(&shared, directory).unwrap();
+    disk.fail_names_below(directory, Some(EIO));
+    let why = letters.next_or_why().unwrap_err().to_string();
+    assert!(why.contains("cannot open `/data/"), "{why}");
+    disk.fail_names_below(directory, None);
+    let mut letters = read_every(&shared, directory).unwrap();
+    disk.fail_reads_of(&[directory.to_path_buf()], EIO, None);
+    let why = letters.next_or_why().unwrap_err().to_string();
+    assert!(why.contains("cannot read `/data/"), "{why}");
+    assert!(read_every(&shared, directory).is_err());
+    disk.fail_reads(None);
+    assert_eq!(read_every(&shared, directory).unwrap().next().unwrap().letter, letter(1));
 }

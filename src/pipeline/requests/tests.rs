@@ -6,8 +6,9 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::delivery::{DeadLetter, DeadLetters};
 use crate::health::Health;
+use crate::journal::dead_letter::read_all;
 use crate::journal::{Opened, OutputSlot, Parts, Settings};
-use crate::storage::simulated::SimulatedStorage;
+use crate::storage::simulated::{EIO, SimulatedStorage};
 
 const FOLDER: &str = "/data/app";
 
@@ -206,4 +207,23 @@ fn what_is_no_request_is_answered_and_does_not_stop_the_others() {
     assert!(failed.contains("burn"), "{failed}");
     assert_eq!(bench.journaled("logs"), expected(0..1));
     assert_eq!(bench.desk.requests.names(), [""; 0]);
+}
+
+#[test]
+fn letters_that_cannot_be_read_for_a_moment_are_not_removed() {
+    for failing in 1..30 {
+        let bench = Bench::on(SimulatedStorage::default());
+        for n in 0..9 {
+            bench.refuse(n..n + 1);
+        }
+        bench.ask(Action::Replay, u64::MAX);
+        let folder = Path::new(FOLDER).join("dead-letters");
+        bench.disk.fail_reads_of(&[folder], EIO, Some(failing));
+        bench.desk.work();
+        bench.disk.fail_reads(None);
+        assert_eq!((bench.left().len(), bench.desk.requests.names().len()), (9, 1));
+        bench.desk.work();
+        assert_eq!(bench.journaled("logs"), expected(0..9), "{failing} reads fail");
+        assert_eq!(bench.left(), []);
+    }
 }
