@@ -142,10 +142,11 @@ impl Shared {
 
     fn cursors_of(&self, state: &State) -> Cursors {
         let most = if state.memory { self.found_written } else { u64::MAX };
-        let cursor = |output: &super::state::Output| Cursor {
-            name: output.name.clone(),
-            bit: output.bit,
-            sequence: output.passed().min(most),
+        let cursor = |output: &super::state::Output| {
+            let passed = output.passed();
+            let held = if passed <= self.found_written { output.held } else { u64::MAX };
+            let sequence = passed.min(held).min(most);
+            Cursor { name: output.name.clone(), bit: output.bit, sequence }
         };
         let outputs = state.outputs.iter().map(cursor).collect();
         // Sequences that were passed over at the open never were frames; in memory no later ones are, either.

@@ -2,6 +2,8 @@
 //!
 //! In: a directory and the outputs. Out: an open journal. Promises: an output keeps its bit and its cursor by name;
 //! one without a cursor begins at the oldest frame when the journal knows its name, at the end when it is new;
+//! sequences that were durable are not given again, and no cursor passes what could not be read at the end before the
+//! output is done with a later frame, so that a start that can read it ships it;
 //! no frame comes in before the frames found are durable, so that no position outlives them.
 //! On failure: a diagnostic when the directory cannot be used or the device does not give what is there; damage is
 //! reported, never an error.
@@ -32,6 +34,8 @@ struct Start {
     cursor: u64,
     bytes: u64,
     documents: u64,
+    /// See [`Output::held`].
+    held: u64,
 }
 
 pub(super) fn open(
@@ -49,6 +53,10 @@ pub(super) fn open(
     let mut found = recover_at_start(&storage, directory, &*held).map_err(|unread| {
         unread.diagnostic(&format!("the journal in `{}`", directory.display()))
     })?;
+    // What is durable in a newest segment that cannot be read now stays noted: a start that cannot read it, either,
+    // must not give its sequences again.
+    let away = found.segments.last().is_some_and(|segment| segment.unreadable);
+    let found_last = if away { found.durable.max(found.last_intact) } else { found.last_intact };
     // Passed at once, they would be deleted. They stay for whoever can still read them, and for a later start.
     found.segments.retain(|segment| !segment.unreadable);
     let totals = totals(&found.segments);
@@ -85,7 +93,7 @@ pub(super) fn open(
         journal,
         epoch,
         found_written: found.written,
-        found_last: found.last_intact,
+        found_last,
         state: Mutex::new(state),
         writer: Mutex::new(writer),
         gate: Mutex::new(()),
@@ -225,17 +233,23 @@ fn starts(found: &Recovered, outputs: &[OutputSlot], totals: &[u64; 33]) -> Vec<
         });
         used |= 1 << bit;
         let cursor = cursors.iter().find(|c| c.name == output.name && c.bit == bit);
+        let all_again = cursor.is_none() && known && ours.is_none();
+        let held = match cursor {
+            Some(cursor) => cursor.sequence.max(last_frame),
+            None if all_again => last_frame,
+            None => u64::MAX,
+        };
         if let Some(cursor) = cursor.filter(|c| c.sequence < last_frame) {
             let done = found.done.iter().find(|d| d.bit == bit);
             let (bytes, documents) = done.map_or((0, 0), |d| (d.bytes, d.documents));
-            return Start { bit, cursor: cursor.sequence, bytes, documents };
+            return Start { bit, cursor: cursor.sequence, bytes, documents, held };
         }
-        if cursor.is_none() && known && ours.is_none() && last_frame > 0 {
+        if all_again && last_frame > 0 {
             // The cursor file is lost: everything comes again.
-            return Start { bit, cursor: 0, bytes: 0, documents: 0 };
+            return Start { bit, cursor: 0, bytes: 0, documents: 0, held };
         }
         let (bytes, documents) = (totals[32], totals[bit as usize]);
-        Start { bit, cursor: found.written, bytes, documents }
+        Start { bit, cursor: found.written, bytes, documents, held }
     };
     outputs.iter().zip(bits).map(start).collect()
 }
@@ -270,6 +284,7 @@ fn state(
         given_documents: start.documents,
         outstanding: VecDeque::new(),
         floor: 0,
+        held: start.held,
         wake: Arc::new(Notify::new()),
         numbers: OutputNumbers::new(metrics, &slot.name),
     };

@@ -114,9 +114,9 @@ pub struct Recovered {
     pub outputs: Vec<(u32, String)>,
     /// Documents for each bit up to each cursor, in the order of the cursors: `(bit, frames' bytes, documents)`.
     pub done: Vec<Done>,
-    /// Highest generation ever seen.
+    /// Highest generation ever seen, or that a header may have which could not be read.
     pub generation: u64,
-    /// Highest sequence ever seen, or named by a segment.
+    /// Highest sequence ever seen, named by a segment, or said to be durable.
     pub written: u64,
     /// Sequence of the last intact frame that is not void.
     pub last_intact: u64,
@@ -160,6 +160,9 @@ pub enum Damaged<'a> {
     Only(&'a BTreeSet<PathBuf>),
 }
 
+/// More than the generations that a header has which cannot be read now: when it can, no newer segment has the same.
+const UNKNOWN_GENERATIONS: u64 = 1 << 32;
+
 struct Candidate {
     first: u64,
     path: PathBuf,
@@ -183,6 +186,9 @@ pub fn recover(
     }
     let mut found = Recovered { cursors, ..Recovered::default() };
     let mut candidates = candidates(storage, directory, (touch, damaged), &mut found.report)?;
+    // Of what could not be opened the name is all that is known.
+    let unopened = found.report.foreign.iter().any(|(path, _)| segment::first_of(path).is_some());
+    let unknown = unopened || candidates.iter().any(|c| c.unreadable && c.header.is_none());
     found.journal = journal_of(&candidates, found.cursors.as_ref());
     keep_own(&mut candidates, found.journal, &mut found.report);
     let ordered = in_order(candidates, storage, touch);
@@ -211,6 +217,11 @@ pub fn recover(
             ordered[n + 1..].iter().find(|c| c.header.is_some()).map_or(u64::MAX, |c| c.first);
         let place = Place { storage, directory, touch, damaged, newest: n + 1 == count, limit };
         read_segment(&place, candidate, &mut found)?;
+    }
+    // What was durable once may stand in a segment that only a later start can read: its sequences are taken.
+    found.written = found.written.max(found.durable);
+    if unknown {
+        found.generation += UNKNOWN_GENERATIONS;
     }
     check_end(storage, directory, touch, &mut found);
     found.report.bytes = found.segments.iter().map(|s| s.bytes).sum();

@@ -53,7 +53,8 @@ pub struct Shared {
     pub(super) epoch: u64,
     /// The last sequence on disk when a journal in memory was opened: what its cursors on disk mean.
     pub(super) found_written: u64,
-    /// The last intact frame at the open: later sequences, up to `found_written`, are used, but no frame has them.
+    /// The last intact frame at the open, or the last durable one where the newest segment cannot be read: later
+    /// sequences, up to `found_written`, are used, but no frame has them.
     pub(super) found_last: u64,
     pub(super) state: Mutex<State>,
     pub(super) writer: Mutex<Writer>,

@@ -147,6 +147,9 @@ pub struct Output {
     pub outstanding: VecDeque<Given>,
     /// Frames up to here were dropped for it and hold nothing.
     pub floor: u64,
+    /// The cursor file names no later frame until the output is done with one that came in since the start: what
+    /// follows up to there could not be read, and a later start may.
+    pub held: u64,
     /// Wakes its feed.
     pub wake: Arc<Notify>,
     /// Its metrics.

@@ -431,3 +431,37 @@ fn inspecting_changes_nothing_and_tells_everything() {
     assert_eq!(seen.report.wounds.len(), 1);
     assert!(patient.bench.storage.list(Path::new(DIRECTORY)).unwrap().len() < 4);
 }
+
+#[test]
+fn a_newest_segment_that_can_be_read_again_is_shipped() {
+    for (lives, appended, taken) in
+        [(1, 0, false), (1, 0, true), (1, 1, true), (2, 1, false), (3, 0, true)]
+    {
+        let patient = patient(5);
+        let storage = &patient.bench.storage;
+        storage.fail_reads_of(std::slice::from_ref(&patient.path), EIO, None);
+        for life in 1..=lives {
+            let opened = patient.bench.open();
+            let mut feed = opened.journal.feed(0).unwrap();
+            let sequence = 5 + life * appended;
+            if appended > 0 {
+                assert_eq!(append(&opened.journal, sequence, 1), sequence, "none is given twice");
+            }
+            if taken {
+                // It is not done with them.
+                assert_eq!(numbers(&mut *feed), (6..=sequence).collect::<Vec<_>>());
+            }
+            opened.journal.close();
+        }
+        storage.fail_reads(None);
+        let opened = patient.bench.open();
+        let wanted: Vec<u64> = (1..=5 + lives * appended).collect();
+        let mut feed = opened.journal.feed(0).unwrap();
+        assert_eq!(numbers(&mut *feed), wanted, "{lives} {appended} {taken}");
+        feed.done(5 + lives * appended);
+        opened.journal.close();
+        drop(opened);
+        let opened = patient.bench.open();
+        assert_eq!(numbers(&mut *opened.journal.feed(0).unwrap()), [0; 0], "it is done with");
+    }
+}
