@@ -86,7 +86,7 @@ impl Shared {
         state.synced = sequence;
         let due_already = std::mem::replace(&mut state.cursors_moved, true);
         if let Some(ack) = ack {
-            state.acks.push_back((sequence, ack));
+            state.wait_for(sequence, ack);
             state.sync_wanted = true;
         }
         state.evict(&self.pool);

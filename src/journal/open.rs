@@ -133,6 +133,7 @@ impl Shared {
                 self.sync_once();
             }
         }
+        self.give_up_acks();
         self.write_cursors(true);
         self.show();
         self.count_dropped_in_hand();
@@ -141,6 +142,14 @@ impl Shared {
 }
 
 impl Shared {
+    // Nobody will tell them: whoever waits for one must not wait for ever. A frame that comes in still, because its
+    // append had begun, gives up its own.
+    fn give_up_acks(&self) {
+        let mut state = lock(&self.state);
+        state.ended = true;
+        state.acks.clear();
+    }
+
     // What outputs still held when they ended, though the journal had dropped it: nobody sends it any more.
     fn count_dropped_in_hand(&self) {
         for output in &lock(&self.state).outputs {
@@ -290,6 +299,7 @@ fn state(
     };
     State {
         closed: false,
+        ended: false,
         memory: settings.mode == Mode::Memory,
         sync: settings.sync,
         written: found.written,

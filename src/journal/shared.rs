@@ -228,7 +228,7 @@ impl Shared {
         state.publish(entry, new);
         let waits = ack.is_some();
         if let Some(ack) = ack {
-            state.acks.push_back((sequence, ack));
+            state.wait_for(sequence, ack);
         }
         state.evict(&self.pool);
         if waits || state.sync == SyncPolicy::Always {

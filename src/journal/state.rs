@@ -25,6 +25,8 @@ use super::writer::{Begun, Place};
 pub struct State {
     /// No more frames.
     pub closed: bool,
+    /// The last sync was made: what was not told until now is never told.
+    pub ended: bool,
     /// Frames live only here, not in segments.
     pub memory: bool,
     /// Durability.
@@ -295,6 +297,13 @@ impl State {
         let newest_first = self.tail.iter().rev();
         let unsynced = newest_first.take_while(|e| e.frame.sequence() > self.synced);
         unsynced.map(|e| e.frame.bytes().len() as u64).sum()
+    }
+
+    /// Notes who waits for this frame to be safe; once nobody will tell, the ack is dropped, which ends the wait.
+    pub fn wait_for(&mut self, sequence: u64, ack: Ack) {
+        if !self.ended {
+            self.acks.push_back((sequence, ack));
+        }
     }
 
     /// Takes in a frame that was written; outputs that have nothing to do with it pass it at once.

@@ -7,7 +7,7 @@ use crate::clock::ManualClock;
 use crate::delivery::{DeadLetter, DeadLetters};
 use crate::health::Health;
 use crate::journal::dead_letter::read_all;
-use crate::journal::{Opened, OutputSlot, Parts, Settings};
+use crate::journal::{Mode, Opened, OutputSlot, Parts, Settings};
 use crate::storage::simulated::{EIO, SimulatedStorage};
 
 const FOLDER: &str = "/data/app";
@@ -17,7 +17,7 @@ struct Bench {
     disk: SimulatedStorage,
     desk: Desk,
     journal: Journal,
-    _stop: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
 }
 
 fn shared(disk: &SimulatedStorage) -> SharedStorage {
@@ -26,6 +26,10 @@ fn shared(disk: &SimulatedStorage) -> SharedStorage {
 
 impl Bench {
     fn on(disk: SimulatedStorage) -> Bench {
+        Bench::with(disk, Settings::default())
+    }
+
+    fn with(disk: SimulatedStorage, settings: Settings) -> Bench {
         let (storage, metrics) = (shared(&disk), Metrics::default());
         let clock = Arc::new(ManualClock::at(1_000_000_000));
         let folder = Path::new(FOLDER);
@@ -39,14 +43,14 @@ impl Bench {
         let slot = |name: &str| OutputSlot { name: name.into(), required: true, max_lag: None };
         let outputs = ["logs", "other"].map(slot);
         let Opened { journal, positions, bits, .. } =
-            Journal::open(parts, &folder.join("journal"), Settings::default(), &outputs).unwrap();
+            Journal::open(parts, &folder.join("journal"), settings, &outputs).unwrap();
         let letters = folder.join("dead-letters");
         let store = Store::open(Arc::clone(&storage), clock, &metrics, &letters, 1 << 30).unwrap();
         let (stop, stopped) = watch::channel(false);
         let bits = outputs.iter().map(|o| o.name.clone()).zip(bits).collect();
         let work = (Arc::new(store), journal.clone());
         let desk = Desk::new(folder, (&storage, &metrics), work, bits, &positions, stopped);
-        Bench { disk, desk, journal, _stop: stop }
+        Bench { disk, desk, journal, stop }
     }
 
     /// The same after the machine crashed.
@@ -225,5 +229,37 @@ fn letters_that_cannot_be_read_for_a_moment_are_not_removed() {
         bench.desk.work();
         assert_eq!(bench.journaled("logs"), expected(0..9), "{failing} reads fail");
         assert_eq!(bench.left(), []);
+    }
+}
+
+#[test]
+fn a_stop_ends_a_replay_that_waits_for_the_journal() {
+    for mode in [Mode::Disk, Mode::Memory] {
+        let settings = Settings { mode, ..Settings::default() };
+        let bench = Arc::new(Bench::with(SimulatedStorage::default(), settings));
+        bench.refuse(0..1);
+        bench.ask(Action::Replay, u64::MAX);
+        if mode == Mode::Disk {
+            bench.disk.fail_syncs(Some(EIO));
+        }
+        let before = bench.journal.stats().written;
+        let other = Arc::clone(&bench);
+        let work = std::thread::spawn(move || other.desk.work());
+        let until = |what: &str, holds: &dyn Fn() -> bool| {
+            let start = std::time::Instant::now();
+            while !holds() {
+                assert!(
+                    start.elapsed() < Duration::from_secs(20),
+                    "{mode:?}: still waiting: {what}"
+                );
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        };
+        until("for the letter's frame", &|| bench.journal.stats().written > before);
+        // What `Pipeline::stop` does before it waits for the desk.
+        bench.stop.send(true).unwrap();
+        bench.journal.close();
+        until("for the end of the replay", &|| work.is_finished());
+        assert_eq!((bench.left().len(), bench.desk.requests.names().len()), (1, 1));
     }
 }
