@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::chunk::{Ack, Closed, Position};
+use crate::chunk::{Ack, Position};
 use crate::frame::Draft;
 
 use super::numbers::Trouble;
@@ -21,6 +21,8 @@ use super::writer::{Begun, WriteError, Writer};
 pub struct Deferred {
     /// Of new sources, whose frames nobody sees before they are on disk.
     new: VecDeque<New>,
+    /// The last frame whose new sources are on disk.
+    told: u64,
     /// Not yet reached by all required outputs.
     waiting: VecDeque<(u64, Vec<Position>)>,
     /// Reached, not yet written; the newest of each source.
@@ -60,9 +62,14 @@ impl Shared {
         entry: Entry,
         positions: Vec<Position>,
         ack: Option<Ack>,
-    ) -> Result<(), Closed> {
-        let (bytes, count) = (entry.frame.bytes().len(), entry.frame.document_count());
-        let sequence = entry.frame.sequence();
+    ) {
+        let hidden = self.defer(&entry, positions);
+        self.publish_in_memory(entry, hidden, ack);
+    }
+
+    /// Takes the positions of a frame; whether they are of new sources, so that nobody may see the frame yet.
+    fn defer(&self, entry: &Entry, positions: Vec<Position>) -> bool {
+        let (sequence, count) = (entry.frame.sequence(), entry.frame.document_count());
         let new: Vec<Position> = positions.iter().filter(|p| p.new).cloned().collect();
         let hidden = !new.is_empty();
         // A new source's position without documents goes to the disk as it is.
@@ -78,7 +85,14 @@ impl Shared {
         if !waiting.is_empty() {
             deferred.waiting.push_back((sequence, waiting));
         }
-        drop(deferred);
+        hidden
+    }
+
+    /// Lets a frame be seen. Its positions may be on disk already: the background may have had its turn since they
+    /// were taken, as that is under another lock.
+    fn publish_in_memory(&self, entry: Entry, hidden: bool, ack: Option<Ack>) {
+        let (bytes, count) = (entry.frame.bytes().len(), entry.frame.document_count());
+        let sequence = entry.frame.sequence();
         let mut state = lock(&self.state);
         state.publish(entry, hidden);
         let soon = hidden && !state.sync_soon;
@@ -98,14 +112,20 @@ impl Shared {
             self.work.notify_one();
         }
         self.count(bytes, count);
-        Ok(())
     }
 
     /// Writes the positions of new sources, and lets outputs see their frames.
     fn store_new(&self) -> bool {
         lock(&self.state).sync_soon = false;
-        let new = std::mem::take(&mut lock(&self.deferred).new);
-        let Some(last) = new.back().map(|new| new.sequence) else { return true };
+        let (new, told) = {
+            let mut deferred = lock(&self.deferred);
+            (std::mem::take(&mut deferred.new), deferred.told)
+        };
+        let Some(last) = new.back().map(|new| new.sequence) else {
+            // A frame may have come to be hidden only after its positions were written.
+            self.uncover(told);
+            return true;
+        };
         let began = self.clock.elapsed_ns();
         let written = {
             let mut writer = lock(&self.writer);
@@ -126,13 +146,20 @@ impl Shared {
         };
         self.status.over(Trouble::Write);
         self.note_segments(&mut begun);
+        lock(&self.deferred).told = last;
+        let took = Duration::from_nanos(self.clock.elapsed_ns().saturating_sub(began));
+        lock(&self.state).sync_took = took;
+        self.uncover(last);
+        true
+    }
+
+    /// Lets outputs see the frames of new sources up to here.
+    fn uncover(&self, told: u64) {
         let mut state = lock(&self.state);
-        state.sync_took = Duration::from_nanos(self.clock.elapsed_ns().saturating_sub(began));
-        while state.barriers.front().is_some_and(|barrier| *barrier <= last) {
+        while state.barriers.front().is_some_and(|barrier| *barrier <= told) {
             state.barriers.pop_front();
         }
         Self::wake(&state);
-        true
     }
 
     /// Writes the positions that all required outputs have reached, those of new sources before them.
@@ -227,4 +254,34 @@ fn before_their_documents(new: &VecDeque<New>, writer: &Writer) -> Vec<Position>
         }
     }
     told.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::writer::Place;
+    use super::*;
+    use crate::journal::tests::support::{Bench, numbers, padded};
+    use crate::journal::{Arc, Mode};
+
+    #[test]
+    fn a_new_source_that_is_written_before_its_frame_is_there_is_seen() {
+        let mut bench = Bench::new(&["logs"]);
+        bench.settings.mode = Mode::Memory;
+        let opened = bench.open();
+        let shared = &opened.journal.shared;
+        let mut draft = padded(1, 1, 0);
+        let position = Position { key: 7, offset: 3, identity: b"new".to_vec(), new: true };
+        draft.position(position.clone());
+        let frame = Arc::new(draft.seal_in_memory(shared.epoch, 1));
+        let place = Place { generation: 0, offset: 0 };
+        let entry = Entry { frame, documents: [1].into(), place, appended_ns: 0 };
+        let hidden = shared.defer(&entry, vec![position]);
+        // The background's turn, just now.
+        assert!(opened.journal.turn());
+        shared.publish_in_memory(entry, hidden, None);
+        let mut feed = opened.journal.feed(opened.bits[0]).unwrap();
+        assert!(hidden && feed.next_now().is_none());
+        assert!(opened.journal.turn());
+        assert_eq!(numbers(&mut *feed), [1]);
+    }
 }

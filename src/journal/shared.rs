@@ -113,7 +113,7 @@ impl Shared {
         };
         match self.settings.mode {
             Mode::Disk => self.append_on_disk(entry, new, ack)?,
-            Mode::Memory => self.append_in_memory(entry, positions, ack)?,
+            Mode::Memory => self.append_in_memory(entry, positions, ack),
         }
         Ok(sequence)
     }

@@ -5,5 +5,5 @@ mod model;
 mod places;
 mod pressure;
 mod settled;
-mod support;
+pub(super) mod support;
 mod wounds;
