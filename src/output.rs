@@ -14,6 +14,7 @@ pub(crate) mod fuzz;
 mod http;
 mod kafka;
 mod null;
+mod open;
 mod post;
 mod senders;
 #[cfg(test)]

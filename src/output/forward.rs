@@ -18,6 +18,7 @@ use std::time::Duration;
 use rustls::ClientConfig;
 
 use super::connect::Server;
+use super::open::Open;
 use super::{Output, OutputLoad, connect};
 use crate::delivery::{BoxFuture, OutputContext};
 use crate::frame::Frame;
@@ -144,31 +145,43 @@ impl Worker {
         let enough = self.forward.batch_bytes;
         while let Some(frames) = super::next_frames(&mut self.context, enough, Duration::ZERO).await
         {
-            for message in self.messages(&frames) {
+            let mut open = Open::new(&frames, self.context.bit);
+            for (message, places) in self.messages(&frames) {
                 self.deliver(&message).await?;
+                for place in places {
+                    open.settle(place);
+                }
+                // A stop while the others are under way does not send it again.
+                if let Some(sequence) = open.done() {
+                    self.context.feed.done(sequence);
+                }
             }
-            if let Some(last) = frames.last() {
-                self.context.feed.done(last.sequence());
+            if let Some(sequence) = open.done() {
+                self.context.feed.done(sequence);
             }
         }
         Ok(())
     }
 
-    /// The frames' documents, those of a tag together, in the order in which the tags come.
-    fn messages(&self, frames: &[Arc<Frame>]) -> Vec<Message> {
-        let (bit, mut messages) = (self.context.bit, Vec::<Message>::new());
-        for frame in frames {
+    /// The frames' documents, those of a tag together, in the order in which the tags come; with each message the place
+    /// of each document's frame.
+    fn messages(&self, frames: &[Arc<Frame>]) -> Vec<(Message, Vec<usize>)> {
+        let (bit, mut messages) = (self.context.bit, Vec::<(Message, Vec<usize>)>::new());
+        for (place, frame) in frames.iter().enumerate() {
             for document in frame.documents().filter(|d| d.routes & (1 << bit) != 0) {
                 let tag = document.address(bit).unwrap_or(b"logweir");
-                let fits = |message: &&mut Message| {
+                let fits = |(message, _): &&mut (Message, Vec<usize>)| {
                     message.is_for(tag) && message.bytes() < self.forward.batch_bytes
                 };
                 match messages.iter_mut().rev().find(fits) {
-                    Some(message) => message.add(document.time_ns, document.body),
+                    Some((message, places)) => {
+                        message.add(document.time_ns, document.body);
+                        places.push(place);
+                    }
                     None => {
                         let mut message = Message::new(tag);
                         message.add(document.time_ns, document.body);
-                        messages.push(message);
+                        messages.push((message, vec![place]));
                     }
                 }
             }

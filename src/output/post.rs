@@ -3,14 +3,15 @@
 //! In: frames, and a [`Service`] that sends a batch and says what became of it. Out: batches, dead letters. Promises:
 //! one request is under way at a time, so that documents arrive in the order of the journal (those of one address,
 //! where the service keeps addresses apart); what may pass is tried again with growing pauses, for ever; of a batch
-//! that
-//! is refused the halves are tried, until the documents that will not be had stand alone: those are dead letters; what
-//! was taken in part is not sent again. A frame is done when the last of its documents is. A crash between answer and
-//! cursor sends them again. On failure: health says `paused` with the service's words; nothing is lost.
+//! that is refused the halves are tried, until the documents that will not be had stand alone: those are dead letters;
+//! what was taken in part is not sent again. A frame is done when the last of its documents is, and those of the
+//! frames before it are. What is not done when the agent crashes, or when its stop does not wait any longer, comes
+//! again. On failure: health says `paused` with the service's words; nothing is lost.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::open::Open;
 use crate::delivery::{BoxFuture, DeadLetter, OutputContext};
 use crate::frame::{Document, Frame};
 use crate::health::State;
@@ -129,12 +130,12 @@ impl<S: Service> Worker<S> {
         self.context.health.set(State::Fine);
         let Limits { bytes, patience, .. } = self.service.limits();
         while let Some(frames) = super::next_frames(&mut self.context, bytes, patience).await {
+            let mut open = Open::new(&frames, self.context.bit);
             for documents in self.batches(&frames) {
-                self.deliver(&frames, documents).await?;
+                self.deliver(&frames, documents, &mut open).await?;
             }
-            if let Some(last) = frames.last() {
-                self.context.feed.done(last.sequence());
-            }
+            // Where none of them has a document for this output.
+            self.settle(&[], &mut open);
         }
         Ok(())
     }
@@ -176,6 +177,7 @@ impl<S: Service> Worker<S> {
         &mut self,
         frames: &[Arc<Frame>],
         documents: Vec<Held>,
+        open: &mut Open,
     ) -> Result<(), Stopped> {
         // What is left, the next at the end; a refused batch comes back as its halves.
         let mut left = vec![documents];
@@ -184,25 +186,51 @@ impl<S: Service> Worker<S> {
                 Answer::Refused(why) => {
                     if let [document] = *part {
                         self.refuse(frames, document, &why).await?;
+                        self.settle(&part, open);
                     } else {
                         let second = part.split_off(part.len() / 2);
                         left.extend([second, part]);
                     }
                 }
                 Answer::Partly(Partly { again, why, refused }) => {
-                    self.delivered.add((part.len() - again.len() - refused.len()) as u64);
+                    let mut taken = vec![true; part.len()];
+                    for at in again.iter().chain(refused.iter().map(|(at, _)| at)) {
+                        taken[*at] = false;
+                    }
+                    let taken: Vec<Held> = part
+                        .iter()
+                        .zip(taken)
+                        .filter(|(_, taken)| *taken)
+                        .map(|(d, _)| *d)
+                        .collect();
+                    self.delivered.add(taken.len() as u64);
+                    self.settle(&taken, open);
                     for (at, why) in refused {
                         self.refuse(frames, part[at], &why).await?;
+                        self.settle(&[part[at]], open);
                     }
                     if !again.is_empty() {
                         left.push(again.into_iter().map(|at| part[at]).collect());
                         self.back_off(why, None).await?;
                     }
                 }
-                Answer::Accepted | Answer::Later(..) => self.delivered.add(part.len() as u64),
+                Answer::Accepted | Answer::Later(..) => {
+                    self.delivered.add(part.len() as u64);
+                    self.settle(&part, open);
+                }
             }
         }
         Ok(())
+    }
+
+    /// Documents are with the server or dead letters: frames that are done by that do not come again.
+    fn settle(&mut self, documents: &[Held], open: &mut Open) {
+        for (frame, _) in documents {
+            open.settle(*frame);
+        }
+        if let Some(sequence) = open.done() {
+            self.context.feed.done(sequence);
+        }
     }
 
     /// Sends a batch until the server says what it thinks of it.

@@ -92,6 +92,25 @@ async fn the_documents_of_a_tag_are_one_message_and_done_when_it_is_acknowledged
 }
 
 #[tokio::test]
+async fn a_frame_is_done_though_messages_of_later_ones_are_under_way() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = format!("servers = [\"{}\"]", listener.local_addr().unwrap());
+    let (mut stage, _task) = start(&settings);
+    // Both are taken at once, as the second is there before the first one is acknowledged.
+    let first = stage.frame(&[document("a", 0)]);
+    let second = stage.frame(&[document("b", 1)]);
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let (_, _, options) = read(&received(&mut stream).await);
+    acknowledge(&mut stream, &options).await;
+    let (tag, _, options) = read(&received(&mut stream).await);
+    assert_eq!(tag, "b");
+    stage.until_done(first).await;
+    assert_eq!(*stage.done.borrow(), first);
+    acknowledge(&mut stream, &options).await;
+    stage.until_done(second).await;
+}
+
+#[tokio::test]
 async fn what_is_not_acknowledged_goes_to_the_next_server() {
     let first = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let second = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -177,3 +177,22 @@ fn what_is_wrong_with_the_settings_is_said() {
         assert!(output.is_none() && said.iter().any(|s| s.contains(wanted)), "{text}: {said:?}");
     }
 }
+
+#[tokio::test]
+async fn a_frame_is_done_with_its_last_document_though_later_ones_cannot_be_sent() {
+    let server =
+        server(
+            |number, _| {
+                if number == 0 { OK.into() } else { "503 Service Unavailable".to_string() }
+            },
+        )
+        .await;
+    let settings = format!("url = \"http://{}/\"\nformat = \"single\"", server.address);
+    let (mut stage, _task) = start(&settings);
+    let first = stage.frame(&[document(0)]);
+    stage.frame(&[document(1)]);
+    stage.until_paused().await;
+    let done = stage.until_done(first);
+    let done = tokio::time::timeout(std::time::Duration::from_secs(20), done).await;
+    assert!(done.is_ok(), "after a stop it would come again");
+}
