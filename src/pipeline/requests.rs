@@ -4,6 +4,7 @@
 //! their output, with the ids that they had; answers. Promises: a letter leaves the store only after its document is
 //! safe in the journal; how far a request came stands in the frame that holds the documents, so that one that was
 //! interrupted goes on exactly there: nothing lost, nothing journaled twice. While one cannot be read, none leaves.
+//! One that was begun is ended before another begins.
 //! On failure: the request stays, and is taken up again: after a pause, or at the next start.
 
 use std::collections::BTreeMap;
@@ -120,9 +121,11 @@ impl Desk {
 
     /// Carries out everything that is asked for now.
     fn work(&self) {
-        for name in self.requests.names() {
+        for name in self.in_order() {
             let done = match self.requests.read(&name) {
                 Ok(request) => self.carry_out(&name, &request),
+                // What it put back stands in the store still: any other request would meet it there.
+                Err(why) if self.is_begun(&name) => Err(why.into()),
                 Err(why) => {
                     let failed = Some(format!("the request cannot be read: {why}"));
                     Ok(Answer { failed, ..Answer::default() })
@@ -141,6 +144,19 @@ impl Desk {
                 }
             }
         }
+    }
+
+    /// What is asked for, oldest first; but one that was begun is ended before any other begins. Only one can be: the
+    /// journal keeps how far one came, and what it put back is to be removed before anybody puts it back again. The
+    /// clock may have been set back since it was asked for.
+    fn in_order(&self) -> Vec<String> {
+        let mut names = self.requests.names();
+        names.sort_by_key(|name| !self.is_begun(name));
+        names
+    }
+
+    fn is_begun(&self, name: &str) -> bool {
+        self.begun().as_ref().is_some_and(|(begun, _)| begun == name)
     }
 
     fn carry_out(&self, name: &str, request: &Request) -> Result<Answer, Interrupted> {

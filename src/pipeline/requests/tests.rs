@@ -263,3 +263,26 @@ fn a_stop_ends_a_replay_that_waits_for_the_journal() {
         assert_eq!((bench.left().len(), bench.desk.requests.names().len()), (1, 1));
     }
 }
+
+#[test]
+fn a_request_that_was_begun_is_ended_before_one_that_was_asked_for_by_an_earlier_clock() {
+    let bench = Bench::on(SimulatedStorage::default());
+    bench.refuse(0..5);
+    let selection = Selection { upto: u64::MAX, ..Selection::default() };
+    let request = Request { action: Action::Replay, selection: selection.clone() };
+    bench.desk.requests.ask("2", &request).unwrap();
+    // Its letters are in the journal when the agent ends; the clock is set back, and somebody asks again.
+    assert!(bench.desk.replay("2", &selection, &mut Answer::default()).is_ok());
+    bench.desk.requests.ask("1", &request).unwrap();
+    let bench = bench.crash(1);
+    // Nor is it taken for none when it cannot be read for a moment.
+    let path = Path::new(FOLDER).join("requests/2.json");
+    bench.disk.fail_reads_of(&[path], EIO, None);
+    bench.desk.work();
+    assert_eq!(bench.desk.requests.names(), ["1", "2"]);
+    bench.disk.fail_reads(None);
+    bench.desk.work();
+    assert_eq!(bench.desk.requests.names(), [""; 0]);
+    assert_eq!(bench.journaled("logs"), expected(0..5));
+    assert_eq!(bench.left(), []);
+}
