@@ -34,7 +34,8 @@ pub trait Feed: Send {
 pub struct DeadLetter {
     /// The output's name.
     pub output: String,
-    /// Index, channel or path it was meant for.
+    /// Index, channel, path or what else its output sends it by, as the journal has it: put back, it goes there again.
+    /// Where it has parts, a control character stands between them; see [`DeadLetter::place`].
     pub address: String,
     /// Its id.
     pub id: String,
@@ -44,6 +45,14 @@ pub struct DeadLetter {
     pub refused_ns: i64,
     /// The JSON text.
     pub document: Vec<u8>,
+}
+
+impl DeadLetter {
+    /// Its address for people: the parts that are not empty, with ` / ` between them.
+    pub fn place(&self) -> String {
+        let parts = self.address.split(char::is_control).filter(|part| !part.is_empty());
+        parts.collect::<Vec<_>>().join(" / ")
+    }
 }
 
 /// The store of dead letters of one pipeline.

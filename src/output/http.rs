@@ -37,7 +37,6 @@ struct Http {
     client: Client,
     format: Format,
     batch_bytes: usize,
-    url: Url,
     /// Names of Loki's labels.
     labels: Vec<String>,
     /// Their values for a document, with [`BETWEEN`] between them.
@@ -65,10 +64,10 @@ pub(super) fn load(section: &Section<'_>, load: &mut OutputLoad<'_>) -> Option<B
     section.not_zero("batch_size", batch_bytes == 0, "1MiB")?;
     section.not_zero("timeout", timeout.is_zero(), "30s")?;
     let (url, headers, (labels, values)) = (url?, headers?, labels?);
-    match Client::new((method, url.clone()), headers, tls?, timeout, gzip) {
+    match Client::new((method, url), headers, tls?, timeout, gzip) {
         Ok(client) => {
             let batch_bytes = batch_bytes as usize;
-            Some(Box::new(Http { client, format, batch_bytes, url, labels, values }))
+            Some(Box::new(Http { client, format, batch_bytes, labels, values }))
         }
         Err(why) => {
             section.report(
@@ -219,10 +218,6 @@ impl Service for Http {
             by_address: false,
             patience: Duration::ZERO,
         }
-    }
-
-    fn place(&self, _: &[u8]) -> String {
-        self.url.path().to_string()
     }
 
     fn send<'a>(&'a mut self, batch: Batch<'a>) -> BoxFuture<'a, Answer> {

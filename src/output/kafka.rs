@@ -159,11 +159,6 @@ impl Service for Kafka {
         }
     }
 
-    fn place(&self, address: &[u8]) -> String {
-        let address = String::from_utf8_lossy(address);
-        address.split(BETWEEN).next().unwrap_or_default().to_string()
-    }
-
     fn send<'a>(&'a mut self, batch: Batch<'a>) -> BoxFuture<'a, Answer> {
         Box::pin(async move {
             match self.deliver(&batch).await {

@@ -89,8 +89,6 @@ impl<'a> Batch<'a> {
 pub(super) trait Service: Send + 'static {
     /// What a request may hold.
     fn limits(&self) -> Limits;
-    /// Where a document of this address was meant to go, for a dead letter.
-    fn place(&self, address: &[u8]) -> String;
     /// Sends a batch, once.
     fn send<'a>(&'a mut self, batch: Batch<'a>) -> BoxFuture<'a, Answer>;
 }
@@ -281,9 +279,11 @@ impl<S: Service> Worker<S> {
         let document = frames[frame].document(number);
         let mut id = Vec::new();
         document.write_id(&mut id);
+        // As the journal has it, with all its parts: put back, the document has to go to the same place.
+        let address = document.address(self.context.bit).unwrap_or_default();
         let letter = DeadLetter {
             output: self.context.name.clone(),
-            address: self.service.place(document.address(self.context.bit).unwrap_or_default()),
+            address: String::from_utf8_lossy(address).into_owned(),
             id: String::from_utf8_lossy(&id).into_owned(),
             reason: why.to_string(),
             refused_ns: self.context.clock.now_ns(),

@@ -193,10 +193,6 @@ impl Service for Sender {
         }
     }
 
-    fn place(&self, _: &[u8]) -> String {
-        self.server.to_string()
-    }
-
     fn send<'a>(&'a mut self, batch: Batch<'a>) -> BoxFuture<'a, Answer> {
         Box::pin(async move {
             let messages: Vec<Vec<u8>> =

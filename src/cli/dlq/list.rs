@@ -68,17 +68,23 @@ fn text(pipeline: &str, output: &str, reason: &str, group: &Group) -> String {
     let (first, last) = (time(group.first_ns), time(group.last_ns));
     let example = String::from_utf8_lossy(&group.example.document);
     format!(
-        "{pipeline} outputs.{output}: {}, {first} to {last}\n  {}\n  for example {} for `{}`: {}",
+        "{pipeline} outputs.{output}: {}, {first} to {last}\n  {}\n  for example {}{}: {}",
         count(group.letters, "letter"),
         plain(reason),
         identity(&group.example),
-        plain(&group.example.address),
+        meant_for(&group.example),
         shortened(&example, EXAMPLE_CHARACTERS)
     )
 }
 
 fn identity(letter: &DeadLetter) -> String {
     if letter.id.is_empty() { "(no id)".to_string() } else { plain(&letter.id) }
+}
+
+/// Where it was to go; nothing where the output has but one place.
+fn meant_for(letter: &DeadLetter) -> String {
+    let place = letter.place();
+    if place.is_empty() { place } else { format!(" for `{place}`") }
 }
 
 fn object(pipeline: &str, output: &str, reason: &str, group: &Group) -> String {
@@ -91,7 +97,7 @@ fn object(pipeline: &str, output: &str, reason: &str, group: &Group) -> String {
         "last": time(group.last_ns),
         "example": {
             "id": group.example.id,
-            "address": group.example.address,
+            "address": group.example.place(),
             "reason": group.example.reason,
             "document": String::from_utf8_lossy(&group.example.document),
         },
@@ -127,11 +133,11 @@ pub(super) fn show(
 
 fn page(pipeline: &str, letter: &DeadLetter) -> String {
     format!(
-        "{pipeline} outputs.{}  {}  {} for `{}`\n  {}\n  {}",
+        "{pipeline} outputs.{}  {}  {}{}\n  {}\n  {}",
         letter.output,
         time(letter.refused_ns),
         identity(letter),
-        plain(&letter.address),
+        meant_for(letter),
         plain(&letter.reason),
         plain(&String::from_utf8_lossy(&letter.document))
     )
@@ -139,9 +145,9 @@ fn page(pipeline: &str, letter: &DeadLetter) -> String {
 
 /// The document stands as it is, so that `jq .document` gives what the output was sent.
 fn whole(pipeline: &str, letter: &DeadLetter) -> String {
-    let DeadLetter { output, address, id, reason, .. } = letter;
+    let DeadLetter { output, id, reason, .. } = letter;
     let head = json!({
-        "pipeline": pipeline, "output": output, "address": address, "id": id, "reason": reason,
+        "pipeline": pipeline, "output": output, "address": letter.place(), "id": id, "reason": reason,
         "refused": time(letter.refused_ns),
     });
     let head = head.to_string();

@@ -80,10 +80,6 @@ impl Service for CloudWatch {
         }
     }
 
-    fn place(&self, address: &[u8]) -> String {
-        String::from_utf8_lossy(address).replace(BETWEEN, "/")
-    }
-
     fn send<'a>(&'a mut self, batch: Batch<'a>) -> BoxFuture<'a, Answer> {
         Box::pin(
             async move { self.put(&batch).await.unwrap_or_else(|why| Answer::Later(why, None)) },

@@ -87,10 +87,6 @@ impl Service for Records {
         }
     }
 
-    fn place(&self, _: &[u8]) -> String {
-        self.stream.clone()
-    }
-
     fn send<'a>(&'a mut self, batch: Batch<'a>) -> BoxFuture<'a, Answer> {
         Box::pin(
             async move { self.put(&batch).await.unwrap_or_else(|why| Answer::Later(why, None)) },

@@ -32,7 +32,6 @@ struct S3 {
     client: Client,
     /// What stands before the key in the path: the bucket, where it is not part of the host's name.
     root: String,
-    bucket: String,
     gzip: bool,
     batch_bytes: usize,
     max_wait: Duration,
@@ -68,7 +67,7 @@ pub(super) fn load(section: &Section<'_>, load: &mut OutputLoad<'_>) -> Option<B
     let bucket = bucket.value;
     let root = if section.has("endpoint") { format!("/{bucket}") } else { String::new() };
     let batch_bytes = usize::try_from(batch_bytes).unwrap_or(usize::MAX);
-    let service = S3 { client: client?, root, bucket, gzip, batch_bytes, max_wait };
+    let service = S3 { client: client?, root, gzip, batch_bytes, max_wait };
     Some(Box::new(Amazon { service, address: Some(address?) }))
 }
 
@@ -81,10 +80,6 @@ impl Service for S3 {
             by_address: true,
             patience: self.max_wait,
         }
-    }
-
-    fn place(&self, address: &[u8]) -> String {
-        format!("{}/{}", self.bucket, String::from_utf8_lossy(address))
     }
 
     fn send<'a>(&'a mut self, batch: Batch<'a>) -> BoxFuture<'a, Answer> {

@@ -113,7 +113,7 @@ async fn what_is_too_old_for_the_service_is_a_dead_letter() {
     stage.until_done(sequence).await;
     let letters = stage.letters();
     assert_eq!(letters.len(), 1);
-    assert_eq!((&*letters[0].address, &*letters[0].document), ("g/s", &b"{\"n\":0}"[..]));
+    assert_eq!((&*letters[0].address, &*letters[0].document), ("g\u{1f}s", &b"{\"n\":0}"[..]));
     assert!(letters[0].reason.starts_with("too old"), "{}", letters[0].reason);
     assert_eq!(stage.counted("logweir_output_documents_total{result=\"delivered\"}"), 1);
 }
@@ -303,4 +303,25 @@ fn what_is_wrong_with_the_settings_is_said() {
     let variables = vec![("AWS_DEFAULT_REGION", "eu-west-1".to_string())];
     let (output, said) = load_in("firehose", "stream = \"s\"", variables);
     assert!(output.is_some(), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_letter_of_cloudwatch_that_is_put_back_goes_to_its_group_and_stream() {
+    let server = server(|number, _| match number {
+        0 => "400 Bad Request\n{\"__type\":\"InvalidParameterException\"}".into(),
+        _ => "200 OK\n{}".into(),
+    })
+    .await;
+    let settings = "log_group = \"/shop\"\nlog_stream = \"web\"";
+    let (mut stage, _task) = start("cloudwatch_logs", &server, settings);
+    let sequence = stage.frame(&[document("/shop\u{1f}web", 0)]);
+    stage.until_done(sequence).await;
+    let letter = stage.letters().remove(0);
+    assert_eq!(letter.place(), "/shop / web");
+    // As `dlq replay` does.
+    let sequence = stage.frame(&[(&letter.address, "{}".to_string())]);
+    stage.until_done(sequence).await;
+    let put = calls(&server, "PutLogEvents");
+    let place = |call: &Value| (call["logGroupName"].clone(), call["logStreamName"].clone());
+    assert_eq!((put.len(), place(&put[1])), (2, place(&put[0])));
 }

@@ -381,3 +381,18 @@ fn a_batch_that_is_signed_again_is_the_same() {
 fn producer(id: i64) -> super::records::Producer {
     super::records::Producer { id, epoch: 0 }
 }
+
+#[tokio::test]
+async fn a_letter_that_is_put_back_has_its_key() {
+    let fake = Fake::start(&[("a", 1)]).await;
+    fake.with(|state| state.plan.push_back(Plan::Code(10)));
+    let mut stage = start(&fake, "topic = \"a\"");
+    let sequence = stage.frame(&[document("a\u{1f}foobar", 0)]);
+    stage.until_done(sequence).await;
+    let letter = stage.letters().remove(0);
+    assert_eq!(letter.place(), "a / foobar");
+    // As `dlq replay` does.
+    let sequence = stage.frame(&[(&letter.address, "{}".to_string())]);
+    stage.until_done(sequence).await;
+    assert_eq!(fake.stored("a", 0)[0].key.as_deref(), Some("foobar"));
+}
