@@ -216,6 +216,11 @@ impl Desk {
         }
         if !batch.draft.is_empty() {
             last = Some(self.append(name, &mut batch)?);
+        } else if let (None, Some(after)) = (&last, after) {
+            // All of them are in the journal since an earlier try, and nothing says that they are durable: a frame that
+            // comes after theirs is told when they are, too.
+            batch.last = after;
+            last = Some(self.append(name, &mut batch)?);
         }
         if let Some(stored) = last {
             stored.wait_blocking()?;

@@ -286,3 +286,33 @@ fn a_request_that_was_begun_is_ended_before_one_that_was_asked_for_by_an_earlier
     assert_eq!(bench.journaled("logs"), expected(0..5));
     assert_eq!(bench.left(), []);
 }
+
+#[test]
+fn letters_leave_only_once_what_an_earlier_life_journaled_of_them_is_durable() {
+    let bench = Arc::new(Bench::on(SimulatedStorage::default()));
+    bench.refuse(0..5);
+    bench.ask(Action::Replay, u64::MAX);
+    bench.disk.fail_syncs(Some(EIO));
+    let before = bench.journal.stats().written;
+    let other = Arc::clone(&bench);
+    let replay = std::thread::spawn(move || {
+        let all = Selection { upto: u64::MAX, ..Selection::default() };
+        other.desk.replay("one", &all, &mut Answer::default()).is_ok()
+    });
+    while bench.journal.stats().written == before {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let left = bench.disk.kill();
+    bench.journal.close();
+    assert!(!replay.join().unwrap(), "it was not told that they are safe");
+    // The next life finds them, cannot sync them for a while, and then can.
+    left.fail_syncs(Some(EIO));
+    let bench = Bench::on(left);
+    std::thread::sleep(Duration::from_millis(1500));
+    bench.disk.fail_syncs(None);
+    bench.desk.work();
+    for seed in 0..20 {
+        let after = Bench::on(bench.disk.crash(seed));
+        assert_eq!((after.journaled("logs").len(), after.left().len()), (5, 0), "seed {seed}");
+    }
+}
