@@ -4,8 +4,8 @@
 //! Out: the next part to hand on: as many whole lines as there are, or one piece of a line that is too long.
 //! Promises: the parts and the remainder are the bytes, in order; no line in a part of whole lines is longer than
 //! allowed; a piece is never longer than allowed, does not end inside a UTF-8 character, and is never followed by a
-//! line end (LF, or CR and LF) alone; what is left over is at most one byte longer than the longest line. Linear time. On
-//! failure: nothing can fail.
+//! line end (LF, or CR and LF) alone; what is left over is at most one byte longer than the longest line. Linear time.
+//! On failure: nothing can fail.
 
 use memchr::{memchr, memrchr};
 
