@@ -96,10 +96,7 @@ impl OutputNumbers {
     /// Registers the metrics of an output.
     pub fn new(metrics: &Metrics, output: &str) -> Self {
         let metrics = metrics.with("output", output);
-        let dropped = |reason: &str| {
-            let help = "Documents dropped from the journal by a policy.";
-            metrics.with("reason", reason).counter("logweir_journal_dropped_documents_total", help)
-        };
+        let dropped = |reason: &str| dropped(&metrics, reason);
         OutputNumbers {
             lag_bytes: metrics.gauge("logweir_output_lag_bytes", "Bytes not yet delivered."),
             lag_documents: metrics
@@ -115,6 +112,17 @@ impl OutputNumbers {
             dropped_at_end: dropped("in_hand"),
         }
     }
+}
+
+/// Documents that go to an output no more; `metrics` says to which one.
+fn dropped(metrics: &Metrics, reason: &str) -> Counter {
+    let help = "Documents dropped from the journal by a policy.";
+    metrics.with("reason", reason).counter("logweir_journal_dropped_documents_total", help)
+}
+
+/// Documents that waited for an output that is not in the pipeline any more.
+pub fn dropped_with(metrics: &Metrics, output: &str) -> Counter {
+    dropped(&metrics.with("output", output), "output_removed")
 }
 
 impl Status {

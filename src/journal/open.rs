@@ -2,6 +2,7 @@
 //!
 //! In: a directory and the outputs. Out: an open journal. Promises: an output keeps its bit and its cursor by name;
 //! one without a cursor begins at the oldest frame when the journal knows its name, at the end when it is new;
+//! what waited for one that is not there any more is let go, counted and said;
 //! sequences that were durable are not given again, and no cursor passes what could not be read at the end before the
 //! output is done with a later frame, so that a start that can read it ships it;
 //! no frame comes in before the frames found are durable, so that no position outlives them.
@@ -16,7 +17,7 @@ use tokio::sync::Notify;
 use crate::budget::Budget;
 use crate::limits::{JOURNAL_TAIL_BYTES, OUTPUT_NAME_BYTES_MAX, OUTPUTS_MAX};
 
-use super::numbers::{Numbers, OutputNumbers, Status};
+use super::numbers::{Numbers, OutputNumbers, Status, dropped_with};
 use super::recover::{FoundSegment, Recovered, recover_at_start};
 use super::settle::Unsettled;
 use super::shared::CursorSlots;
@@ -114,6 +115,7 @@ pub(super) fn open(
     shared.reclaim();
     shared.show();
     tell(directory, &found);
+    tell_removed(&found, outputs, &totals, &metrics);
     let positions = found.positions.into_values();
     Ok(Opened {
         journal: Journal::new(shared, threaded)?,
@@ -353,6 +355,28 @@ fn segment_of(
 }
 
 /// What was cut off; damage is for the caller to tell, who knows whose journal it is.
+/// Says and counts what waited for outputs that are not in the pipeline any more: nobody will send it.
+fn tell_removed(found: &Recovered, outputs: &[OutputSlot], totals: &[u64; 33], metrics: &Metrics) {
+    let ours = found.cursors.as_ref().filter(|c| Some(c.journal) == found.journal);
+    for cursor in ours.map(|c| c.outputs.as_slice()).unwrap_or_default() {
+        if outputs.iter().any(|output| output.name == cursor.name) {
+            continue;
+        }
+        let done = found.done.iter().find(|done| done.bit == cursor.bit);
+        let routed = totals.get(cursor.bit as usize).copied().unwrap_or(0);
+        let documents = routed.saturating_sub(done.map_or(0, |done| done.documents));
+        if documents > 0 {
+            dropped_with(metrics, &cursor.name).add(documents);
+            tracing::warn!(
+                output = cursor.name,
+                documents,
+                "these documents waited for an output that is not in the pipeline any more, and are let go; an output \
+                 that is renamed is another one: next time let it deliver everything before"
+            );
+        }
+    }
+}
+
 fn tell(directory: &Path, found: &Recovered) {
     let directory = directory.display();
     for wound in found.report.wounds.iter().filter(|w| w.unfinished && !w.known) {

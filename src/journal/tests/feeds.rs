@@ -100,7 +100,12 @@ fn a_new_output_starts_at_the_end_and_a_removed_one_lets_go() {
     assert!(opened.journal.stats().segments > 3, "`errors` holds them");
     drop((opened, logs));
     bench.outputs = vec![required("slack"), required("logs")];
+    let dropped = |bench: &Bench, output: &str| {
+        super::super::numbers::dropped_with(&bench.metrics, output).value()
+    };
+    assert_eq!(dropped(&bench, "errors"), 0);
     let opened = bench.open();
+    assert_eq!((dropped(&bench, "errors"), dropped(&bench, "logs")), (9, 0), "it is counted");
     assert_eq!(opened.bits[1], 0, "`logs` keeps its bit");
     assert_eq!(opened.bits[0], 2, "a bit that old frames use is taken last");
     append(&opened.journal, 10, 0b101);
