@@ -154,11 +154,7 @@ impl Pipeline {
         let states = flow.states().clone();
         forget_unknown(&plan.name, &states, &opened.positions, &journal, &metrics);
         let work = worker::Shared {
-            gate: gate::Gate::new(
-                (queue, intake.watermark().clone()),
-                Arc::clone(&services.clock),
-                Handle::current(),
-            ),
+            gate: gate::Gate::new(queue, &intake, Arc::clone(&services.clock), Handle::current()),
             order: worker::Order::default(),
             filters: worker::Order::default(),
             intake: intake.buffers(),

@@ -4,8 +4,8 @@
 //! line and the name of its file are synced to disk; a file that logrotate moved away is opened anew under its name;
 //! a path made from an event's fields has no `..` in it, and is absolute only where `path` is. A line that was
 //! written in part (full disk) is taken back; one that a crash tore is ended, so that the next line stands alone;
-//! outputs that write to the same file take turns, in whatever pipelines they are. A crash between write and cursor writes those lines again: files are at-least-once. Other outputs are never held up
-//! by a slow disk.
+//! outputs that write to the same file take turns, in whatever pipelines they are. A crash between write and cursor
+//! writes those lines again: files are at-least-once. Other outputs are never held up by a slow disk.
 //! On failure: a full or broken disk pauses the output, says so in health, and is tried again; a refused path is a
 //! dead letter.
 

@@ -4,7 +4,8 @@
 //! `logweir.id`. Promises: those of `post`; one request is under way at each broker, so that a partition's records are
 //! in the order of the journal; a batch whose answer was lost is sent again under the same number, and the cluster
 //! stores it once (`idempotent`). A crash between answer and cursor, a reload or a stop in the middle of a batch sends
-//! documents again, under the same ids. On failure: health says `paused` with the broker and its words; nothing is lost.
+//! documents again, under the same ids. On failure: health says `paused` with the broker and its words; nothing is
+//! lost.
 
 mod cluster;
 mod connection;

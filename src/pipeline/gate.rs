@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use super::flow::FlowPlan;
 use crate::budget::Memory;
-use crate::chunk::{Ack, Chunk, Position};
+use crate::chunk::{Ack, Chunk, Intake, Position};
 use crate::clock::SharedClock;
 use crate::decode::{Decoder, Place};
 use crate::event::{Batch, Source};
@@ -88,13 +88,14 @@ pub(super) struct Work {
 
 impl Gate {
     pub(super) fn new(
-        (queue, watermark): (mpsc::Receiver<Chunk>, Watermark),
+        queue: mpsc::Receiver<Chunk>,
+        intake: &Intake,
         clock: SharedClock,
         runtime: Handle,
     ) -> Self {
         let inner = Inner {
             queue,
-            watermark,
+            watermark: intake.watermark().clone(),
             seen_ns: 0,
             next_seen: None,
             rest: None,

@@ -203,11 +203,7 @@ fn a_chunk_of_very_many_short_lines_is_taken_in_parts_and_acknowledged_with_the_
     let source = Arc::clone(&batch.source);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (intake, queue) = intake(1, Budget::default());
-    let gate = gate::Gate::new(
-        (queue, intake.watermark().clone()),
-        crate::clock::system(),
-        runtime.handle().clone(),
-    );
+    let gate = gate::Gate::new(queue, &intake, crate::clock::system(), runtime.handle().clone());
     let flow = FlowPlan::new(
         Arc::clone(&batch.keys),
         plan(TOML).chain,
@@ -265,11 +261,7 @@ fn held_lines_are_handed_on_after_their_time_whatever_the_clock_on_the_wall_does
     let clock = Arc::new(ManualClock::at(START_NS));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (intake, queue) = intake(1, Budget::default());
-    let gate = gate::Gate::new(
-        (queue, intake.watermark().clone()),
-        clock.clone(),
-        runtime.handle().clone(),
-    );
+    let gate = gate::Gate::new(queue, &intake, clock.clone(), runtime.handle().clone());
     for hours in [-1, 0, 1] {
         let text = b"first\n  second\n".to_vec();
         let (source, received_ns) = (Arc::clone(&source), crate::clock::Clock::now_ns(&*clock));
@@ -316,8 +308,7 @@ impl Held {
         let flow = Arc::new(flow);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (intake, queue) = chunk::intake(2, Budget::default());
-        let queue = (queue, intake.watermark().clone());
-        let gate = gate::Gate::new(queue, clock.clone(), runtime.handle().clone());
+        let gate = gate::Gate::new(queue, &intake, clock.clone(), runtime.handle().clone());
         let worker = Flow::new(Arc::clone(&flow));
         Held { flow, worker, batch, gate, intake, clock, source, _runtime: runtime }
     }

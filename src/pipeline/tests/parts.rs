@@ -94,11 +94,7 @@ impl Life {
         let kind = SourceKind::File { generation: 7 };
         let source = Arc::new(Source { id: 1, input: "in".into(), kind, fields: Vec::new() });
         let shared = worker::Shared {
-            gate: gate::Gate::new(
-                (queue, intake.watermark().clone()),
-                clock,
-                runtime.handle().clone(),
-            ),
+            gate: gate::Gate::new(queue, &intake, clock, runtime.handle().clone()),
             order: worker::Order::default(),
             filters: worker::Order::default(),
             intake: intake.buffers(),

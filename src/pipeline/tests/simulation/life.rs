@@ -262,11 +262,7 @@ impl Life {
         }
         let runtime = outside.runtime.handle().clone();
         let shared = worker::Shared {
-            gate: gate::Gate::new(
-                (queue, intake.watermark().clone()),
-                Arc::clone(&outside.clock),
-                runtime,
-            ),
+            gate: gate::Gate::new(queue, &intake, Arc::clone(&outside.clock), runtime),
             order: worker::Order::default(),
             filters: worker::Order::default(),
             intake: intake.buffers(),
