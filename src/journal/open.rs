@@ -354,7 +354,6 @@ fn segment_of(
     }
 }
 
-/// What was cut off; damage is for the caller to tell, who knows whose journal it is.
 /// Says and counts what waited for outputs that are not in the pipeline any more: nobody will send it.
 fn tell_removed(found: &Recovered, outputs: &[OutputSlot], totals: &[u64; 33], metrics: &Metrics) {
     let ours = found.cursors.as_ref().filter(|c| Some(c.journal) == found.journal);
@@ -377,6 +376,7 @@ fn tell_removed(found: &Recovered, outputs: &[OutputSlot], totals: &[u64; 33], m
     }
 }
 
+/// What was cut off; damage is for the caller to tell, who knows whose journal it is.
 fn tell(directory: &Path, found: &Recovered) {
     let directory = directory.display();
     for wound in found.report.wounds.iter().filter(|w| w.unfinished && !w.known) {
