@@ -15,7 +15,7 @@ use crate::frame::Frame;
 use super::numbers::Trouble;
 use super::scan::{BLOCK_BYTES, Broken, Found, Scanner};
 use super::shared::{Shared, lock};
-use super::state::{Request, Take};
+use super::state::{Request, State, Take};
 use super::writer::Place;
 
 /// Tries of an unreadable place, while the device works, before it counts as lost.
@@ -33,8 +33,10 @@ pub struct JournalFeed {
     tries: u32,
     /// Of these in a row, those at which the device gave other bytes.
     tries_that_count: u32,
-    /// The next frame may not be seen yet.
-    wait: bool,
+    /// When it is tried again, nanoseconds of the clock's elapsed time.
+    again_ns: u64,
+    /// The next frame on disk when it may not be seen yet; else 0.
+    hidden: u64,
     /// Of the scanner's block and a usual frame: booked from the start, so that input leaves it free.
     _memory: Memory,
 }
@@ -55,7 +57,8 @@ impl JournalFeed {
             open: None,
             tries: 0,
             tries_that_count: 0,
-            wait: false,
+            again_ns: 0,
+            hidden: 0,
             _memory,
         }
     }
@@ -129,7 +132,7 @@ impl JournalFeed {
         let hidden = frame.sequence() > state.visible();
         if moved || hidden {
             self.open = None;
-            self.wait = hidden;
+            self.hidden = if hidden { frame.sequence() } else { 0 };
             return None;
         }
         if frame.sequence() > request.segment.last {
@@ -211,6 +214,7 @@ impl JournalFeed {
             return;
         }
         self.tries += 1;
+        self.again_ns = self.shared.clock.elapsed_ns() + PAUSE.as_nanos() as u64;
         let path = request.segment.path.display();
         if self.tries > TRIES && !may_pass {
             state.segment_ended(self.slot, request.segment.generation);
@@ -240,10 +244,20 @@ impl JournalFeed {
         }
     }
 
+    /// Whether there is nothing to read on disk now. To look costs nothing and frees nothing: outputs that wake each
+    /// other by what they free would look for ever.
+    fn waits(&self, state: &State) -> bool {
+        let hidden = self.hidden > state.visible() && state.outputs[self.slot].next <= self.hidden;
+        hidden || self.tries > 0 && self.shared.clock.elapsed_ns() < self.again_ns
+    }
+
     fn take(&mut self) -> Option<Arc<Frame>> {
         loop {
             let take = {
                 let mut state = lock(&self.shared.state);
+                if self.waits(&state) {
+                    return None;
+                }
                 let take = state.take(self.slot);
                 self.shared.paced(&state);
                 take
@@ -258,12 +272,8 @@ impl JournalFeed {
                     return Some(frame);
                 }
                 Take::Read(request) => {
-                    let tries = self.tries;
                     if let Some(frame) = self.read(&request) {
                         return Some(frame);
-                    }
-                    if self.tries > tries || std::mem::take(&mut self.wait) {
-                        return None;
                     }
                 }
             }

@@ -292,7 +292,7 @@ fn a_file_that_a_working_device_does_not_give_is_damage_and_the_rest_is_shipped(
     let wounds = &opened.report.wounds;
     assert!(wounds.iter().any(|w| w.reason.contains("Input/output error")), "{wounds:?}");
     assert!(bench_has(&patient.bytes, &patient), "nothing was cut off");
-    assert_eq!(tried(&mut *opened.journal.feed(0).unwrap()), [4]);
+    assert_eq!(patient.bench.tried(&mut *opened.journal.feed(0).unwrap()), [4]);
 }
 
 #[test]
@@ -332,7 +332,7 @@ fn a_place_that_a_working_device_does_not_give_is_damage_and_costs_its_frames() 
         assert_eq!(wound.frames_lost_estimate, 8 - expected.len() as u64);
         assert!(!wound.known && !wound.unfinished, "it may come back: {known}");
         assert_eq!(offset_of(&opened), 8);
-        assert_eq!(tried(&mut *opened.journal.feed(0).unwrap()), expected);
+        assert_eq!(patient.bench.tried(&mut *opened.journal.feed(0).unwrap()), expected);
     }
     assert!(bench_has(&patient.bytes, &patient), "nothing was cut off");
     storage.fail_reads(None);
@@ -346,7 +346,10 @@ fn a_header_that_a_working_device_does_not_give_costs_at_most_its_page() {
     patient.bench.storage.fail_reads_within(&patient.path, 0..4096, EIO);
     let opened = patient.bench.open();
     let first = patient.frames.iter().position(|frame| frame.start >= 4096).unwrap() as u64 + 1;
-    assert_eq!(tried(&mut *opened.journal.feed(0).unwrap()), (first..=8).collect::<Vec<u64>>());
+    assert_eq!(
+        patient.bench.tried(&mut *opened.journal.feed(0).unwrap()),
+        (first..=8).collect::<Vec<u64>>()
+    );
     assert_eq!(offset_of(&opened), 8);
     assert!(bench_has(&patient.bytes, &patient), "nothing was cut off");
 }
@@ -366,7 +369,7 @@ fn a_bad_place_among_frames_that_were_not_synced_holds_nothing_up() {
     assert!(again.journal.shared.turn(), "{:?}", bench.trouble());
     let read_again_from = offset_of(&again);
     assert!((3..10).contains(&read_again_from), "the hole is read again from its source");
-    let frames = tried(&mut *again.journal.feed(0).unwrap());
+    let frames = bench.tried(&mut *again.journal.feed(0).unwrap());
     assert_eq!(frames, (1..=read_again_from).collect::<Vec<u64>>());
     append(&again.journal, read_again_from + 1, 1);
 }
@@ -384,11 +387,6 @@ fn a_device_that_takes_no_write_is_away_and_nothing_is_damage() {
     let opened = patient.bench.open();
     assert_eq!(opened.report.wounds, []);
     assert_eq!(numbers(&mut *opened.journal.feed(0).unwrap()), (1..=8).collect::<Vec<u64>>());
-}
-
-/// As [`numbers`], of a feed that tries an unreadable place again.
-fn tried(feed: &mut dyn crate::delivery::Feed) -> Vec<u64> {
-    (0..20).flat_map(|_| numbers(feed)).collect()
 }
 
 fn bench_has(bytes: &[u8], patient: &Patient) -> bool {

@@ -82,6 +82,15 @@ impl Bench {
         paths
     }
 
+    /// As [`numbers`], of a feed that tries an unreadable place again as time passes.
+    pub fn tried(&self, feed: &mut dyn Feed) -> Vec<u64> {
+        let again = |_| {
+            self.clock.advance_ns(1_000_000_000);
+            numbers(feed)
+        };
+        (0..20).flat_map(again).collect()
+    }
+
     pub fn trouble(&self) -> Option<String> {
         self.health.states().into_iter().find_map(|(_, state)| match state {
             State::Degraded(why) | State::Paused(why) => Some(why),
