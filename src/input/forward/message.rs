@@ -3,7 +3,9 @@
 //! In: one message: `[tag, time, record]`, `[tag, [[time, record], …]]`, or `[tag, packed entries]`, each perhaps with
 //! options. Out: the records as JSON objects, one a line, with their time as `@timestamp` and their tag as
 //! `@metadata.tag`; in parts of a bounded size; the id that the sender wants to hear.
-//! Promises: no entry is left out; what is compressed inflates to a bound. On failure: [`Problem`].
+//! Promises: no entry is left out, and one that is none keeps no other from coming in; what is compressed inflates to
+//! a bound. On failure: [`Problem`], found by [`Entries::check`] before the first part is given out, so that a message
+//! that is sent again and again never comes in by half.
 //!
 //! Source: <https://github.com/fluent/fluentd/wiki/Forward-Protocol-Specification-v1>.
 
@@ -40,6 +42,8 @@ pub(super) struct Entries<'a> {
     at: usize,
     inflated: u64,
     inflated_max: u64,
+    /// Entries that are kept as text, and what was wrong with the last of them.
+    odd: Option<(u64, Problem)>,
     /// What the sender wants to hear when all is stored.
     pub(super) chunk: Option<&'a [u8]>,
 }
@@ -131,6 +135,7 @@ impl<'a> Entries<'a> {
             at: 0,
             inflated: 0,
             inflated_max,
+            odd: None,
             chunk: options.chunk,
         };
         if options_at == 3 {
@@ -140,24 +145,48 @@ impl<'a> Entries<'a> {
         Ok(entries)
     }
 
+    /// Whether all of a message can be read: it comes in as a whole or not at all.
+    pub(super) fn check(message: &'a [u8], inflated_max: u64) -> Result<(), Problem> {
+        let mut entries = Entries::of(message, inflated_max)?;
+        while entries.next_entry()?.is_some() {}
+        Ok(())
+    }
+
     /// The next lines, about a chunk of them; empty: there are no more.
     pub(super) fn next_part(&mut self) -> Result<Vec<u8>, Problem> {
-        let mut part = Vec::new();
-        let mut extent = Extent::next();
+        let (mut part, tag) = (Vec::new(), self.tag);
         while part.len() < CHUNK_BYTES {
-            match extent.of(&self.held[self.at..])? {
-                Some(length) => {
-                    let entry = &self.held[self.at..self.at + length];
-                    write_entry(entry, self.tag, &mut part)?;
-                    self.at += length;
-                    extent = Extent::next();
-                }
-                None if self.fill()? => {}
-                None if self.at == self.held.len() => break,
-                None => return Err(Problem::Form("it ends within an entry")),
+            let Some(entry) = self.next_entry()? else { break };
+            if let Err(problem) = write_entry(entry, tag, &mut part) {
+                let odd = self.odd.take().map_or(0, |(odd, _)| odd);
+                self.odd = Some((odd + 1, problem));
             }
         }
         Ok(part)
+    }
+
+    /// Entries since the last call that were kept as text, and what was wrong with the last of them.
+    pub(super) fn take_odd(&mut self) -> Option<(u64, Problem)> {
+        self.odd.take()
+    }
+
+    fn next_entry(&mut self) -> Result<Option<&[u8]>, Problem> {
+        let mut extent = Extent::next();
+        loop {
+            if let Some(length) = extent.of(&self.held[self.at..])? {
+                let from = self.at;
+                self.at += length;
+                return Ok(Some(&self.held[from..self.at]));
+            }
+            if !self.fill()? {
+                let whole = self.at == self.held.len();
+                return if whole {
+                    Ok(None)
+                } else {
+                    Err(Problem::Form("it ends within an entry"))
+                };
+            }
+        }
     }
 
     /// Bytes that are held besides the message.
@@ -228,8 +257,31 @@ fn options<'a>(reader: &mut Reader<'a>) -> Result<Options<'a>, Problem> {
     Ok(options)
 }
 
-/// `[time, record]` as a line.
+/// `[time, record]` as a line; what is none is kept as the text of an event's `message`, and the error says why.
 fn write_entry(entry: &[u8], tag: &[u8], out: &mut Vec<u8>) -> Result<(), Problem> {
+    let start = out.len();
+    let written = write_record(entry, tag, out);
+    if written.is_err() {
+        out.truncate(start);
+        let mut text = Vec::new();
+        if Reader::new(entry).write_json(&mut text).is_err() {
+            text = String::from_utf8_lossy(entry).into_owned().into_bytes();
+        }
+        write_tag(tag, out);
+        out.extend_from_slice(b",\"message\":");
+        write_string(&text, out);
+        out.extend_from_slice(b"}\n");
+    }
+    written
+}
+
+fn write_tag(tag: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"@metadata\":{\"tag\":");
+    write_string(tag, out);
+    out.push(b'}');
+}
+
+fn write_record(entry: &[u8], tag: &[u8], out: &mut Vec<u8>) -> Result<(), Problem> {
     let mut reader = Reader::new(entry);
     let Head::Array(2..) = reader.head()? else {
         return Err(Problem::Form("an entry is not a time and a record"));
@@ -238,9 +290,7 @@ fn write_entry(entry: &[u8], tag: &[u8], out: &mut Vec<u8>) -> Result<(), Proble
     let Head::Map(count) = reader.head()? else {
         return Err(Problem::Form("a record is not a map"));
     };
-    out.extend_from_slice(b"{\"@metadata\":{\"tag\":");
-    write_string(tag, out);
-    out.push(b'}');
+    write_tag(tag, out);
     let mut has_time = false;
     for _ in 0..count {
         let start = out.len();

@@ -210,6 +210,7 @@ impl Session {
     /// Hands on a message, and acknowledges it.
     async fn take(&mut self, message: &[u8]) -> Result<(), End> {
         let inflated_max = self.shared.inflated_bytes_max;
+        Entries::check(message, inflated_max)?;
         let mut entries = Entries::of(message, inflated_max)?;
         let mut part = entries.next_part()?;
         let mut stored = None;
@@ -223,6 +224,10 @@ impl Session {
             }
             self.submit(part, false, ack).await?;
             part = next;
+        }
+        if let Some((count, problem)) = entries.take_odd() {
+            let why = format!("{count} entries are kept as text in `message`: {problem}");
+            self.shared.traffic.complaints.report("no_entry", self.peer, &why);
         }
         let Some(chunk) = entries.chunk else { return Ok(()) };
         if let Some(stored) = stored {

@@ -108,8 +108,6 @@ fn what_is_no_message_says_why() {
     let refused = |value: Value| lines(&packed(&value)).unwrap_err();
     assert_eq!(refused(json!("x")).reason(), "not_forward");
     assert_eq!(refused(json!([1, 2, 3])).reason(), "not_forward");
-    assert_eq!(refused(json!(["t", [[1, 2]]])).reason(), "not_forward");
-    assert_eq!(refused(json!(["t", [["x", {}]]])).reason(), "not_forward");
     let bomb = gzip(&vec![0; 1_000_000]);
     let message =
         [&b"\x93\xa1t"[..], &bytes(&bomb), &packed(&json!({ "compressed": "gzip" }))].concat();
@@ -117,6 +115,23 @@ fn what_is_no_message_says_why() {
     assert!(matches!(problem.reason(), "inflated_too_large" | "not_forward"), "{problem}");
     let cut = [&b"\x92\xa1t"[..], &bytes(&packed(&json!([1, { "a": 1 }]))[..3])].concat();
     assert_eq!(lines(&cut).unwrap_err().reason(), "not_forward");
+}
+
+#[test]
+fn an_entry_that_is_none_is_kept_as_text_and_keeps_no_other_from_coming_in() {
+    let deep = (0..200).fold(json!(1), |inner, _| json!([inner]));
+    let odd = [json!([1, 2]), json!(["x", { "a": "\n" }]), json!(7), json!([1, { "d": deep }])];
+    for entry in odd {
+        let message =
+            packed(&json!(["app.x", [[SECONDS, { "n": 1 }], entry, [SECONDS, { "n": 2 }]]]));
+        let (found, _) = lines(&message).unwrap();
+        let [first, kept, last] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((first, last), (&line(T, 1), &line(T, 2)));
+        assert_eq!(kept["@metadata"]["tag"], "app.x");
+        assert!(kept["message"].is_string(), "{kept}");
+        let is_deep = entry[1]["d"].is_array();
+        assert!(is_deep || kept["message"] == entry.to_string(), "{kept}");
+    }
 }
 
 struct Running {
@@ -175,6 +190,28 @@ async fn a_message_is_acknowledged_when_it_is_stored_and_not_before() {
     running.pipeline.stop.send(true).unwrap();
     drop(running.pipeline.chunks);
     soon(running.task).await.unwrap();
+}
+
+/// Its client sends it again and again.
+#[tokio::test]
+async fn a_message_with_a_damaged_end_does_not_come_in_by_half() {
+    let mut running = start("").await;
+    let entry = packed(&json!([SECONDS, { "text": "x".repeat(100_000) }]));
+    let entries: Vec<u8> = (0..30).flat_map(|_| entry.clone()).collect();
+    let whole = gzip(&entries);
+    let options = packed(&json!({ "chunk": "c1", "compressed": "gzip" }));
+    for (bad, reason) in [
+        (&whole[..whole.len() - 20], "bad_compression"),
+        (&gzip(&entries[..entries.len() - 1]), "not_forward"),
+    ] {
+        let message = [&b"\x93\xa5app.x"[..], &bytes(bad), &options].concat();
+        let mut client = TcpStream::connect(running.address).await.unwrap();
+        client.write_all(&message).await.unwrap();
+        assert!(matches!(soon(client.read(&mut [0; 8])).await, Ok(0) | Err(_)));
+        let line = format!("logweir_input_protocol_errors_total{{reason=\"{reason}\"}} 1");
+        running.pipeline.metric(&line).await;
+    }
+    assert!(running.pipeline.chunks.try_recv().is_err());
 }
 
 #[tokio::test]
