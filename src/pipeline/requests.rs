@@ -3,11 +3,12 @@
 //! Is: an input of the journal whose source is the store of dead letters. In: requests. Out: letters as documents of
 //! their output, with the ids that they had; answers. Promises: a letter leaves the store only after its document is
 //! safe in the journal; how far a request came stands in the frame that holds the documents, so that one that was
-//! interrupted goes on exactly there: nothing lost, nothing journaled twice. While one cannot be read, none leaves.
+//! interrupted goes on exactly there, for the outputs that it was begun for: nothing lost, nothing journaled twice.
+//! While one cannot be read, none leaves.
 //! One that was begun is ended before another begins.
 //! On failure: the request stays, and is taken up again: after a pause, or at the next start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,7 +27,8 @@ use crate::storage::SharedStorage;
 
 /// The key of the position that tells how far a replay came.
 const POSITION_KEY: u64 = u64::from_be_bytes(*b"replay\0\0");
-/// The first byte of its identity, so that no input takes it for its own; the request's name follows.
+/// The first byte of its identity, so that no input takes it for its own; the request's name follows, and the names of
+/// the outputs that there were when it was begun, each behind a zero byte.
 const IDENTITY: u8 = b'R';
 
 /// Everything that requests are carried out with.
@@ -38,11 +40,21 @@ pub(super) struct Desk {
     journal: Journal,
     /// Name and bit of each output.
     outputs: BTreeMap<String, u32>,
-    /// The request that was begun, and the last letter of it that is in the journal.
-    begun: Mutex<Option<(String, LetterKey)>>,
+    begun: Mutex<Option<Begun>>,
     replayed: Counter,
     dropped: Counter,
     stop: Stop,
+}
+
+/// A request that was begun.
+#[derive(Clone)]
+struct Begun {
+    name: String,
+    /// Its last letter that is in the journal.
+    last: LetterKey,
+    /// The outputs that there were: letters of others were passed over, and stay. `None`: begun by a version that did
+    /// not note them.
+    outputs: Option<BTreeSet<String>>,
 }
 
 /// Why a request was not done.
@@ -76,11 +88,7 @@ impl Desk {
         stop: Stop,
     ) -> Desk {
         let ours = positions.iter().find(|p| p.key == POSITION_KEY);
-        let begun = ours.and_then(|p| {
-            let (first, name) = p.identity.split_first()?;
-            let name = String::from_utf8_lossy(name).into_owned();
-            (*first == IDENTITY).then_some((name, LetterKey(p.offset)))
-        });
+        let begun = ours.and_then(Begun::read);
         let counter = |name, help| metrics.counter(name, help);
         Desk {
             requests: Requests::new(storage, folder),
@@ -156,7 +164,7 @@ impl Desk {
     }
 
     fn is_begun(&self, name: &str) -> bool {
-        self.begun().as_ref().is_some_and(|(begun, _)| begun == name)
+        self.begun().as_ref().is_some_and(|begun| begun.name == name)
     }
 
     fn carry_out(&self, name: &str, request: &Request) -> Result<Answer, Interrupted> {
@@ -164,10 +172,10 @@ impl Desk {
         let mut answer = Answer::default();
         match request.action {
             Action::Replay => {
+                let outputs = self.outputs_of(name);
                 self.replay(name, selection, &mut answer)?;
-                let back = |s: &StoredLetter| {
-                    selection.takes(s) && self.outputs.contains_key(&s.letter.output)
-                };
+                let back =
+                    |s: &StoredLetter| selection.takes(s) && outputs.contains_key(&s.letter.output);
                 self.store.remove(&back)?;
                 self.replayed.add(answer.done);
                 tracing::info!("{} dead letters are put back to their outputs", answer.done);
@@ -181,6 +189,15 @@ impl Desk {
         Ok(answer)
     }
 
+    /// The outputs that a request puts letters back to, with their bits.
+    fn outputs_of(&self, name: &str) -> BTreeMap<String, u32> {
+        let mut outputs = self.outputs.clone();
+        if let Some(known) = self.begun_as(name).and_then(|begun| begun.outputs) {
+            outputs.retain(|output, _| known.contains(output));
+        }
+        outputs
+    }
+
     /// Appends the letters to the journal; returns when they are safe there.
     fn replay(
         &self,
@@ -188,7 +205,8 @@ impl Desk {
         selection: &Selection,
         answer: &mut Answer,
     ) -> Result<(), Interrupted> {
-        let after = self.begun().clone().filter(|(begun, _)| begun == name).map(|(_, key)| key);
+        let outputs = self.outputs_of(name);
+        let after = self.begun_as(name).map(|begun| begun.last);
         let mut without: BTreeMap<String, u64> = BTreeMap::new();
         let mut batch = Batch::new(&self.journal);
         let mut last: Option<Stored> = None;
@@ -201,7 +219,7 @@ impl Desk {
             if *self.stop.borrow() {
                 return Err(Interrupted::Closed);
             }
-            let Some(bit) = self.outputs.get(&stored.letter.output) else {
+            let Some(bit) = outputs.get(&stored.letter.output) else {
                 *without.entry(stored.letter.output).or_default() += 1;
                 continue;
             };
@@ -231,17 +249,20 @@ impl Desk {
 
     fn append(&self, name: &str, batch: &mut Batch) -> Result<Stored, Closed> {
         let Batch { mut draft, last, .. } = std::mem::replace(batch, Batch::new(&self.journal));
-        let identity = [&[IDENTITY], name.as_bytes()].concat();
+        let known = self.begun_as(name).map(|begun| begun.outputs);
+        let outputs = known.unwrap_or_else(|| Some(self.outputs.keys().cloned().collect()));
+        let begun = Begun { name: name.to_string(), last, outputs };
+        let identity = begun.identity();
         draft.position(Position { key: POSITION_KEY, offset: last.0, identity, new: false });
         let (ack, stored) = ack();
         self.journal.append(draft, Some(ack))?;
-        *self.begun() = Some((name.to_string(), last));
+        *self.begun() = Some(begun);
         Ok(stored)
     }
 
     /// The request is answered: nothing needs to know how far it came.
     fn forget(&self, name: &str) {
-        let begun = self.begun().take_if(|(begun, _)| begun == name);
+        let begun = self.begun().take_if(|begun| begun.name == name);
         if begun.is_some() {
             let mut draft = Draft::new(self.journal.buffer());
             let (key, identity) = (POSITION_KEY, Vec::new());
@@ -251,8 +272,35 @@ impl Desk {
         }
     }
 
-    fn begun(&self) -> std::sync::MutexGuard<'_, Option<(String, LetterKey)>> {
+    fn begun_as(&self, name: &str) -> Option<Begun> {
+        self.begun().clone().filter(|begun| begun.name == name)
+    }
+
+    fn begun(&self) -> std::sync::MutexGuard<'_, Option<Begun>> {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Begun {
+    /// What a position says; `None`: it is of no request.
+    fn read(position: &Position) -> Option<Begun> {
+        let (&IDENTITY, names) = position.identity.split_first()? else { return None };
+        let names = String::from_utf8_lossy(names);
+        let (name, outputs) = match names.split_once('\0') {
+            Some((name, outputs)) => (name, Some(outputs)),
+            None => (&*names, None),
+        };
+        let outputs = outputs.map(|names| names.split('\0').map(str::to_string).collect());
+        Some(Begun { name: name.to_string(), last: LetterKey(position.offset), outputs })
+    }
+
+    fn identity(&self) -> Vec<u8> {
+        let mut identity = [&[IDENTITY], self.name.as_bytes()].concat();
+        for output in self.outputs.iter().flatten() {
+            identity.push(0);
+            identity.extend_from_slice(output.as_bytes());
+        }
+        identity
     }
 }
 

@@ -30,6 +30,10 @@ impl Bench {
     }
 
     fn with(disk: SimulatedStorage, settings: Settings) -> Bench {
+        Bench::of(disk, settings, &["logs", "other"])
+    }
+
+    fn of(disk: SimulatedStorage, settings: Settings, outputs: &[&str]) -> Bench {
         let (storage, metrics) = (shared(&disk), Metrics::default());
         let clock = Arc::new(ManualClock::at(1_000_000_000));
         let folder = Path::new(FOLDER);
@@ -41,7 +45,7 @@ impl Bench {
             budget: crate::budget::Budget::default(),
         };
         let slot = |name: &str| OutputSlot { name: name.into(), required: true, max_lag: None };
-        let outputs = ["logs", "other"].map(slot);
+        let outputs: Vec<OutputSlot> = outputs.iter().map(|name| slot(name)).collect();
         let Opened { journal, positions, bits, .. } =
             Journal::open(parts, &folder.join("journal"), settings, &outputs).unwrap();
         let letters = folder.join("dead-letters");
@@ -285,6 +289,27 @@ fn a_request_that_was_begun_is_ended_before_one_that_was_asked_for_by_an_earlier
     assert_eq!(bench.desk.requests.names(), [""; 0]);
     assert_eq!(bench.journaled("logs"), expected(0..5));
     assert_eq!(bench.left(), []);
+}
+
+#[test]
+fn letters_that_a_begun_request_passed_over_stay_though_their_output_comes_before_it_goes_on() {
+    let bench = Bench::of(SimulatedStorage::default(), Settings::default(), &["logs"]);
+    let of = |output: &str, n: u64| DeadLetter { output: output.into(), ..letter(n) };
+    let letters: Vec<_> = (0..10).map(|n| of(["logs", "new"][n as usize % 2], n)).collect();
+    bench.desk.store.put(&letters).unwrap();
+    let all = Selection { upto: u64::MAX, ..Selection::default() };
+    bench.ask(Action::Replay, u64::MAX);
+    assert!(bench.desk.replay("one", &all, &mut Answer::default()).is_ok());
+    let left = bench.disk.crash(1);
+    drop(bench);
+    let again = Bench::of(left, Settings::default(), &["logs", "new"]);
+    again.desk.work();
+    let new: Vec<DeadLetter> = letters.into_iter().filter(|l| l.output == "new").collect();
+    assert_eq!(again.left(), new, "the request was begun without their output");
+    assert_eq!(again.journaled("logs").len(), 5);
+    again.ask(Action::Replay, u64::MAX);
+    again.desk.work();
+    assert_eq!((again.journaled("new").len(), again.left().len()), (5, 0));
 }
 
 #[test]
