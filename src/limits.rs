@@ -119,6 +119,8 @@ pub const FORWARD_INFLATED_BYTES_MAX: u64 = 256 * 1024 * 1024;
 pub const HTTP_BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bytes of documents in one request of the output `http`, before compression.
 pub const HTTP_BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes that are read of what a collector says about a request that it took.
+pub const HTTP_ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Milliseconds after which a last line without a line feed is taken as it is.
 pub const PARTIAL_LINE_MS: u64 = 5_000;
 /// Lines that are joined into one event at most.

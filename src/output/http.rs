@@ -7,8 +7,10 @@
 //! what a person has to change (401, 403, 404, …) is tried again with growing pauses, for ever, and `Retry-After` is
 //! obeyed; of a body that the server refuses (400, 413, 422) the halves are tried, until the documents that it will
 //! not have stand alone: those are dead letters. A crash between answer and cursor sends them again. Redirects are
-//! not followed. On failure: health says `paused` with the server's words; nothing is lost.
+//! not followed. What a collector of OpenTelemetry leaves out of a request that it took, without saying which, is
+//! counted and said. On failure: health says `paused` with the server's words; nothing is lost.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -17,9 +19,11 @@ use rustls::ClientConfig;
 
 use super::post::{self, Answer, Batch, Limits, Service};
 use super::{Output, OutputLoad};
+use crate::clock::SharedClock;
 use crate::delivery::{BoxFuture, OutputContext};
 use crate::diagnostic::Diagnostic;
 use crate::limits;
+use crate::metrics::Counter;
 use crate::settings::{Section, basic_authorization};
 use crate::template::Template;
 use crate::tls::ClientTls;
@@ -41,6 +45,15 @@ struct Http {
     labels: Vec<String>,
     /// Their values for a document, with [`BETWEEN`] between them.
     values: Option<Template>,
+    left_out: Option<LeftOut>,
+}
+
+/// Records that a collector left out.
+struct LeftOut {
+    documents: Counter,
+    clock: SharedClock,
+    /// When it may be said again, nanoseconds of elapsed time.
+    next_ns: u64,
 }
 
 pub(super) fn load(section: &Section<'_>, load: &mut OutputLoad<'_>) -> Option<Box<dyn Output>> {
@@ -67,7 +80,7 @@ pub(super) fn load(section: &Section<'_>, load: &mut OutputLoad<'_>) -> Option<B
     match Client::new((method, url), headers, tls?, timeout, gzip) {
         Ok(client) => {
             let batch_bytes = batch_bytes as usize;
-            Some(Box::new(Http { client, format, batch_bytes, labels, values }))
+            Some(Box::new(Http { client, format, batch_bytes, labels, values, left_out: None }))
         }
         Err(why) => {
             section.report(
@@ -204,8 +217,40 @@ impl Output for Http {
         self.values.as_ref()
     }
 
-    fn run(self: Box<Self>, context: OutputContext) -> BoxFuture<'static, ()> {
+    fn run(mut self: Box<Self>, context: OutputContext) -> BoxFuture<'static, ()> {
+        if self.format == Format::Otlp {
+            self.left_out = Some(LeftOut {
+                documents: context.metrics.counter(
+                    "logweir_output_left_out_documents_total",
+                    "Delivered documents that the server says it left out, without saying which.",
+                ),
+                clock: Arc::clone(&context.clock),
+                next_ns: 0,
+            });
+        }
         post::run(*self, context)
+    }
+}
+
+impl Http {
+    /// A collector may take a request and leave records out of it; none is to be sent again.
+    fn judge(&mut self, documents: usize, said: &[u8]) -> Answer {
+        let Some(left_out) = &mut self.left_out else { return Answer::Accepted };
+        let Some((count, why)) = body::left_out(said) else { return Answer::Accepted };
+        let why =
+            format!("{} takes {count} of {documents} records not: {why}", self.client.server());
+        if count >= documents as u64 {
+            return Answer::Refused(why);
+        }
+        left_out.documents.add(count);
+        let now_ns = left_out.clock.elapsed_ns();
+        if now_ns >= left_out.next_ns {
+            left_out.next_ns = now_ns + limits::COMPLAINT_MS * 1_000_000;
+            tracing::error!(
+                "{why}; it does not say which, so they are lost here: see the collector's log"
+            );
+        }
+        Answer::Accepted
     }
 }
 
@@ -223,7 +268,11 @@ impl Service for Http {
     fn send<'a>(&'a mut self, batch: Batch<'a>) -> BoxFuture<'a, Answer> {
         Box::pin(async move {
             let body = self.format.body(&batch, &self.labels);
-            self.client.send(self.client.body(body)).await
+            let most = if self.left_out.is_some() { limits::HTTP_ANSWER_BYTES_MAX } else { 0 };
+            match self.client.send(self.client.body(body), most).await {
+                (Answer::Accepted, said) => self.judge(batch.documents.len(), &said),
+                (answer, _) => answer,
+            }
         })
     }
 }

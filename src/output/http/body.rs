@@ -109,6 +109,18 @@ fn records(batch: &Batch<'_>) -> Vec<u8> {
     json!({ "resourceLogs": [logs] }).to_string().into_bytes()
 }
 
+/// How many records a collector says that it left out of a request that it took, and why; it does not say which.
+pub(super) fn left_out(answer: &[u8]) -> Option<(u64, String)> {
+    let answer: Value = serde_json::from_slice(answer).ok()?;
+    let part = &answer["partialSuccess"];
+    // A number of 64 bits is a text in this form; some write it as a number.
+    let count = &part["rejectedLogRecords"];
+    let count =
+        count.as_u64().or_else(|| count.as_str()?.parse().ok()).filter(|count| *count > 0)?;
+    let why = part["errorMessage"].as_str().unwrap_or_default();
+    Some((count, why.chars().take(200).collect()))
+}
+
 fn record(document: &Document<'_>) -> Value {
     let time = document.time_ns.max(0).to_string();
     let mut record = json!({ "timeUnixNano": time, "observedTimeUnixNano": time });

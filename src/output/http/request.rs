@@ -2,6 +2,8 @@
 //!
 //! In: a body. Out: an [`Answer`]. Promises: the address and the headers are secrets and never part of a message; of an
 //! answer only its beginning is read. On failure: see [`Answer`].
+//!
+//! Source of a success in part: <https://opentelemetry.io/docs/specs/otlp/#partial-success-1>.
 
 use std::time::Duration;
 
@@ -56,17 +58,23 @@ impl Client {
         gzipped(&body).unwrap_or(body).into()
     }
 
-    /// Sends a body.
-    pub(super) async fn send(&self, body: Bytes) -> Answer {
+    /// Sends a body; the answer, and the first `most` bytes of what a server that took it says.
+    pub(super) async fn send(&self, body: Bytes, most: usize) -> (Answer, Vec<u8>) {
         let mut request = self.http.request(self.method.clone(), self.url.clone());
         if self.gzip {
             request = request.header(CONTENT_ENCODING, "gzip");
         }
         match request.body(body).send().await {
-            Ok(response) => self.judge(response).await,
+            Ok(response) if response.status().is_success() => {
+                (Answer::Accepted, beginning(response, most).await)
+            }
+            Ok(response) => (self.judge(response).await, Vec::new()),
             Err(why) => {
                 let said = cause(&why.without_url());
-                Answer::Later(format!("no answer from {}: {said}", self.server()), None)
+                (
+                    Answer::Later(format!("no answer from {}: {said}", self.server()), None),
+                    Vec::new(),
+                )
             }
         }
     }
@@ -76,9 +84,6 @@ impl Client {
         let pause = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let pause = pause.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
         let pause = pause.map(|pause| pause.min(PAUSE_MAX));
-        if status.is_success() {
-            return Answer::Accepted;
-        }
         let first = response.chunk().await.ok().flatten().unwrap_or_default();
         let said: String = String::from_utf8_lossy(&first).chars().take(SHOWN_CHARACTERS).collect();
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -95,8 +100,18 @@ impl Client {
     }
 
     /// The server without what may be secret in its address.
-    fn server(&self) -> String {
+    pub(super) fn server(&self) -> String {
         let port = self.url.port().map(|port| format!(":{port}")).unwrap_or_default();
         format!("{}{port}", self.url.host_str().unwrap_or_default())
     }
+}
+
+/// The first bytes of an answer; what does not come is left out.
+async fn beginning(mut response: Response, most: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while bytes.len() < most {
+        let Ok(Some(some)) = response.chunk().await else { break };
+        bytes.extend_from_slice(&some[..some.len().min(most - bytes.len())]);
+    }
+    bytes
 }

@@ -124,6 +124,34 @@ async fn opentelemetry_gets_a_log_record_for_each_document() {
 }
 
 #[tokio::test]
+async fn what_a_collector_leaves_out_of_a_request_is_counted_or_a_dead_letter() {
+    let answer = |count: &str| {
+        format!(
+            "200 OK\n{{\"partialSuccess\":{{\"rejectedLogRecords\":{count},\"errorMessage\":\"too old\"}}}}"
+        )
+    };
+    let server = server(move |number, body| match number {
+        0 => answer("\"1\""),
+        1 => answer("3"),
+        _ if body.contains("\"6\"") => answer(&body.matches("\"body\"").count().to_string()),
+        _ => answer("0"),
+    })
+    .await;
+    let settings = format!("url = \"http://{}/v1/logs\"\nformat = \"otlp\"", server.address);
+    let (mut stage, _task) = start(&settings);
+    let sequence = stage.frame(&[document(1), document(2), document(3)]);
+    stage.until_done(sequence).await;
+    assert_eq!(stage.letters(), []);
+    assert_eq!(stage.counted("logweir_output_left_out_documents_total"), 1);
+    // It takes none of them: each is tried by itself.
+    let sequence = stage.frame(&[document(4), document(5), document(6)]);
+    stage.until_done(sequence).await;
+    let [letter] = &stage.letters()[..] else { panic!("{:?}", stage.letters()) };
+    assert_eq!(letter.document, b"{\"n\":6}");
+    assert!(letter.reason.ends_with("takes 1 of 1 records not: too old"), "{}", letter.reason);
+}
+
+#[tokio::test]
 async fn only_the_document_that_is_refused_becomes_a_dead_letter() {
     let server =
         server(
