@@ -147,7 +147,7 @@ impl Printer {
 /// A key, in quotes where it needs them.
 pub(super) fn key(name: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if !name.is_empty() && name.chars().all(bare) { name.to_string() } else { quoted(name) }
+    if !name.is_empty() && name.chars().all(bare) { name.to_string() } else { on_one_line(name) }
 }
 
 /// A condition: in single quotes where that is possible, and its variables stay variables.
@@ -201,6 +201,12 @@ fn quoted(text: &str) -> String {
     if lines && text.lines().count() > 1 && !text.contains("'''") && !text.ends_with('\'') {
         return format!("'''\n{text}'''");
     }
+    on_one_line(text)
+}
+
+/// A text in quotes that a key may have, too.
+fn on_one_line(text: &str) -> String {
+    let control = |c: char| c.is_control() && c != '\t';
     let literal = (text.contains('\\') || text.contains('"'))
         && !text.contains('\'')
         && !text.chars().any(control);

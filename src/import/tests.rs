@@ -26,3 +26,16 @@ fn a_document_is_printed_as_a_person_would_write_it() {
         [[filters.else]]\n  type = \"drop\"\n\n# TODO these files have no output";
     assert_eq!(&text[..wanted.len()], wanted, "{text}");
 }
+
+#[test]
+fn a_name_of_several_lines_stays_a_key() {
+    let fields = Table(vec![("a\nb".into(), Value::from("c\nd"))]);
+    let mut pipeline = Pipeline::new("app");
+    let table = Table::of_type("stdin").with("fields", Value::Table(fields));
+    pipeline.add_input(Part { name: "x".into(), settings: table, ..Part::default() });
+    let text = pipeline.print();
+    let read = toml::de::DeTable::parse(&text);
+    let read = read.unwrap_or_else(|why| panic!("{why}\n{text}"));
+    let fields = &read.get_ref()["inputs"].get_ref()["x"].get_ref()["fields"];
+    assert_eq!(fields.get_ref()["a\nb"].get_ref().as_str(), Some("c\nd"));
+}
