@@ -59,6 +59,8 @@ pub(super) struct Session {
     leaving: usize,
     /// To the acknowledging half; gone when reading is over.
     waiting: Option<mpsc::Sender<Waiting>>,
+    /// What was handed on last, when no acknowledgement waits for it yet.
+    open: Option<Stored>,
     /// Acknowledgements that have not gone out.
     unacknowledged: Arc<AtomicUsize>,
     /// Bytes handed on.
@@ -152,6 +154,7 @@ impl Session {
             held,
             leaving: 0,
             waiting: Some(parts),
+            open: None,
             unacknowledged,
             offset: 0,
         };
@@ -313,12 +316,14 @@ impl Session {
     }
 
     async fn hand_on(&mut self, part: Part) -> Result<(), Closed> {
-        let (mut ack, mut stored) = (None, None);
-        if part.ack.is_some() && !part.text.is_empty() {
+        let mut ack = None;
+        if !part.text.is_empty() {
             let (sender, receiver) = chunk::ack();
-            (ack, stored) = (Some(sender), Some(receiver));
+            (ack, self.open) = (Some(sender), Some(receiver));
         }
         if let Some(acknowledgement) = part.ack {
+            // Without a text of its own it waits for what was handed on before.
+            let stored = self.open.take();
             // Before the chunk goes in, so that signs of life go out while the pipeline is busy.
             self.unacknowledged.fetch_add(1, Ordering::Relaxed);
             let Some(waiting) = &self.waiting else { return Err(Closed) };

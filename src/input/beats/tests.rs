@@ -126,6 +126,23 @@ async fn a_waiting_client_gets_signs_of_life_even_while_the_pipeline_is_full() {
 }
 
 #[tokio::test]
+async fn an_acknowledgement_without_an_event_waits_for_the_events_before_it() {
+    let mut running = start("", 4, NEVER_MS).await;
+    let large = format!("{{\"n\":\"{}\"}}", "x".repeat(crate::limits::BEATS_PART_BYTES));
+    let frames = [window(b'1', 2), json(1, large.as_bytes()), json(2, b"")].concat();
+    let mut client = running.send(&frames).await;
+    let chunk = running.pipeline.chunk().await;
+    assert_eq!(chunk.text.len(), large.len() + 1);
+    let early = tokio::time::timeout(std::time::Duration::from_millis(50), client.read_u8()).await;
+    assert!(early.is_err(), "something was sent before the journal had it");
+    chunk.ack.unwrap().stored();
+    let mut frame = [0; 6];
+    soon(client.read_exact(&mut frame)).await.unwrap();
+    assert_eq!(&frame, b"1A\0\0\0\x02");
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_client_of_version_1_gets_one_acknowledgement_and_no_sign_of_life() {
     let mut running = start("", 4, 5).await;
     let data = b"1D\0\0\0\x07\0\0\0\x01\0\0\0\x04line\0\0\0\x01x";

@@ -547,7 +547,9 @@ impl Tailer {
         }
         let Some(generation) = self.generations.get_mut(&id) else { return };
         let (left, open) = (generation.left, generation.body.is_some());
-        let partial = generation.partial_since.map(|since| since + self.settings.partial_line_ns);
+        let partial = generation
+            .partial_since
+            .map(|since| since.saturating_add(self.settings.partial_line_ns));
         let pause = if generation.names.is_empty() { POLL_NS } else { self.settings.close_idle_ns };
         self.set_timer(id, partial.unwrap_or(u64::MAX).min(now.saturating_add(pause)));
         if left {
@@ -602,7 +604,8 @@ impl Tailer {
         if generation.names.is_empty() && generation.body.is_none() {
             return;
         }
-        let partial_due = generation.partial_since.map(|at| at + self.settings.partial_line_ns);
+        let partial_due =
+            generation.partial_since.map(|at| at.saturating_add(self.settings.partial_line_ns));
         let retry_due = generation.retry.map(|(due, _)| due);
         if [partial_due, retry_due].into_iter().flatten().any(|due| due <= now) {
             self.queue(id);
