@@ -61,6 +61,8 @@ pub enum End {
 
 /// Between two looks at the configuration's files.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Between two tries to start pipelines that could not be started at a reload.
+const TRY_EVERY: Duration = Duration::from_secs(10);
 
 struct Running {
     pipeline: Pipeline,
@@ -79,6 +81,8 @@ struct Agent {
     sandbox: Sandbox,
     /// How many pipelines run.
     count: tokio::sync::watch::Sender<usize>,
+    /// When pipelines that could not be started at a reload are tried again.
+    again: Option<tokio::time::Instant>,
 }
 
 /// Runs until told to stop.
@@ -129,8 +133,17 @@ pub fn run(options: Options, mut around: Surroundings, mut services: Services) -
     let configuration = services.health.part("configuration");
     configuration.set(State::Fine);
     let running = Vec::new();
-    let mut agent =
-        Agent { options, around, services, files, configuration, running, sandbox, count };
+    let mut agent = Agent {
+        options,
+        around,
+        services,
+        files,
+        configuration,
+        running,
+        sandbox,
+        count,
+        again: None,
+    };
     let end = runtime.block_on(agent.live(plans));
     runtime.shutdown_timeout(Duration::from_secs(1));
     end
@@ -196,6 +209,7 @@ impl Agent {
                         self.reload().await;
                     }
                 }
+                () = due(self.again) => self.reload().await,
                 () = all_inputs_ended(&mut self.running) => {
                     return self.finish(&mut terminate, &mut interrupt).await;
                 }
@@ -275,6 +289,9 @@ impl Agent {
                 Err(why) => (State::Degraded(why), "failed"),
             }
         };
+        // Who wants a reload only when told to gets none of files that changed meanwhile.
+        let tries = result == "failed" && self.options.watch;
+        self.again = tries.then(|| tokio::time::Instant::now() + TRY_EVERY);
         self.configuration.set(state);
         self.count_reload(result);
         self.count.send_replace(self.running.len());
@@ -322,9 +339,11 @@ impl Agent {
             return Ok(());
         }
         let names = failed.join(", ");
-        Err(format!(
-            "pipelines were not started: {names}; the log says why; reload when it is repaired"
-        ))
+        let next = match self.options.watch {
+            true => format!("it is tried again every {} seconds", TRY_EVERY.as_secs()),
+            false => "reload when it is repaired".to_string(),
+        };
+        Err(format!("pipelines were not started: {names}; the log says why; {next}"))
     }
 }
 
@@ -365,6 +384,13 @@ async fn leave(
 fn take_arrived(terminate: &mut Signal, interrupt: &mut Signal) -> bool {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     terminate.poll_recv(&mut context).is_ready() || interrupt.poll_recv(&mut context).is_ready()
+}
+
+async fn due(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn all_inputs_ended(running: &mut [Running]) {

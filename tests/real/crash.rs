@@ -62,31 +62,29 @@ fn stack(seq: u64) -> String {
     format!("seq={seq} something failed\n  at one of {seq}\n  at the end of {seq}\n")
 }
 
-/// Lines that the service writes for each kill, which comes about once a second.
-const LINES_A_KILL: u64 = 8_000;
-/// Kills for each rotation.
+/// Lines that the service writes every 10 ms where the machine is fast enough.
+const BURST: u64 = 80;
+/// Kills for each rotation. They come about once a second, so a rotation comes every two seconds, at any moment.
 const KILLS_A_ROTATION: u64 = 2;
 
 /// A service that writes numbered lines by the file's name, as one that opens its log anew after a rotation.
 struct Writer {
-    written: Arc<AtomicU64>,
+    over: Arc<AtomicBool>,
     // Held while a line is written, and while a file is copied and truncated: what is written in between is lost by
     // logrotate.
     pen: Arc<Mutex<()>>,
-    thread: std::thread::JoinHandle<()>,
+    thread: std::thread::JoinHandle<u64>,
 }
 
 impl Writer {
-    /// Writes until `lines` are written, `lines` / `seconds` a second.
-    fn start(path: PathBuf, lines: u64, seconds: u64, text: fn(u64) -> String) -> Writer {
-        let (written, pen) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(())));
-        let (counter, own) = (Arc::clone(&written), Arc::clone(&pen));
-        let burst = (lines / (seconds * 100)).max(1);
+    fn start(path: PathBuf, text: fn(u64) -> String) -> Writer {
+        let (over, pen) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(())));
+        let (told, own) = (Arc::clone(&over), Arc::clone(&pen));
         let thread = std::thread::spawn(move || {
             use std::io::Write as _;
             let mut next = 0;
-            while next < lines {
-                let end = (next + burst).min(lines);
+            while !told.load(Ordering::Relaxed) {
+                let end = next + BURST;
                 let text: String = (next..end).map(text).collect();
                 // The last lines of an event of several come a moment later.
                 let (most, rest) =
@@ -101,11 +99,17 @@ impl Writer {
                 }
                 drop(writing);
                 next = end;
-                counter.store(next, Ordering::Relaxed);
                 pause(Duration::from_millis(10));
             }
+            next
         });
-        Writer { written, pen, thread }
+        Writer { over, pen, thread }
+    }
+
+    /// Ends it and says how many lines it wrote.
+    fn end(self) -> u64 {
+        self.over.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
     }
 }
 
@@ -140,7 +144,6 @@ impl Rotation {
 fn survives(plan: &Plan) {
     let given = std::env::var("LOGWEIR_KILLS").ok().and_then(|kills| kills.parse().ok());
     let kills: u64 = given.unwrap_or(plan.kills).max(1);
-    let (lines, rotations) = (kills * LINES_A_KILL, (kills / KILLS_A_ROTATION).max(4));
     let (node, mut random, home) = (elasticsearch(), Random::new(), Home::new());
     let Kind { codec, filter, text } = plan.kind;
     let values = [
@@ -151,22 +154,27 @@ fn survives(plan: &Plan) {
         ("FILTER", filter),
     ];
     home.pipeline(PIPELINE, &values);
-    let rotation = Rotation::new(&home, plan.options, rotations + 1);
+    let rotation = Rotation::new(&home, plan.options, kills / KILLS_A_ROTATION + 1);
     // What was rotated before the first start is never read where no glob means it.
     home.append("logs/app.log", "");
     let agent = home.start();
     agent.until("the file is known", || agent.metric("logweir_input_files", &[]) == 1);
     assert!(agent.stop().success());
-    let writer = Writer::start(home.path("logs/app.log"), lines, kills, text);
+    let writer = Writer::start(home.path("logs/app.log"), text);
+    let killed = Arc::new(AtomicU64::new(0));
     let over = Arc::new(AtomicBool::new(false));
     let rotator = {
-        let (over, written) = (Arc::clone(&over), Arc::clone(&writer.written));
+        let (over, killed) = (Arc::clone(&over), Arc::clone(&killed));
         let pen = plan.options.contains("copytruncate").then(|| Arc::clone(&writer.pen));
+        let mut random = random.other();
         std::thread::spawn(move || {
             let mut done = 0;
-            while !over.load(Ordering::Relaxed) && done < rotations {
-                if written.load(Ordering::Relaxed) > lines * (done + 1) / (rotations + 2) {
-                    let pen = pen.as_ref().map(|pen| pen.lock());
+            while !over.load(Ordering::Relaxed) {
+                if killed.load(Ordering::Relaxed) >= KILLS_A_ROTATION * (done + 1) {
+                    // At any moment of a life, and no file comes and goes while nobody looks.
+                    pause(Duration::from_millis(1_500 + random.below(1_000)));
+                    let pen =
+                        pen.as_ref().map(|pen| pen.lock().unwrap_or_else(PoisonError::into_inner));
                     rotation.rotate();
                     drop(pen);
                     done += 1;
@@ -183,14 +191,18 @@ fn survives(plan: &Plan) {
         pause(Duration::from_millis(alive));
         agent.kill();
         after.push(alive);
+        killed.fetch_add(1, Ordering::Relaxed);
     }
-    let written = writer.written.load(Ordering::Relaxed);
-    println!("{}: killed after {after:?} ms, with {written} lines written", plan.index);
-    writer.thread.join().unwrap();
+    over.store(true, Ordering::Relaxed);
+    let rotations = rotator.join().unwrap();
+    let lines = writer.end();
+    println!("{}: killed after {after:?} ms, {rotations} rotations, {lines} lines", plan.index);
+    assert!(
+        rotations > 0 || kills <= KILLS_A_ROTATION,
+        "logrotate rotated while the service wrote"
+    );
     let agent = home.start();
     node.await_count(plan.index, lines, || agent.story());
-    over.store(true, Ordering::Relaxed);
-    assert_eq!(rotator.join().unwrap(), rotations, "logrotate rotated while the service wrote");
     node.assert_each_once(plan.index, lines);
     if !filter.is_empty() {
         let mut torn = Vec::new();

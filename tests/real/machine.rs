@@ -147,6 +147,11 @@ impl Random {
         Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
+    /// Another one, for another thread.
+    pub fn other(&mut self) -> Random {
+        Random(self.below(u64::MAX).rotate_left(32) | 1)
+    }
+
     /// From 0 to `end`, less `end`.
     pub fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 >> 12;

@@ -233,6 +233,28 @@ fn a_changed_file_reloads_and_a_bad_one_leaves_the_old_running_and_is_said() {
     agent.stop();
 }
 
+#[test]
+fn a_pipeline_that_cannot_be_started_at_a_reload_is_started_once_it_can() {
+    let agent = Agent::start("", &[]);
+    let journal = agent.path("data/late/journal");
+    fs::create_dir_all(&journal).unwrap();
+    let lock = fs::File::create(journal.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let text =
+        "[inputs.in]\ntype = \"udp\"\nlisten = \"127.0.0.1:0\"\n[outputs.out]\ntype = \"null\"\n";
+    fs::write(agent.path("pipelines/late.toml"), text).unwrap();
+    agent.until("a try", || agent.metric("logweir_reloads_total{result=\"failed\"}") >= 1.0);
+    let health = agent.get("/health", "");
+    assert!(health.contains("pipelines were not started: late"), "{health}");
+    assert!(health.contains("it is tried again every 10 seconds"), "{health}");
+    drop(lock);
+    agent.until("started", || {
+        agent.get("/health", "").contains("\"configuration\":{\"reason\":null")
+    });
+    assert!(agent.get("/health", "").contains("late/"), "{}", agent.get("/health", ""));
+    agent.stop();
+}
+
 /// `LOGWEIR_RELOADS` says how many.
 #[test]
 fn many_reloads_under_load_lose_nothing_and_leave_no_descriptor_or_memory_behind() {
