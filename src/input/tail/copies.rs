@@ -64,18 +64,19 @@ impl Tailer {
             let mut places = folders.into_iter().flatten().map(|folder| folder.join(base));
             places.any(|place| self.generation_at(&place).is_some())
         };
-        names::originals(name).iter().any(known)
-            || self.nameless.iter().any(|id| self.may_be_from(*id, path, name))
+        let originals = names::originals(name);
+        originals.iter().any(known)
+            || self.nameless.iter().any(|id| self.may_be_from(*id, path, (name, &originals)))
     }
 
-    // Whether a file without a name may have been copied to a path.
-    fn may_be_from(&self, id: u64, path: &Path, name: &str) -> bool {
-        self.generations.get(&id).is_some_and(|generation| {
-            let family = super::adrift::family(generation);
-            generation.last.parent() == path.parent()
-                && !generation.compressed
-                && names::may_come_from(name, |base| family.iter().any(|own| own == base))
-        })
+    // Whether a file without a name may have been copied to a path: to its name, or one that comes from these.
+    fn may_be_from(&self, id: u64, path: &Path, (name, originals): (&str, &[String])) -> bool {
+        let Some(generation) = self.generations.get(&id) else { return false };
+        if generation.compressed || generation.last.parent() != path.parent() {
+            return false;
+        }
+        let family = super::adrift::family(generation);
+        family.iter().any(|own| own == name || originals.contains(own))
     }
 
     /// Why a file's bytes cannot be had now, where that is a fault of the device that may pass.
@@ -123,7 +124,8 @@ impl Tailer {
         facts: &FileFacts,
         compressed: bool,
     ) -> Option<(u64, Original)> {
-        let related = |id: &u64| self.may_be_from(*id, path, name);
+        let originals = names::originals(name);
+        let related = |id: &u64| self.may_be_from(*id, path, (name, &originals));
         let mut ids: Vec<u64> = self.nameless.iter().copied().filter(related).collect();
         let head = if ids.is_empty() { None } else { self.head(path, compressed) };
         if let Some(head) = &head {
