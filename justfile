@@ -55,6 +55,6 @@ isolation *ARGUMENTS:
 simulate SEEDS="10000":
     tests/long/simulate.sh "$(echo {{SEEDS}} | sed 's/^SEEDS=//')"
 
-# Kills the agent 500 times in each way of rotating and counts every line (over an hour)
-kills:
-    bash tests/long/kills.sh
+# Kills the agent 500 times in each way of rotating and counts every line (over an hour; `just kills --release`)
+kills *ARGUMENTS:
+    bash tests/long/kills.sh {{ARGUMENTS}}
