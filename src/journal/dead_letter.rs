@@ -1,12 +1,15 @@
 //! The dead-letter store: documents that an output will never take.
 //!
-//! Is: a journal of its own in segments, one frame for each call. In: letters. Out: the same letters, in order.
-//! Promises: letters are on disk when `put` returns; the store stays below its quota; a damaged place costs only
-//! the letters in it. On failure: an error that says why; the output keeps its documents.
+//! Is: a journal of its own in segments, one frame for each call (several for very many bytes). In: letters. Out: the same
+//! letters, in order. Promises: letters are on disk when `put` returns; the store stays below its quota; a damaged place
+//! costs only the letters in it. On failure: an error that says why; the output keeps its documents and offers their
+//! letters again: those of them that are stored are not stored twice.
 //!
 //! A letter is a document of a frame: its time is the letter's, its body five length-prefixed byte strings
 //! (drawn in `docs/journal-format.md`).
 
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -49,6 +52,8 @@ struct Inner {
     writer: Writer,
     used_bytes: u64,
     count: u64,
+    /// How often letters of calls that failed later on are stored, by their hash: they are offered again.
+    stored: HashMap<u64, u32>,
 }
 
 impl Store {
@@ -75,7 +80,7 @@ impl Store {
             found.positions,
         );
         let count = found.segments.iter().map(|s| s.documents).sum();
-        let inner = Inner { writer, used_bytes: found.report.bytes, count };
+        let inner = Inner { writer, used_bytes: found.report.bytes, count, stored: HashMap::new() };
         let bytes = metrics.gauge("logweir_dead_letters_bytes", "Bytes of dead letters.");
         let letters = metrics.gauge("logweir_dead_letters", "Dead letters that are stored.");
         bytes.set(inner.used_bytes as i64);
@@ -95,7 +100,7 @@ impl Store {
         self.letters.set(inner.count as i64);
     }
 
-    fn put_frame(&self, inner: &mut Inner, letters: &[DeadLetter]) -> io::Result<()> {
+    fn put_frame(&self, inner: &mut Inner, letters: &[&DeadLetter]) -> io::Result<()> {
         let mut draft = Draft::new(Vec::new());
         for (n, letter) in letters.iter().enumerate() {
             letters::encode(letter, draft.body());
@@ -138,7 +143,9 @@ impl Store {
 impl DeadLetters for Store {
     fn put(&self, letters: &[DeadLetter]) -> io::Result<()> {
         let mut inner = lock(&self.inner);
-        let mut rest = letters;
+        let before = inner.stored.clone();
+        let new: Vec<&DeadLetter> = letters.iter().filter(|l| !inner.is_stored(l)).collect();
+        let mut rest = new.as_slice();
         while !rest.is_empty() {
             let mut bytes = 0;
             let fit = rest.iter().take_while(|letter| {
@@ -146,12 +153,43 @@ impl DeadLetters for Store {
                 bytes <= FRAME_BYTES
             });
             let (now, later) = rest.split_at(fit.take(LetterKey::NUMBERS).count().max(1));
-            self.put_frame(&mut inner, now)?;
+            if let Err(why) = self.put_frame(&mut inner, now) {
+                inner.stored = before;
+                for letter in &new[..new.len() - rest.len()] {
+                    *inner.stored.entry(hash(letter)).or_default() += 1;
+                }
+                self.show(&inner);
+                return Err(why);
+            }
             rest = later;
         }
         self.show(&inner);
         Ok(())
     }
+}
+
+impl Inner {
+    /// Whether a letter that is offered again is stored already; each that is stored counts for one.
+    fn is_stored(&mut self, letter: &DeadLetter) -> bool {
+        if self.stored.is_empty() {
+            return false;
+        }
+        let hash = hash(letter);
+        let Some(count) = self.stored.get_mut(&hash) else { return false };
+        *count -= 1;
+        if *count == 0 {
+            self.stored.remove(&hash);
+        }
+        true
+    }
+}
+
+/// Of all that is the same when a letter is offered again.
+fn hash(letter: &DeadLetter) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let DeadLetter { output, address, id, document, reason: _, refused_ns: _ } = letter;
+    (output, address, id, document).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn tell(directory: &Path, report: &Recovery) {

@@ -156,6 +156,28 @@ fn a_disk_that_fills_at_any_byte_costs_no_letter_and_doubles_none() {
 }
 
 #[test]
+fn a_disk_that_fills_between_the_frames_of_one_call_doubles_no_letter() {
+    let large = |n: u64| DeadLetter { document: vec![b'x'; 7 << 20], ..letter(n) };
+    // Two of a kind are two letters.
+    let letters = [1, 2, 3, 4, 4, 5].map(large);
+    for room in [1 << 20, 16 << 20, 30 << 20] {
+        let storage = SimulatedStorage::default();
+        let store = open(&storage, 1 << 30);
+        storage.leave_space(room);
+        for _ in 0..3 {
+            assert!(store.put(&letters).is_err(), "with {room} bytes");
+        }
+        storage.set_space(None);
+        store.put(&letters).unwrap();
+        assert!(all(&storage) == letters, "with {room} bytes");
+        assert_eq!(store.count(), 6);
+        // And what is offered later, though it looks the same, is stored.
+        store.put(&letters[..1]).unwrap();
+        assert_eq!(store.count(), 7);
+    }
+}
+
+#[test]
 fn a_damaged_letter_costs_only_itself() {
     let storage = SimulatedStorage::default();
     let store = open(&storage, 1 << 20);
