@@ -81,8 +81,8 @@ struct Agent {
     sandbox: Sandbox,
     /// How many pipelines run.
     count: tokio::sync::watch::Sender<usize>,
-    /// When pipelines that could not be started at a reload are tried again.
-    again: Option<tokio::time::Instant>,
+    /// When pipelines that could not be started at a reload are tried again, nanoseconds of elapsed time.
+    again_ns: Option<u64>,
 }
 
 /// Runs until told to stop.
@@ -142,7 +142,7 @@ pub fn run(options: Options, mut around: Surroundings, mut services: Services) -
         running,
         sandbox,
         count,
-        again: None,
+        again_ns: None,
     };
     let end = runtime.block_on(agent.live(plans));
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -209,7 +209,7 @@ impl Agent {
                         self.reload().await;
                     }
                 }
-                () = due(self.again) => self.reload().await,
+                () = self.due() => self.reload().await,
                 () = all_inputs_ended(&mut self.running) => {
                     return self.finish(&mut terminate, &mut interrupt).await;
                 }
@@ -291,11 +291,24 @@ impl Agent {
         };
         // Who wants a reload only when told to gets none of files that changed meanwhile.
         let tries = result == "failed" && self.options.watch;
-        self.again = tries.then(|| tokio::time::Instant::now() + TRY_EVERY);
+        let now_ns = self.services.clock.elapsed_ns();
+        self.again_ns = tries.then(|| now_ns + TRY_EVERY.as_nanos() as u64);
         self.configuration.set(state);
         self.count_reload(result);
         self.count.send_replace(self.running.len());
         service::ready(&self.services.health, self.running.len());
+    }
+
+    /// Ends when a try is due.
+    fn due(&self) -> impl Future<Output = ()> + use<> {
+        let now_ns = self.services.clock.elapsed_ns();
+        let left = self.again_ns.map(|at_ns| Duration::from_nanos(at_ns.saturating_sub(now_ns)));
+        async move {
+            match left {
+                Some(left) => tokio::time::sleep(left).await,
+                None => std::future::pending().await,
+            }
+        }
     }
 
     fn count_reload(&self, result: &str) {
@@ -384,13 +397,6 @@ async fn leave(
 fn take_arrived(terminate: &mut Signal, interrupt: &mut Signal) -> bool {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     terminate.poll_recv(&mut context).is_ready() || interrupt.poll_recv(&mut context).is_ready()
-}
-
-async fn due(at: Option<tokio::time::Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
 }
 
 async fn all_inputs_ended(running: &mut [Running]) {

@@ -1,9 +1,9 @@
 //! The dead-letter store: documents that an output will never take.
 //!
-//! Is: a journal of its own in segments, one frame for each call (several for very many bytes). In: letters. Out: the same
-//! letters, in order. Promises: letters are on disk when `put` returns; the store stays below its quota; a damaged place
-//! costs only the letters in it. On failure: an error that says why; the output keeps its documents and offers their
-//! letters again: those of them that are stored are not stored twice.
+//! Is: a journal of its own in segments, one frame for each call (several for very many bytes). In: letters. Out: the
+//! same letters, in order. Promises: letters are on disk when `put` returns; the store stays below its quota; a damaged
+//! place costs only the letters in it. On failure: an error that says why; the output keeps its documents and offers
+//! their letters again: those of them that are stored are not stored twice.
 //!
 //! A letter is a document of a frame: its time is the letter's, its body five length-prefixed byte strings
 //! (drawn in `docs/journal-format.md`).
