@@ -196,20 +196,23 @@ fn without_variables(text: &str) -> String {
 
 /// A text in quotes: single ones where escapes would be needed and nothing forbids them.
 fn quoted(text: &str) -> String {
-    let control = |c: char| c.is_control() && c != '\t';
-    let lines = text.contains('\n') && !text.chars().any(|c| control(c) && c != '\n');
+    let lines = text.contains('\n') && !text.chars().any(|c| is_escaped(c) && c != '\n');
     if lines && text.lines().count() > 1 && !text.contains("'''") && !text.ends_with('\'') {
         return format!("'''\n{text}'''");
     }
     on_one_line(text)
 }
 
+/// Whether a character stands in no quotes as it is.
+fn is_escaped(c: char) -> bool {
+    c.is_control() && c != '\t'
+}
+
 /// A text in quotes that a key may have, too.
 fn on_one_line(text: &str) -> String {
-    let control = |c: char| c.is_control() && c != '\t';
     let literal = (text.contains('\\') || text.contains('"'))
         && !text.contains('\'')
-        && !text.chars().any(control);
+        && !text.chars().any(is_escaped);
     if literal {
         return format!("'{text}'");
     }

@@ -4,7 +4,7 @@
 //! options. Out: the records as JSON objects, one a line, with their time as `@timestamp` and their tag as
 //! `@metadata.tag`; in parts of a bounded size; the id that the sender wants to hear.
 //! Promises: no entry is left out, and one that is none keeps no other from coming in; what is compressed inflates to
-//! a bound. On failure: [`Problem`], found by [`Entries::check`] before the first part is given out, so that a message
+//! a bound. On failure: [`Problem`], found by [`Entries::of`] before the first part is given out, so that a message
 //! that is sent again and again never comes in by half.
 //!
 //! Source: <https://github.com/fluent/fluentd/wiki/Forward-Protocol-Specification-v1>.
@@ -42,6 +42,8 @@ pub(super) struct Entries<'a> {
     at: usize,
     inflated: u64,
     inflated_max: u64,
+    /// The end of each entry was found already.
+    walked: bool,
     /// Entries that are kept as text, and what was wrong with the last of them.
     odd: Option<(u64, Problem)>,
     /// What the sender wants to hear when all is stored.
@@ -93,8 +95,17 @@ impl fmt::Display for Problem {
 }
 
 impl<'a> Entries<'a> {
-    /// The entries of a whole message.
+    /// The entries of a whole message, all of which can be read.
     pub(super) fn of(message: &'a [u8], inflated_max: u64) -> Result<Entries<'a>, Problem> {
+        let entries = Entries::begin(message, inflated_max)?;
+        if !entries.walked {
+            let mut trial = Entries::begin(message, inflated_max)?;
+            while trial.next_entry()?.is_some() {}
+        }
+        Ok(entries)
+    }
+
+    fn begin(message: &'a [u8], inflated_max: u64) -> Result<Entries<'a>, Problem> {
         let mut reader = Reader::new(message);
         let Head::Array(count @ 2..) = reader.head()? else {
             return Err(Problem::Form("it is not a list"));
@@ -103,8 +114,12 @@ impl<'a> Entries<'a> {
             return Err(Problem::Form("its first item is no tag"));
         };
         let begin = reader;
+        let mut walked = true;
         let (packed, options_at) = match reader.head()? {
-            Head::Bytes(packed) => (packed, 2),
+            Head::Bytes(packed) => {
+                walked = false;
+                (packed, 2)
+            }
             Head::Array(entries) if count < 3 || !is_event_time(begin) => {
                 let from = reader.rest();
                 for _ in 0..entries {
@@ -135,6 +150,7 @@ impl<'a> Entries<'a> {
             at: 0,
             inflated: 0,
             inflated_max,
+            walked: walked && !options.gzip,
             odd: None,
             chunk: options.chunk,
         };
@@ -143,13 +159,6 @@ impl<'a> Entries<'a> {
             entries.held.push(0x92);
         }
         Ok(entries)
-    }
-
-    /// Whether all of a message can be read: it comes in as a whole or not at all.
-    pub(super) fn check(message: &'a [u8], inflated_max: u64) -> Result<(), Problem> {
-        let mut entries = Entries::of(message, inflated_max)?;
-        while entries.next_entry()?.is_some() {}
-        Ok(())
     }
 
     /// The next lines, about a chunk of them; empty: there are no more.

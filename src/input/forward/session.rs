@@ -210,7 +210,6 @@ impl Session {
     /// Hands on a message, and acknowledges it.
     async fn take(&mut self, message: &[u8]) -> Result<(), End> {
         let inflated_max = self.shared.inflated_bytes_max;
-        Entries::check(message, inflated_max)?;
         let mut entries = Entries::of(message, inflated_max)?;
         let mut part = entries.next_part()?;
         let mut stored = None;
